@@ -1,0 +1,91 @@
+# The few commands of the project; `make` alone lists them. Work that is done leaves a stamp under .venv or
+# web/node_modules, so a second `make run` starts at once. The steps themselves are in tools/.
+
+PORT ?= 8080
+DATA_DIR ?= ./data
+# What `make test` hands to pytest: make test TESTS=tests/unit, or TESTS="-k hook -x".
+TESTS ?=
+# Each worker brings its own database; more than four only fight for the disk.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); [ $$n -gt 4 ] && n=4; echo $$n)
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+SETUP := $(VENV)/.installed
+# An environment that was moved with its folder, or lost its Python, is made anew (tools/bootstrap.sh decides).
+$(shell [ -x $(PYTHON) ] && [ "$$(cat $(VENV)/.home 2>/dev/null)" = "$$(pwd -P)" ] || rm -f $(SETUP))
+PYTHON_SOURCES = $(wildcard src tests stubs benchmarks examples)
+
+# web/ builds only where there is something to build; Node is the machine's when new enough, else the one in .venv.
+HAS_WEB := $(wildcard web/package.json)
+WEB_INSTALLED := $(if $(HAS_WEB),web/node_modules/.installed)
+WEB_BUILT := $(if $(HAS_WEB),web/node_modules/.built)
+WEB_SOURCES := $(if $(HAS_WEB),$(shell find web -type f \
+    -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/.vite/*'))
+NPM := tools/npm.sh
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help setup web run test check format bench lock upgrade clean
+
+help: ## list these commands
+	@echo 'Make Bridge'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(SETUP) $(WEB_INSTALLED) ## install everything the locks name, into .venv and web/node_modules
+
+web: $(WEB_BUILT) ## build the widget, the wizard and the console
+
+run: setup web ## serve the product with demo data on http://127.0.0.1:8080 (PORT=…)
+	@echo '· serving on port $(PORT), data in $(DATA_DIR)'
+	@exec $(VENV)/bin/make-bridge serve --demo --port $(PORT) --data-dir $(DATA_DIR)
+
+test: setup web ## run the whole suite (TESTS=… for a part of it)
+	@tools/test-servers.sh
+	@$(if $(HAS_WEB),echo '· web unit tests' && $(NPM) run test --if-present)
+	@echo '· pytest with $(WORKERS) workers'
+	@$(PYTHON) -m pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
+
+check: $(SETUP) ## lint, format, types and import contracts; changes nothing
+	@echo '· ruff check'
+	@$(VENV)/bin/ruff check $(PYTHON_SOURCES)
+	@echo '· ruff format --check'
+	@$(VENV)/bin/ruff format --check $(PYTHON_SOURCES)
+	@echo '· mypy --strict'
+	@$(VENV)/bin/mypy $(PYTHON_SOURCES)
+	@echo '· lint-imports'
+	@$(VENV)/bin/lint-imports --no-logo
+	@$(if $(HAS_WEB),$(MAKE) --no-print-directory $(WEB_INSTALLED) && echo '· web' && $(NPM) run check)
+
+format: $(SETUP) ## let ruff fix and format what it can
+	@$(VENV)/bin/ruff check --fix $(PYTHON_SOURCES)
+	@$(VENV)/bin/ruff format $(PYTHON_SOURCES)
+
+bench: setup ## run the benchmarks
+	@$(PYTHON) -m benchmarks
+
+lock: $(SETUP) ## compile requirements/*.txt from pyproject.toml
+	@tools/lock.sh
+
+upgrade: $(SETUP) ## compile them with the newest versions
+	@tools/lock.sh --upgrade
+
+clean: ## remove what was built and installed; ./data stays
+	rm -rf $(VENV) web/node_modules web/dist build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(SETUP): pyproject.toml requirements/bootstrap.txt requirements/dev.txt requirements/node.txt tools/bootstrap.sh \
+    tools/node.sh
+	@tools/bootstrap.sh
+	@touch $@
+
+web/node_modules/.installed: web/package.json web/package-lock.json $(SETUP)
+	@echo '· installing the packages of web/package-lock.json'
+	@$(NPM) ci --no-audit --no-fund --no-progress
+	@touch $@
+
+web/node_modules/.built: $(WEB_SOURCES) web/node_modules/.installed
+	@echo '· building web/'
+	@$(NPM) run build
+	@touch $@

@@ -1,0 +1,98 @@
+"""What every test may ask for, and what a run says about the servers it lacked.
+
+Read by pytest before any test. The suite brings its servers itself (wheels, then tools/test-servers.sh); where one is
+missing all the same, the tests that need it are skipped by name, the closing summary lists them, and with `CI=true`
+the run fails, so that a green CI run has met every server. The corpus is the one thing that may be absent anywhere.
+
+A coroutine test needs no marker (`anyio_mode = "auto"`); it runs on uvloop, the loop the product is served on.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NEEDS = "needs the server "
+
+# Server: where its program may be. What counts as present must agree with tools/test-servers.sh.
+SERVERS: dict[str, tuple[str, ...]] = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "postgresql-15": ("/usr/lib/postgresql/15/bin/postgres",),
+}
+
+
+def find_server(name: str) -> Path | None:
+    """Return the program of a server, or nothing when this machine has none."""
+    found = (shutil.which(candidate) for candidate in SERVERS[name])
+    return next((Path(program) for program in found if program), None)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(scope="session")
+def server() -> Callable[[str], Path]:
+    """Give the program of a named server: `server("chromium")`; skips the test by name where it is missing."""
+
+    def program_of(name: str) -> Path:
+        program = find_server(name)
+        if program is None:
+            pytest.skip(NEEDS + name)
+        return program
+
+    return program_of
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Give the folder of collected blueprints; it lies beside the repository and is not part of it."""
+    folder = ROOT.parent / "shared" / "corpus"
+    if not folder.is_dir():
+        pytest.skip(f"there is no corpus at {folder}")
+    return folder
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "requires_server(name, …): skip the test by name where a server is missing")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("requires_server"):
+        for name in marker.args:
+            if find_server(name) is None:
+                pytest.skip(NEEDS + name)
+
+
+def skipped_for_a_server(config: pytest.Config) -> dict[str, list[str]]:
+    """Collect the tests a run skipped, under the server each lacked. With xdist only the main process knows all."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    missing: dict[str, list[str]] = {}
+    for report in reporter.stats.get("skipped", []) if reporter else []:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        _, found, name = reason.partition(NEEDS)
+        if found:
+            missing.setdefault(name, []).append(report.nodeid)
+    return missing
+
+
+def is_ci() -> bool:
+    return os.environ.get("CI", "").lower() not in {"", "0", "false", "no"}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if is_ci() and session.exitstatus == pytest.ExitCode.OK and skipped_for_a_server(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for name, tests in sorted(skipped_for_a_server(config).items()):
+        terminalreporter.section(f"no {name} on this machine: {len(tests)} skipped")
+        for test in tests:
+            terminalreporter.line(test)
+        if is_ci():
+            terminalreporter.line("CI has to meet every server: the run fails.", red=True)
