@@ -1,0 +1,1 @@
+"""Caches: the near one inside a process."""

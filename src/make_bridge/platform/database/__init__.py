@@ -1,0 +1,1 @@
+"""PostgreSQL: the embedded server, pools, roles, transactions and migrations."""

@@ -1,0 +1,137 @@
+"""From addresses to open databases: who owns, who serves, what must be migrated first.
+
+One address may be all an operator gives. When its role may create roles, it is used for migrations
+only, and serving happens through a plain login role made for this database. When it is a plain role
+itself, it serves, and migrations need an owner's address beside it.
+"""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from make_bridge.kernel.clock import Clock
+from make_bridge.kernel.errors import ConfigurationError
+from make_bridge.platform.database.pools import Directory, PoolLimits, Shard, open_pool
+from make_bridge.platform.database.roles import refuse_mighty_role, serving_role
+from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.database.versions import MigrationRequest, Tree, pending, run_migration
+
+_MAY_CREATE_ROLES = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+
+_KNOW_SHARD = "INSERT INTO directory.shards (number, name) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseAddress:
+    """One database as configured: ``url`` serves (or owns), ``owner_url`` migrates when it differs."""
+
+    url: str
+    owner_url: str | None = None
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return "DatabaseAddress(…)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabasePlan:
+    """Where the directory and each shard live; without shards, shard 0 lives beside the directory."""
+
+    directory: DatabaseAddress
+    shards: dict[int, DatabaseAddress]
+
+    def trees(self) -> list[tuple[DatabaseAddress, tuple[Tree, ...], int]]:
+        """Return each database with the trees it carries and its shard number."""
+        if not self.shards:
+            return [(self.directory, ("directory", "shard"), 0)]
+        databases: list[tuple[DatabaseAddress, tuple[Tree, ...], int]] = [(self.directory, ("directory",), 0)]
+        databases += [(address, ("shard",), number) for number, address in sorted(self.shards.items())]
+        return databases
+
+    def numbers(self) -> tuple[int, ...]:
+        """Return the shard numbers."""
+        return tuple(sorted(self.shards)) or (0,)
+
+
+async def prepare(plan: DatabasePlan, root_key: bytes) -> tuple[list[str], dict[str, str]]:
+    """Migrate what is behind; return a line per thing done and each address's serving connection string."""
+    done: list[str] = []
+    serving: dict[str, str] = {}
+    for address, trees, number in plan.trees():
+        lines, dsn = await _prepare_one(address, trees, number, plan.numbers(), root_key)
+        done += lines
+        serving[address.url] = dsn
+    return done, serving
+
+
+async def _prepare_one(
+    address: DatabaseAddress, trees: tuple[Tree, ...], number: int, numbers: tuple[int, ...], root_key: bytes
+) -> tuple[list[str], str]:
+    owner = address.owner_url or address.url
+    try:
+        behind = await pending(address.url, trees)
+        may_create = await _may_create_roles(owner)
+    except psycopg.OperationalError as error:
+        where = conninfo_to_dict(address.url)
+        message = f"Cannot reach the database {where.get('dbname')} at {where.get('host')}: {error}"
+        raise ConfigurationError(message) from error
+    if not may_create:
+        if behind:
+            message = (
+                f"The database is not at the newest version ({', '.join(behind)}), and the role of "
+                "MAKE_BRIDGE_DATABASE_URL may not migrate it: set MAKE_BRIDGE_MIGRATION_URL to an owner's address."
+            )
+            raise ConfigurationError(message)
+        return [], address.url
+    parts = conninfo_to_dict(address.url)
+    role = serving_role(str(parts.get("dbname") or parts.get("user")), root_key)
+    dsn = make_conninfo(address.url, user=role.name, password=role.password)
+    if not behind and await _can_connect(dsn):
+        return [], dsn
+    request = MigrationRequest(
+        owner_dsn=owner,
+        trees=trees,
+        shard_number=number,
+        known_shards=numbers,
+        serving_role=role.name,
+        serving_password=role.password,
+    )
+    return await run_migration(request), dsn
+
+
+async def open_databases(
+    stack: AsyncExitStack, plan: DatabasePlan, serving: dict[str, str], limits: PoolLimits, clock: Clock
+) -> Shards:
+    """Open every pool on ``stack``; refuses login roles that could pass by row-level security."""
+    for dsn in serving.values():
+        await refuse_mighty_role(dsn)
+    directory_dsn = serving[plan.directory.url]
+    directory = Directory(await stack.enter_async_context(open_pool(directory_dsn, "bridge_directory", limits)))
+    async with directory.write() as tx:
+        for number in plan.numbers():
+            await tx.execute(_KNOW_SHARD, (number, f"shard-{number}"))
+    shards: dict[int, Shard] = {}
+    for address, trees, number in plan.trees():
+        if "shard" not in trees:
+            continue
+        dsn = serving[address.url]
+        app = await stack.enter_async_context(open_pool(dsn, "bridge_app", limits))
+        engine = await stack.enter_async_context(open_pool(dsn, "bridge_engine", limits))
+        shards[number] = Shard(number, app, engine)
+    return Shards(directory, shards, clock)
+
+
+async def _may_create_roles(dsn: str) -> bool:
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+        row = await (await connection.execute(_MAY_CREATE_ROLES)).fetchone()
+        return bool(row and row[0])
+
+
+async def _can_connect(dsn: str) -> bool:
+    try:
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=10):
+            return True
+    except psycopg.OperationalError:
+        return False

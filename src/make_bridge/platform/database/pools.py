@@ -1,0 +1,104 @@
+"""Connection pools, one per database role.
+
+A pool's connections take their role once, when they are made, and keep it: ``bridge_directory``,
+``bridge_app`` or ``bridge_engine``. Statement, lock and idle time-outs are set on the server side,
+so that a lost client cannot hold locks.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from make_bridge.kernel.ids import OrganizationId
+from make_bridge.platform.database.transactions import Pool, ReadTx, WriteTx, begin, single
+
+RoleName = Literal["bridge_directory", "bridge_app", "bridge_engine"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLimits:
+    """Sizes (connections) and time-outs (seconds) of one pool."""
+
+    min_size: int = 1
+    max_size: int = 8
+    wait: float = 5.0
+    statement_timeout: float = 15.0
+    lock_timeout: float = 5.0
+    idle_in_transaction: float = 15.0
+
+
+@asynccontextmanager
+async def open_pool(conninfo: str, role: RoleName, limits: PoolLimits) -> AsyncIterator[Pool]:
+    """Open a pool whose every connection acts as ``role``."""
+    options = (
+        f"-c statement_timeout={int(limits.statement_timeout * 1000)}"
+        f" -c lock_timeout={int(limits.lock_timeout * 1000)}"
+        f" -c idle_in_transaction_session_timeout={int(limits.idle_in_transaction * 1000)}"
+        " -c synchronous_commit=on -c timezone=UTC"
+    )
+
+    async def configure(connection: psycopg.AsyncConnection) -> None:
+        await connection.execute(f"SET ROLE {role}".encode())
+
+    pool = AsyncConnectionPool(
+        make_conninfo(conninfo, options=options, application_name=f"make-bridge {role}", connect_timeout=5),
+        kwargs={"autocommit": True, "row_factory": dict_row},
+        configure=configure,
+        min_size=limits.min_size,
+        max_size=limits.max_size,
+        timeout=limits.wait,
+        open=False,
+    )
+    await pool.open(wait=True, timeout=limits.wait * 4)
+    try:
+        yield cast("Pool", pool)
+    finally:
+        await pool.close(timeout=limits.wait)
+
+
+class Directory:
+    """The directory database: read before a tenant is known."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Take the pool of ``bridge_directory``."""
+        self._pool = pool
+
+    def read(self) -> AbstractAsyncContextManager[ReadTx]:
+        """Open a read-only transaction."""
+        return begin(self._pool, "BEGIN READ ONLY")
+
+    def write(self) -> AbstractAsyncContextManager[WriteTx]:
+        """Open a writing transaction."""
+        return begin(self._pool, "BEGIN")
+
+
+class Shard:
+    """One shard: a database with everything some organizations own."""
+
+    def __init__(self, number: int, app: Pool, engine: Pool) -> None:
+        """Take the shard's number and the pools of its two roles."""
+        self.number = number
+        self._app = app
+        self.engine = engine
+
+    def read(self, organization_id: OrganizationId) -> AbstractAsyncContextManager[ReadTx]:
+        """Open a read-only transaction that sees one organization."""
+        return begin(self._app, f"BEGIN READ ONLY; SET LOCAL app.organization_id = '{int(organization_id)}'")
+
+    def write(self, organization_id: OrganizationId) -> AbstractAsyncContextManager[WriteTx]:
+        """Open a writing transaction that sees one organization."""
+        return begin(self._app, f"BEGIN; SET LOCAL app.organization_id = '{int(organization_id)}'")
+
+    def engine_statement(self) -> AbstractAsyncContextManager[WriteTx]:
+        """Open the engine's role for a single statement, which is its own transaction: one round trip."""
+        return single(self.engine)
+
+    def engine_write(self) -> AbstractAsyncContextManager[WriteTx]:
+        """Open a transaction of the engine's role: queue, executions and their kin over all organizations."""
+        return begin(self.engine, "BEGIN")

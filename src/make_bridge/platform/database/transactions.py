@@ -1,0 +1,81 @@
+"""Transactions: the only way a store reaches PostgreSQL.
+
+``ReadTx`` and ``WriteTx`` are different types, so a read path cannot write by mistake. Connections
+are in autocommit mode and the frame is sent by hand: ``BEGIN`` and the tenant's setting travel in
+one round trip, and the tenant is an integer formatted by us, never text from outside.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import LiteralString
+
+import psycopg
+from psycopg.rows import DictRow
+from psycopg_pool import AsyncConnectionPool
+
+from make_bridge.kernel.errors import Unavailable
+
+Params = Sequence[object] | Mapping[str, object]
+Connection = psycopg.AsyncConnection[DictRow]
+Pool = AsyncConnectionPool[Connection]
+LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+
+
+class ReadTx:
+    """A read-only transaction."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        """Wrap a connection whose transaction has begun."""
+        self._connection = connection
+
+    async def one(self, statement: LiteralString, params: Params = ()) -> DictRow | None:
+        """Return the first row or None."""
+        return await (await self._connection.execute(statement, params)).fetchone()
+
+    async def all(self, statement: LiteralString, params: Params = ()) -> list[DictRow]:
+        """Return all rows; statements that may return many carry a LIMIT."""
+        return await (await self._connection.execute(statement, params)).fetchall()
+
+
+class WriteTx(ReadTx):
+    """A transaction that may write."""
+
+    __slots__ = ()
+
+    async def execute(self, statement: LiteralString, params: Params = ()) -> int:
+        """Run a statement; return how many rows it touched."""
+        return (await self._connection.execute(statement, params)).rowcount
+
+
+@asynccontextmanager
+async def begin(pool: Pool, frame: str) -> AsyncIterator[WriteTx]:
+    """Open a transaction with ``frame`` (BEGIN and its settings), commit at the end, roll back on any error."""
+    try:
+        async with pool.connection() as connection:
+            await connection.execute(frame.encode())
+            try:
+                yield WriteTx(connection)
+            except BaseException:
+                if not connection.closed:
+                    await connection.execute("ROLLBACK")
+                raise
+            await connection.execute("COMMIT")
+    except LOST as error:
+        raise _unavailable() from error
+
+
+@asynccontextmanager
+async def single(pool: Pool) -> AsyncIterator[WriteTx]:
+    """Lend a connection in autocommit: for exactly one statement, which commits by itself."""
+    try:
+        async with pool.connection() as connection:
+            yield WriteTx(connection)
+    except LOST as error:
+        raise _unavailable() from error
+
+
+def _unavailable() -> Unavailable:
+    message = "The database did not answer in time. What was not confirmed may or may not have been stored: try again."
+    return Unavailable(message, code="database_unavailable")
