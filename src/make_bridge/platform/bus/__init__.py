@@ -1,0 +1,1 @@
+"""Command and query buses: the one door into the domain."""

@@ -1,0 +1,122 @@
+"""The command bus: permission, unit of work, idempotency, audit and outbox around every handler.
+
+Registration is an explicit list; a second handler for one command fails at start, not at the first
+request. A command that carries an ``Idempotency-Key`` is answered from the stored answer when the
+same request comes again, and refused with 409 when another body comes under the same key; the key's
+row is written in the command's own transaction, so two at once wait for each other.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar, cast
+
+import msgspec
+
+from make_bridge.kernel.context import Context
+from make_bridge.kernel.errors import ConfigurationError, Conflict, PermissionDenied
+from make_bridge.kernel.messages import Command, Event
+from make_bridge.platform.bus.unit_of_work import UnitOfWork
+from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.database.transactions import WriteTx
+
+C = TypeVar("C", bound=Command[Any])
+R = TypeVar("R")
+Home = Literal["shard", "directory"]
+Listener = Callable[[Context, Sequence[Event]], None]
+
+_CLAIM_KEY = """
+INSERT INTO shard.idempotency (organization_id, key, body_digest, answer) VALUES (%s, %s, %s, '')
+ON CONFLICT DO NOTHING
+"""
+_READ_KEY = "SELECT body_digest, answer FROM shard.idempotency WHERE organization_id = %s AND key = %s"
+_STORE_ANSWER = "UPDATE shard.idempotency SET answer = %s WHERE organization_id = %s AND key = %s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRegistration(Generic[C, R]):
+    """One command with its handler, the permission it needs and its name in the audit."""
+
+    command: type[C]
+    handler: Callable[[UnitOfWork, C], Awaitable[R]]
+    result: Any
+    permission: str
+    action: str
+    home: Home = "shard"
+
+
+class CommandBus:
+    """Finds the handler of a command and runs it inside its unit of work."""
+
+    def __init__(
+        self,
+        registrations: Iterable[CommandRegistration[Any, Any]],
+        shards: Shards,
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        """Refuse two handlers for one command. ``listeners`` hear committed events of this process, as a hint."""
+        self._shards = shards
+        self._listeners = listeners
+        self._handlers: dict[type, CommandRegistration[Any, Any]] = {}
+        for registration in registrations:
+            if registration.command in self._handlers:
+                message = f"{registration.command.__name__} has two handlers."
+                raise ConfigurationError(message)
+            self._handlers[registration.command] = registration
+
+    @property
+    def registrations(self) -> list[CommandRegistration[Any, Any]]:
+        """Return every registration; documentation and tests read them."""
+        return list(self._handlers.values())
+
+    async def execute(self, context: Context, command: Command[R]) -> R:
+        """Run a command; raises PermissionDenied, Conflict and whatever its handler raises."""
+        registration = self._handlers.get(type(command))
+        if registration is None:
+            message = f"{type(command).__name__} has no handler."
+            raise ConfigurationError(message)
+        if not context.allows(registration.permission):
+            message = f"These credentials lack the permission '{registration.permission}'."
+            raise PermissionDenied(message)
+        if registration.home == "directory":
+            async with self._shards.directory.write() as tx:
+                work = UnitOfWork(tx, context)
+                result = await _perform(work, registration, command)
+        else:
+            shard = await self._shards.of(context.organization_id)
+            async with shard.write(context.organization_id) as tx:
+                work = UnitOfWork(tx, context)
+                once = context.idempotency_key is not None
+                result = await (_perform_once if once else _perform)(work, registration, command)
+        for listener in self._listeners:
+            listener(context, work.events)
+        return cast("R", result)
+
+
+async def _perform(work: UnitOfWork, registration: CommandRegistration[Any, Any], command: Command[Any]) -> object:
+    result: object = await registration.handler(work, command)
+    await work.write_record(registration.home, registration.action)
+    return result
+
+
+async def _perform_once(work: UnitOfWork, registration: CommandRegistration[Any, Any], command: Command[Any]) -> object:
+    context = work.context
+    key = f"{context.actor.kind.value}/{context.actor.reference}/{context.idempotency_key}"
+    digest = context.body_digest or b""
+    claimed = await work.tx.execute(_CLAIM_KEY, (context.organization_id, key, digest))
+    if not claimed:
+        return await _stored_answer(work.tx, registration, (context, key, digest))
+    result = await _perform(work, registration, command)
+    await work.tx.execute(_STORE_ANSWER, (msgspec.json.encode(result), context.organization_id, key))
+    return result
+
+
+async def _stored_answer(
+    tx: WriteTx, registration: CommandRegistration[Any, Any], asked: tuple[Context, str, bytes]
+) -> object:
+    context, key, digest = asked
+    row = await tx.one(_READ_KEY, (context.organization_id, key))
+    if row is None or bytes(row["body_digest"]) != digest:
+        message = "This Idempotency-Key was used before for another request: use a new key."
+        raise Conflict(message, code="idempotency_key_reused")
+    answer: object = msgspec.json.decode(bytes(row["answer"]), type=registration.result)
+    return answer

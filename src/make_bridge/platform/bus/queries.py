@@ -1,0 +1,54 @@
+"""The query bus: permission and a read-only transaction around every view.
+
+A query sees one organization; the tenant comes from the context. Queries read the primary until
+read replicas are configured, so a caller that just wrote sees its write.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from make_bridge.kernel.context import Context
+from make_bridge.kernel.errors import ConfigurationError, PermissionDenied
+from make_bridge.kernel.messages import Query
+from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.database.transactions import ReadTx
+
+Q = TypeVar("Q", bound=Query[Any])
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryRegistration(Generic[Q, R]):
+    """One query with the view that answers it and the permission it needs."""
+
+    query: type[Q]
+    view: Callable[[ReadTx, Context, Q], Awaitable[R]]
+    permission: str
+
+
+class QueryBus:
+    """Finds the view of a query and runs it inside a read-only transaction."""
+
+    def __init__(self, registrations: Iterable[QueryRegistration[Any, Any]], shards: Shards) -> None:
+        """Refuse two views for one query."""
+        self._shards = shards
+        self._views: dict[type, QueryRegistration[Any, Any]] = {}
+        for registration in registrations:
+            if registration.query in self._views:
+                message = f"{registration.query.__name__} has two views."
+                raise ConfigurationError(message)
+            self._views[registration.query] = registration
+
+    async def ask(self, context: Context, query: Query[R]) -> R:
+        """Answer a query; raises PermissionDenied and whatever its view raises."""
+        registration = self._views.get(type(query))
+        if registration is None:
+            message = f"{type(query).__name__} has no view."
+            raise ConfigurationError(message)
+        if not context.allows(registration.permission):
+            message = f"These credentials lack the permission '{registration.permission}'."
+            raise PermissionDenied(message)
+        shard = await self._shards.of(context.organization_id)
+        async with shard.read(context.organization_id) as tx:
+            return cast("R", await registration.view(tx, context, query))

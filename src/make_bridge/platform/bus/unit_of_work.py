@@ -1,0 +1,75 @@
+"""The unit of work: what one command may touch, and what is written with it.
+
+Rows, events and the audit record of a command commit together or not at all. A handler writes
+through ``tx``, announces facts with ``emit`` and names the object it touched with ``touch``.
+"""
+
+from collections.abc import Mapping
+from typing import LiteralString
+
+import msgspec
+
+from make_bridge.kernel.context import Context
+from make_bridge.kernel.messages import Event
+from make_bridge.platform.database.transactions import WriteTx
+
+_INSERT_EVENT = """
+INSERT INTO shard.outbox (organization_id, type, subject, payload) VALUES (%s, %s, %s, %s)
+"""
+_INSERT_AUDIT: dict[str, LiteralString] = {
+    "shard": """
+INSERT INTO shard.audit (organization_id, actor_kind, actor, action, object, detail, request_id)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
+""",
+    "directory": """
+INSERT INTO directory.audit (organization_id, actor_kind, actor, action, object, detail, request_id)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
+""",
+}
+
+
+class UnitOfWork:
+    """One command's transaction with the facts to be written beside its rows."""
+
+    __slots__ = ("_detail", "_events", "_object", "context", "tx")
+
+    def __init__(self, tx: WriteTx, context: Context) -> None:
+        """Begin with nothing to announce."""
+        self.tx = tx
+        self.context = context
+        self._events: list[tuple[str, Event]] = []
+        self._object = ""
+        self._detail: Mapping[str, object] = {}
+
+    @property
+    def events(self) -> list[Event]:
+        """Return what was announced so far."""
+        return [event for _, event in self._events]
+
+    def emit(self, event: Event, *, subject: str) -> None:
+        """Announce a fact about ``subject`` (for example ``scenario/1024``)."""
+        self._events.append((subject, event))
+
+    def touch(self, subject: str, **detail: object) -> None:
+        """Name the object for the audit record; ``detail`` holds no secrets."""
+        self._object = subject
+        self._detail = detail
+
+    async def write_record(self, home: str, action: str) -> None:
+        """Write events and the audit row; called by the bus just before the commit."""
+        context = self.context
+        for subject, event in self._events:
+            payload = msgspec.json.encode(event)
+            await self.tx.execute(_INSERT_EVENT, (context.organization_id, event.wire_name, subject, payload))
+        await self.tx.execute(
+            _INSERT_AUDIT[home],
+            (
+                context.organization_id,
+                context.actor.kind.value,
+                context.actor.reference,
+                action,
+                self._object,
+                msgspec.json.encode(self._detail),
+                context.request_id,
+            ),
+        )
