@@ -1,0 +1,1 @@
+"""Seeing inside: metrics and logs."""

@@ -1,0 +1,35 @@
+"""Every metric, declared in one place.
+
+A registry of our own (not the library's global one), so that two servers in one test process do not
+share counters. Labels are closed sets: nothing a caller sends becomes a label.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+
+
+class Metrics:
+    """The counters and gauges of one process."""
+
+    def __init__(self) -> None:
+        """Declare them."""
+        registry = CollectorRegistry()
+        self._registry = registry
+        ProcessCollector(registry=registry)
+        self.executions = Counter(
+            "executions_total", "Executions settled by this process, by result.", ["status"], registry=registry
+        )
+        self.operations = Counter("operations_total", "Operations of settled executions.", registry=registry)
+        self.accepted = Counter(
+            "webhooks_accepted_total", "Webhook calls stored, by how their run began.", ["path"], registry=registry
+        )
+        self.settles_refused = Counter(
+            "settles_refused_total", "Outcomes refused because their lease had passed on.", registry=registry
+        )
+        self.leases_lost = Counter("leases_lost_total", "Runs cancelled because their lease was lost.", registry=registry)
+        self.leases_swept = Counter("leases_swept_total", "Leases freed from silent holders.", registry=registry)
+        self.running = Gauge("executions_running", "Executions in flight in this process.", registry=registry)
+
+    def render(self) -> bytes:
+        """Return the text exposition format."""
+        return generate_latest(self._registry)

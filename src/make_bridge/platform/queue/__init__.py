@@ -1,0 +1,1 @@
+"""The queue on PostgreSQL: group commit, claiming, leases with fencing, the sweep."""

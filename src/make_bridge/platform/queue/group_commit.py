@@ -1,0 +1,92 @@
+"""Group commit: concurrent requests share one transaction.
+
+One flush is in flight; the next takes all that queued meanwhile, at most ``largest`` items. There
+is no timer: under load the batches grow by themselves, alone an item waits for nobody (a fixed
+linger of 3 ms halved throughput when measured). A batch shares one fate, so a batch that fails for
+a reason of its data is split and tried again until the bad item fails alone.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from make_bridge.kernel.errors import Unavailable
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+Flush = Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]]
+
+
+class GroupCommit(Generic[Item, Answer]):
+    """Collects items while a flush runs; each caller waits for the commit of its own batch."""
+
+    def __init__(
+        self,
+        flush: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        splits: tuple[type[Exception], ...],
+        largest: int = 500,
+        waiting_limit: int = 20_000,
+    ) -> None:
+        """``flush`` writes and commits a batch and answers in order; errors in ``splits`` blame an item's data."""
+        self._flush = flush
+        self._splits = splits
+        self._largest = largest
+        self._waiting_limit = waiting_limit
+        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._flusher: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait for a flush; a gauge for load shedding and metrics."""
+        return len(self._waiting)
+
+    async def submit(self, item: Item) -> Answer:
+        """Write one item with whoever else is there; returns after the commit."""
+        if self._closed or len(self._waiting) >= self._waiting_limit:
+            message = "The server is writing as fast as it can: try again in a moment."
+            raise Unavailable(message, code="overloaded")
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._flusher is None:
+            self._flusher = asyncio.create_task(self._run(), name="group-commit")
+        return await future
+
+    async def close(self) -> None:
+        """Refuse new items and wait until all queued ones are written."""
+        self._closed = True
+        while self._flusher is not None:
+            await asyncio.shield(self._flusher)
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                size = min(len(self._waiting), self._largest)
+                await self._write([self._waiting.popleft() for _ in range(size)])
+        finally:
+            self._flusher = None
+
+    async def _write(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        try:
+            answers = await self._flush([item for item, _ in batch])
+        except self._splits as error:
+            if len(batch) == 1:
+                _fail(batch, error)
+                return
+            middle = len(batch) // 2
+            await self._write(batch[:middle])
+            await self._write(batch[middle:])
+        except Exception as error:  # noqa: BLE001 - every waiting caller must learn of it, whatever it is
+            _fail(batch, error)
+        else:
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if not future.done():
+                    future.set_result(answer)
+
+
+def _fail(batch: list[tuple[Item, asyncio.Future[Answer]]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)
