@@ -1,0 +1,1 @@
+"""Egress: the one way out. No request of a scenario, hook or OAuth flow leaves by another."""

@@ -1,0 +1,57 @@
+"""What goes into the one way out, and what comes back: no more than bytes and words.
+
+Adapters in ``boot`` and ``services`` map the engine's own request and response to these, because the
+platform knows no engine. The reprs show neither headers nor bodies: both carry credentials.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Final, Literal
+
+from make_bridge.kernel.errors import BridgeError
+
+FailureKind = Literal["refused", "connect", "timeout", "too_large", "redirect", "tls", "protocol"]
+
+DEFAULT_TIMEOUT: Final = 40.0
+DEFAULT_MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EgressRequest:
+    """One call. ``timeout`` covers all of it: look-up, connection, every redirect, the last byte."""
+
+    url: str = field(repr=False)
+    method: str = "GET"
+    headers: list[tuple[str, str]] = field(default_factory=list, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    timeout: float = DEFAULT_TIMEOUT
+    follow_redirects: bool = True
+    max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES
+    verify_tls: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EgressResponse:
+    """An answer, whatever its status; ``body`` is decompressed and ``elapsed`` in seconds."""
+
+    status: int
+    headers: list[tuple[str, str]] = field(repr=False)
+    body: bytes = field(repr=False)
+    final_url: str = field(repr=False)
+    elapsed: float
+
+
+class EgressFailure(BridgeError):
+    """The call out brought no answer."""
+
+    code: ClassVar[str] = "egress_failed"
+
+    def __init__(self, kind: FailureKind, message: str, *, code: str | None = None, sent: bool = False) -> None:
+        """``sent`` says that the target may have acted on the request: a retry may repeat an effect."""
+        super().__init__(message, code=code)
+        self.kind: FailureKind = kind
+        self.sent = sent
+
+
+def refused(message: str, code: str = "blocked_url") -> EgressFailure:
+    """Return the failure of our own guard; nothing was dialled."""
+    return EgressFailure("refused", message, code=code)

@@ -1,0 +1,142 @@
+"""Real servers on the loopback, a scripted resolver, and a record of every address really dialled."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from make_bridge.platform.egress.client import EgressClient, EgressConfig
+from make_bridge.platform.egress.guard import EgressPolicy
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Server:
+    """A web server that keeps what it was asked."""
+
+    host: str
+    port: int
+    requests: list[web.BaseRequest] = field(default_factory=list)
+
+    def url(self, path: str = "/", host: str | None = None) -> str:
+        return f"http://{host or self.host}:{self.port}{path}"
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+class Names(AbstractResolver):
+    """Answers from a script: each look-up of a name takes its next answer, the last one stays."""
+
+    def __init__(self, **answers: list[list[str]]) -> None:
+        self.answers = {name.replace("_", "."): list(script) for name, script in answers.items()}
+        self.asked: list[str] = []
+
+    async def resolve(self, host, port=0, family=socket.AF_INET):
+        self.asked.append(host)
+        script = self.answers.get(host)
+        if not script:
+            raise OSError(None, "unknown name")
+        addresses = script.pop(0) if len(script) > 1 else script[0]
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=_family(address), proto=0, flags=0)
+            for address in addresses
+        ]
+
+    async def close(self):
+        self.answers.clear()
+
+
+class Dialled:
+    """The interpreter's own record of connections; it sees what no part of the client can hide."""
+
+    def __init__(self) -> None:
+        self.addresses: list[tuple[str, int]] = []
+        self.listening = False
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event, arguments):
+        if self.listening and event == "socket.connect" and arguments[0].family in {socket.AF_INET, socket.AF_INET6}:
+            self.addresses.append(arguments[1][:2])
+
+
+@pytest.fixture(scope="session")
+def _audit() -> Dialled:
+    # An audit hook cannot be taken out again, so there is one for the whole run.
+    return Dialled()
+
+
+@pytest.fixture
+def dialled(_audit):
+    _audit.addresses = []
+    _audit.listening = True
+    yield _audit.addresses
+    _audit.listening = False
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def serve(stack):
+    async def start(handler: Handler, host: str = "127.0.0.1", port: int = 0, tls=None) -> Server:
+        server = Server(host=host, port=port)
+
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            await request.read()
+            server.requests.append(request)
+            return await handler(request)
+
+        runner = web.ServerRunner(web.Server(answer), handle_signals=False, shutdown_timeout=0.01)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, host, port, ssl_context=tls).start()
+        server.port = runner.addresses[0][1]
+        return server
+
+    return start
+
+
+@pytest.fixture
+def serve_raw(stack):
+    async def start(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> Server:
+        async def answer(reader, writer):
+            try:
+                await reader.readuntil(b"\r\n\r\n")
+                await talk(reader, writer)
+            except (ConnectionError, asyncio.IncompleteReadError):
+                pass
+            finally:
+                writer.close()
+
+        listener = await asyncio.start_server(answer, "127.0.0.1", 0)
+        stack.callback(listener.close)
+        return Server(host="127.0.0.1", port=listener.sockets[0].getsockname()[1])
+
+    return start
+
+
+@pytest.fixture
+def names() -> type[Names]:
+    return Names
+
+
+@pytest.fixture
+def client_for(stack):
+    async def start(*allow: str, resolver=None, tls=None, **config) -> EgressClient:
+        client = EgressClient(EgressConfig(policy=EgressPolicy.parse(allow), **config), resolver=resolver, tls=tls)
+        await stack.enter_async_context(client)
+        return client
+
+    return start
