@@ -1,0 +1,1 @@
+"""The modules a blueprint may use, one file per app; `catalogue.py` lists them all."""

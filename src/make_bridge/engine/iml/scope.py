@@ -1,0 +1,82 @@
+"""What an expression can see, and how much it may do.
+
+The runner implements ``Scope`` once per module step; an expression reaches nothing else of the program.
+``Budget`` is charged before anything is allocated, so that a small template cannot make a large value:
+a refused charge costs a comparison, not the memory.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo
+
+from make_bridge.engine.expression_errors import BudgetExceeded
+from make_bridge.engine.values import Value
+
+DEFAULT_STEPS: Final = 100_000
+DEFAULT_OUTPUT: Final = 1_000_000
+_SCAN_SHIFT: Final = 8
+
+
+@dataclass(slots=True)
+class Budget:
+    """The operations and the bytes that are left; share one over all templates that belong together."""
+
+    steps: int = DEFAULT_STEPS
+    output: int = DEFAULT_OUTPUT
+
+    def step(self, count: int = 1) -> None:
+        """Charge ``count`` operations."""
+        self.steps -= count
+        if self.steps < 0:
+            raise BudgetExceeded("The expression needs more operations than it may use; work on less data at once.")
+
+    def scan(self, size: int) -> None:
+        """Charge the reading of ``size`` bytes or characters: one operation for each 256."""
+        self.step(1 + (size >> _SCAN_SHIFT))
+
+    def allocate(self, size: int) -> None:
+        """Charge ``size`` bytes of new data; call it before making them."""
+        self.output -= size
+        if self.output < 0:
+            raise BudgetExceeded("The expression makes more data than it may; produce a shorter result.")
+
+
+class Scope(Protocol):
+    """The frame of one evaluation. ``now``, ``random`` and ``uuid`` derive from the stored execution."""
+
+    def bundle(self, module_id: int) -> Value:
+        """Return the current bundle of an upstream module; None when there is none."""
+        ...
+
+    def variable(self, name: str) -> Value:
+        """Return a family of variables (``input``, ``scenario``, ``organization``, ``team``); None if unknown."""
+        ...
+
+    def random(self) -> float:
+        """Return the next number, 0 <= x < 1, of the execution's own sequence."""
+        ...
+
+    def uuid(self) -> str:
+        """Return the next version-4 UUID of the execution's own sequence."""
+        ...
+
+    @property
+    def now(self) -> datetime:
+        """The time of this step, aware."""
+        ...
+
+    @property
+    def execution_id(self) -> str:
+        """The id of this execution."""
+        ...
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """The zone for calendar arithmetic and for texts without an offset."""
+        ...
+
+    @property
+    def budget(self) -> Budget:
+        """What this evaluation may still use."""
+        ...

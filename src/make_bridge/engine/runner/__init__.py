@@ -1,0 +1,1 @@
+"""Runs programs: one call of `run.run` is one execution of a scenario."""

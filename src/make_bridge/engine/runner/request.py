@@ -1,0 +1,76 @@
+"""What a run is asked to do, and how far it may go.
+
+Built by the worker from a claimed execution, or by the command line; every value that could differ
+between two attempts of the same execution (clock, seed, bundles) is in here, so that both end alike.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from make_bridge.engine.values import Value
+
+_UTC: Final = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLimits:
+    """Where a run is stopped, and how much of it is written down."""
+
+    operations: int = 100_000
+    seconds: float = 40 * 60.0
+    cycles: int = 100
+    http_bytes: int = 16 * 1024 * 1024
+    expression_steps: int = 100_000
+    """Work one module's filter or mapper may do."""
+    expression_output: int = 1_000_000
+    """Bytes one module's filter or mapper may make."""
+    run_expression_steps: int = 20_000_000
+    """Work all expressions of the run may do together."""
+    aggregated_bytes: int = 64 * 1024 * 1024
+    logged_steps: int = 10_000
+    logged_bytes: int = 10 * 1024 * 1024
+    pause_every: int = 0
+    """After so many operations the run lets others go first; 0 is for runs that must not suspend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumePoint:
+    """Where an incomplete run goes on: its module runs again with all it could see.
+
+    `bundles` keeps the order of the path. `step_key` is the key the failed call had, so that its
+    repetition offers the same idempotency key.
+    """
+
+    module_id: int
+    bundles: Sequence[tuple[int, Value]]
+    cycle_variables: Mapping[str, Value] = field(default_factory=dict)
+    run_variables: Mapping[str, Value] = field(default_factory=dict)
+    step_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """One execution."""
+
+    execution_id: str
+    organization_id: int
+    team_id: int
+    scenario_id: int
+    scenario_name: str
+    started_at: datetime
+    seed: int
+    scenario_url: str = ""
+    trigger_bundles: Sequence[dict[str, Value]] = ()
+    received_bytes: int = 0
+    """What the trigger's bundles had on the wire; the run's transfer begins with it."""
+    inputs: Mapping[str, Value] = field(default_factory=dict)
+    organization_variables: Mapping[str, Value] = field(default_factory=dict)
+    team_variables: Mapping[str, Value] = field(default_factory=dict)
+    counters: Mapping[int, int] = field(default_factory=dict)
+    """Counters of Increment modules that never reset, by module."""
+    timezone: ZoneInfo = _UTC
+    limits: RunLimits = RunLimits()
+    resume: ResumePoint | None = None

@@ -1,0 +1,269 @@
+"""The state of one run: what expressions see, what modules may change, what is counted.
+
+One object plays `iml.Scope` for expressions and `apps.module.Host` for modules, so that a step needs
+no set-up of its own. The bundles on the current path are one dictionary: a module's bundle is put in
+when the path passes it and taken out when the walk goes back before it.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from make_bridge.engine.apps.module import Collection, ErrorType
+from make_bridge.engine.blueprint.program import Node, Program
+from make_bridge.engine.iml import Budget
+from make_bridge.engine.ports import Ports, WebhookResponse
+from make_bridge.engine.runner.chance import Chance, step_key
+from make_bridge.engine.runner.log import StepLog
+from make_bridge.engine.runner.request import RunRequest
+from make_bridge.engine.runner.result import Ending, IncompleteRun, RunError, RunWarning
+from make_bridge.engine.values import Value
+
+
+class Ended(Exception):
+    """The run is over before its last module: raised by the walk, caught by `run`."""
+
+    def __init__(self, ending: Ending, error: RunError | None = None) -> None:
+        """Keep why."""
+        super().__init__(ending)
+        self.ending = ending
+        self.error = error
+
+
+class RunState:
+    """Everything that changes while a run goes on."""
+
+    __slots__ = (
+        "_chance",
+        "_counters_of_cycle",
+        "_counters_of_run",
+        "_deadline",
+        "_elapsed",
+        "_expression_steps",
+        "_kept_keys",
+        "_monotonic",
+        "_node",
+        "_operation",
+        "_used_keys",
+        "blocked",
+        "budget",
+        "bundles",
+        "counters",
+        "credits",
+        "cycle_variables",
+        "errors",
+        "execution_id",
+        "http_max_bytes",
+        "incomplete",
+        "inputs",
+        "limits",
+        "log",
+        "now",
+        "operations",
+        "operations_of",
+        "outputs",
+        "ports",
+        "program",
+        "request",
+        "response",
+        "run_variables",
+        "step_started",
+        "timezone",
+        "trail",
+        "transfer",
+        "unexpected",
+        "warnings",
+    )
+
+    def __init__(self, program: Program, request: RunRequest, ports: Ports) -> None:
+        """Start with nothing done."""
+        limits = request.limits
+        self.program = program
+        self.request = request
+        self.ports = ports
+        self.limits = limits
+        self.execution_id: str = request.execution_id
+        self.inputs: Mapping[str, Value] = request.inputs
+        self.timezone: ZoneInfo = request.timezone
+        self.now: datetime = request.started_at
+        self.http_max_bytes: int = limits.http_bytes
+        self.budget = Budget(limits.expression_steps, limits.expression_output)
+        confidential = program.settings.confidential
+        self.log = StepLog(max_steps=limits.logged_steps, max_bytes=0 if confidential else limits.logged_bytes)
+        self.bundles: dict[int, Value] = {}
+        self.trail: list[int] = []
+        self.errors: dict[int, RunError] = {}
+        self.cycle_variables: dict[str, Value] = {}
+        self.run_variables: dict[str, Value] = {}
+        self.counters: dict[int, int] = dict(request.counters)
+        self.operations = 0
+        self.credits = 0
+        self.transfer = request.received_bytes
+        self.operations_of: dict[int, int] = {}
+        self.blocked: dict[int, int] = {}
+        self.outputs: Collection | None = None
+        self.response: WebhookResponse | None = None
+        self.warnings: list[RunWarning] = []
+        self.incomplete: list[IncompleteRun] = []
+        self.unexpected: list[Exception] = []
+        self._monotonic: Callable[[], float] = ports.clock.monotonic
+        self.step_started = self._monotonic()
+        self._deadline = self.step_started + limits.seconds
+        self._chance = Chance(request.seed)
+        self._counters_of_cycle: dict[int, int] = {}
+        self._counters_of_run: dict[int, int] = {}
+        self._elapsed = 0
+        self._expression_steps = 0
+        self._kept_keys: dict[int, str] = {}
+        self._used_keys: dict[int, str] = {}
+        self._node = 0
+        self._operation = 0
+
+    # What expressions see.
+
+    def bundle(self, module_id: int) -> Value:
+        """Return the bundle of a module on the path."""
+        return self.bundles.get(module_id)
+
+    def variable(self, name: str) -> Value:
+        """Return a family of variables."""
+        request = self.request
+        match name:
+            case "input":
+                return dict(self.inputs)
+            case "scenario":
+                return {
+                    "id": request.scenario_id,
+                    "name": request.scenario_name,
+                    "url": request.scenario_url,
+                    "executionId": request.execution_id,
+                }
+            case "organization":
+                zone = self.timezone.key
+                return {"id": request.organization_id, "timezone": zone, **request.organization_variables}
+            case "team":
+                return {"id": request.team_id, **request.team_variables}
+            case _:
+                return None
+
+    def random(self) -> float:
+        """Return the next random number."""
+        return self._chance.random(self._node, self._operation)
+
+    def uuid(self) -> str:
+        """Return the next UUID."""
+        return self._chance.uuid(self._node, self._operation)
+
+    # What modules may do.
+
+    def variable_of_run(self, name: str) -> Value:
+        """Return a variable set before; the cycle's own hides the run's."""
+        if name in self.cycle_variables:
+            return self.cycle_variables[name]
+        return self.run_variables.get(name)
+
+    def set_variable(self, name: str, value: Value, *, for_run: bool) -> None:
+        """Set a variable."""
+        if for_run:
+            self.cycle_variables.pop(name, None)
+            self.run_variables[name] = value
+        else:
+            self.cycle_variables[name] = value
+
+    def warn(self, module_id: int, message: str) -> None:
+        """Mark the run with a warning."""
+        self.warnings.append(RunWarning(module_id, message))
+
+    def increment(self, module_id: int, reset: str) -> int:
+        """Count up in the counter that lives as long as `reset` says."""
+        counters = {"run": self._counters_of_cycle, "execution": self._counters_of_run}.get(reset, self.counters)
+        counters[module_id] = counters.get(module_id, 0) + 1
+        return counters[module_id]
+
+    def respond(self, response: WebhookResponse) -> bool:
+        """Answer the caller, once."""
+        if self.response is not None:
+            return False
+        self.response = response
+        if self.ports.responder is not None:
+            self.ports.responder.respond(response)
+        return True
+
+    def return_outputs(self, outputs: Collection) -> Collection:
+        """Set the outputs; declared ones that are missing are null."""
+        declared: Collection = {field.name: None for field in self.program.outputs}
+        self.outputs = declared | outputs
+        return self.outputs
+
+    # What the walk does.
+
+    def begin(self, node: Node) -> int:
+        """Count an operation and return its number within its module; ends the run at its limits."""
+        spec = node.spec
+        number = self.operations_of[node.id] = self.operations_of.get(node.id, 0) + 1
+        self.operations += spec.operations
+        self.credits += spec.credits
+        if self.operations > self.limits.operations:
+            message = f"The run used more than {self.limits.operations} operations."
+            error = RunError(ErrorType.OPERATIONS_LIMIT, message, node.id, node.module, number)
+            raise Ended(Ending.FAILED, error)
+        self.step_started = self._monotonic()
+        if self.step_started > self._deadline:
+            message = f"The run took longer than {self.limits.seconds:g} seconds."
+            raise Ended(Ending.INTERRUPTED, RunError(ErrorType.INTERRUPTED, message, node.id, node.module, number))
+        self._operation = number
+        self.renew(node)
+        return number
+
+    def renew(self, node: Node) -> None:
+        """Give the next filter or mapper its full budget, out of the run's own."""
+        self._node = node.id
+        budget, limits = self.budget, self.limits
+        self._expression_steps += limits.expression_steps - budget.steps
+        if self._expression_steps > limits.run_expression_steps:
+            message = "The expressions of this run do more work than a run may do."
+            raise Ended(Ending.FAILED, RunError(ErrorType.RUNTIME, message, node.id, node.module, self._operation))
+        budget.steps = limits.expression_steps
+        budget.output = limits.expression_output
+
+    def put(self, module_id: int, bundle: Value) -> None:
+        """Make a bundle visible to what follows on the path."""
+        if module_id not in self.bundles:
+            self.trail.append(module_id)
+        self.bundles[module_id] = bundle
+
+    def rewind(self, mark: int) -> None:
+        """Go back to where the path had `mark` bundles."""
+        trail = self.trail
+        while len(trail) > mark:
+            del self.bundles[trail.pop()]
+
+    def end_cycle(self) -> None:
+        """Forget what lives for one cycle."""
+        self.rewind(0)
+        self.errors.clear()
+        self.cycle_variables.clear()
+        self._counters_of_cycle.clear()
+
+    def monotonic(self) -> float:
+        """Return the ports' monotonic time."""
+        return self._monotonic()
+
+    def advance(self, elapsed_us: int) -> None:
+        """Move the run's `now`: by the time an effect took, or had taken when it was recorded."""
+        self._elapsed += elapsed_us
+        self.now = self.request.started_at + timedelta(microseconds=self._elapsed)
+
+    def key_of(self, node: Node, operation: int) -> str:
+        """Return the key of an operation; a resumed one keeps the key of its first attempt."""
+        key = self._kept_keys.pop(node.id, None) or step_key(self.execution_id, node.id, operation)
+        self._used_keys[node.id] = key
+        return key
+
+    def key_used(self, node: Node, operation: int) -> str:
+        """Return the key the module's last operation had, or would have had."""
+        return self._used_keys.get(node.id) or step_key(self.execution_id, node.id, operation)
+
+    def keep_key(self, module_id: int, key: str) -> None:
+        """Let the next operation of a module have this key."""
+        self._kept_keys[module_id] = key

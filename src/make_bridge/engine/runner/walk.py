@@ -1,0 +1,340 @@
+"""The walk: depth first through a program, with a stack of its own.
+
+Made by `run` for each execution. A step returns the node that comes next; when a path ends, the frame
+on top of the stack gives the next bundle or the next route. Frames hold iterators, so a loop of ten
+thousand elements is never laid out, and no blueprint makes Python recurse.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from make_bridge.engine.apps.module import Bundles, Collection, Directive, ErrorType, Kind, ModuleCall, ModuleError
+from make_bridge.engine.blueprint.filters import Passes
+from make_bridge.engine.blueprint.program import (
+    AggregatorNode,
+    ConditionNode,
+    DirectiveNode,
+    MergeNode,
+    ModuleNode,
+    Node,
+    RouterNode,
+)
+from make_bridge.engine.runner.faults import as_module_error, break_off, decide, park_possibly_done, run_error
+from make_bridge.engine.runner.frames import Collector, Frame, LoopFrame, RouteFrame
+from make_bridge.engine.runner.performer import perform
+from make_bridge.engine.runner.result import Ending, Step
+from make_bridge.engine.runner.state import Ended, RunState
+from make_bridge.engine.values import size_of, to_text
+
+_MICROSECONDS: Final = 1_000_000
+_PHASES: Final = {
+    Kind.TRIGGER: "read",
+    Kind.ACTION: "write",
+    Kind.TRANSFORMER: "transform",
+    Kind.FEEDER: "feed",
+    Kind.AGGREGATOR: "aggregate",
+    Kind.CONDITION: "decide",
+    Kind.MERGE: "merge",
+    Kind.DIRECTIVE: "handle",
+    Kind.RETURNER: "return",
+}
+_NONE_GIVEN: Final[Collection] = {}
+
+
+class Walker:
+    """One walk through a program."""
+
+    __slots__ = ("_aggregated", "_collectors", "_pause_at", "_run", "_stack")
+
+    def __init__(self, run: RunState) -> None:
+        """Stand before the first module."""
+        self._run = run
+        self._stack: list[Frame] = []
+        self._collectors: dict[int, Collector] = {}
+        self._aggregated = 0
+        self._pause_at = run.limits.pause_every
+
+    async def walk(self, node: Node | None, *, admitted: bool = False) -> None:
+        """Go from `node` to the end of everything that follows; `admitted` skips the first filter."""
+        run, stack = self._run, self._stack
+        while True:
+            while node is not None:
+                if node.gate is not None and not admitted:
+                    entered = self._admit(node, node.gate)
+                    if entered is not node:
+                        node = entered
+                        continue
+                admitted = False
+                if node.performs:
+                    node = await self._perform(node)
+                else:
+                    node = _STEPS[node.__class__](self, node)
+                if self._pause_at and run.operations >= self._pause_at:
+                    self._pause_at = run.operations + run.limits.pause_every
+                    await run.ports.sleeper.sleep(0)
+            if not stack:
+                return
+            node = self._advance(stack[-1])
+
+    def emit(self, node: Node, bundles: Bundles, step: Step | None, operation: int) -> Node | None:
+        """Let a module's bundles go on: one directly, many through a frame."""
+        run = self._run
+        if not node.aggregators and isinstance(bundles, list) and len(bundles) <= 1:
+            if not bundles:
+                return None
+            bundle = bundles[0]
+            run.put(node.id, bundle)
+            run.log.output(step, bundle)
+            return node.next
+        self._open(node, iter(bundles), node.aggregators, step, operation)
+        return None
+
+    def reopen(self, node: Node) -> None:
+        """Rebuild the loops around a module where an incomplete run goes on; their feeders have no more bundles."""
+        run = self._run
+        order = {module_id: index for index, module_id in enumerate(run.trail)}
+        feeders = {aggregator.feeder_id for aggregator in node.enclosing}
+        for feeder in sorted(feeders & order.keys(), key=order.__getitem__):
+            aggregators = tuple(found for found in node.enclosing if found.feeder_id == feeder)
+            self._open(run.program.nodes[feeder], iter(()), aggregators, None, 0, mark=order[feeder])
+
+    def _open(
+        self,
+        node: Node,
+        bundles: Iterator[Collection],
+        aggregators: tuple[AggregatorNode, ...],
+        step: Step | None,
+        operation: int,
+        mark: int | None = None,
+    ) -> None:
+        for aggregator in aggregators:
+            self._collectors[aggregator.id] = Collector(aggregator)
+        at = len(self._run.trail) if mark is None else mark
+        self._stack.append(LoopFrame(node, bundles, at, aggregators, step, operation))
+
+    def _admit(self, node: Node, gate: Passes) -> Node | None:
+        """Return the node when its filter lets the bundle in; else where an error leads, or None."""
+        run = self._run
+        run.renew(node)
+        try:
+            if gate(run):
+                return node
+        except Exception as error:  # noqa: BLE001  the scenario's error, or kept as ours
+            return self._failed(node, 0, None, error)
+        run.blocked[node.id] = run.blocked.get(node.id, 0) + 1
+        return None
+
+    # Coming back.
+
+    def _advance(self, frame: Frame) -> Node | None:
+        self._run.rewind(frame.mark)
+        return self._next_bundle(frame) if isinstance(frame, LoopFrame) else self._next_route(frame)
+
+    def _next_bundle(self, frame: LoopFrame) -> Node | None:
+        run, node = self._run, frame.node
+        try:
+            bundle = next(frame.bundles, None)
+        except Exception as error:  # noqa: BLE001  the module's own generator failed
+            self._stack.pop()
+            return self._failed(node, frame.operation, None, error)
+        if bundle is not None:
+            run.put(node.id, bundle)
+            run.log.output(frame.step, bundle)
+            return node.next
+        if frame.closed < len(frame.aggregators):
+            aggregator = frame.aggregators[frame.closed]
+            frame.closed += 1
+            return self._close(aggregator)
+        self._stack.pop()
+        return None
+
+    def _next_route(self, frame: RouteFrame) -> Node | None:
+        routes = frame.node.routes
+        while frame.tried < len(routes):
+            first = routes[frame.tried]
+            frame.tried += 1
+            entered = first if first.filter is None else self._admit(first, first.filter)
+            if entered is not None:
+                frame.taken = True
+                return entered
+        self._stack.pop()
+        fallback = frame.node.fallback
+        if fallback is None or frame.taken:
+            return None
+        return fallback if fallback.filter is None else self._admit(fallback, fallback.filter)
+
+    # Steps.
+
+    def _module(self, node: Node) -> Node | None:
+        run = self._run
+        operation = run.begin(node)
+        given: Collection | None = None
+        try:
+            given = node.mapper.evaluate(run)
+            bundles = _code(node)(ModuleCall(node.id, given, node.parameters, run))
+        except Exception as error:  # noqa: BLE001  the scenario's error, or kept as ours
+            return self._failed(node, operation, given, error)
+        return self.emit(node, bundles, self._note(node, operation, given), operation)
+
+    async def _perform(self, node: Node) -> Node | None:
+        run = self._run
+        operation = run.begin(node)
+        try:
+            given = node.mapper.evaluate(run)
+        except Exception as error:  # noqa: BLE001  the scenario's error, or kept as ours
+            return self._failed(node, operation, None, error)
+        outcome = await perform(run, node, operation, given)
+        if outcome is None:
+            park_possibly_done(run, node, operation)
+            return None
+        if outcome.error is not None:
+            return self._failed(node, operation, given, outcome.error)
+        step = self._note(node, operation, given)
+        if step is not None:
+            step.replayed = outcome.replayed
+        return self.emit(node, outcome.bundles, step, operation)
+
+    def _router(self, node: Node) -> Node | None:
+        if isinstance(node, RouterNode):
+            self._stack.append(RouteFrame(node, len(self._run.trail)))
+        return None
+
+    def _condition(self, node: Node) -> Node | None:
+        run = self._run
+        operation = run.begin(node)
+        if not isinstance(node, ConditionNode):
+            return None
+        try:
+            taken = next((found for found in node.exits if found.passes is None or found.passes(run)), None)
+        except Exception as error:  # noqa: BLE001  the scenario's error, or kept as ours
+            return self._failed(node, operation, None, error)
+        step = self._note(node, operation, _NONE_GIVEN)
+        if taken is None:
+            return None
+        run.log.output(step, {"branch": taken.label})
+        return taken.first
+
+    def _merge(self, node: Node) -> Node | None:
+        run = self._run
+        operation = run.begin(node)
+        if not isinstance(node, MergeNode):
+            return None
+        try:
+            bundle: Collection = {name: evaluate(run) for name, evaluate in node.outputs}
+        except Exception as error:  # noqa: BLE001  the scenario's error, or kept as ours
+            return self._failed(node, operation, None, error)
+        return self.emit(node, [bundle], self._note(node, operation, _NONE_GIVEN), operation)
+
+    def _collect(self, node: Node) -> Node | None:
+        """Take a bundle into the aggregator; its path ends here and goes on when the loop is over."""
+        if not isinstance(node, AggregatorNode):
+            return None
+        run = self._run
+        run.renew(node)
+        given: Collection | None = None
+        try:
+            given = self._item(node)
+            key = None if node.group_by is None else to_text(node.group_by(run))
+            self._add(node, key, given)
+        except Exception as error:  # noqa: BLE001  the scenario's error, or kept as ours
+            return self._failed(node, 0, given, error)
+        return None
+
+    def _item(self, node: AggregatorNode) -> Collection:
+        run = self._run
+        if node.whole_bundle:
+            whole = run.bundle(node.feeder_id)
+            return whole if isinstance(whole, dict) else {}
+        return node.mapper.evaluate(run)
+
+    def _add(self, node: AggregatorNode, key: str | None, item: Collection) -> None:
+        self._aggregated += size_of(item)
+        if self._aggregated > self._run.limits.aggregated_bytes:
+            message = "The aggregator has collected more data than one run may hold; work in smaller portions."
+            raise ModuleError(ErrorType.RESULTS, message)
+        self._collectors[node.id].add(key, item)
+
+    def _close(self, node: AggregatorNode) -> Node | None:
+        """The feeder's operation is over: let the result go on."""
+        run = self._run
+        operation = run.begin(node)
+        try:
+            results = self._collectors.pop(node.id).results()
+        except Exception as error:  # noqa: BLE001  the scenario's error, or kept as ours
+            return self._failed(node, operation, None, error)
+        return self.emit(node, results, self._note(node, operation, _NONE_GIVEN), operation)
+
+    def _directive(self, node: Node) -> Node | None:
+        run = self._run
+        operation = run.begin(node)
+        if node.guarded is None:
+            message = f"{node.spec.label} only works in an error handler."
+            return self._failed(node, operation, None, ModuleError(ErrorType.CONFIGURATION, message))
+        try:
+            given = node.mapper.evaluate(run)
+        except Exception as error:  # noqa: BLE001  the scenario's error, or kept as ours
+            return self._failed(node, operation, None, error)
+        self._note(node, operation, given)
+        match node.spec.directive:
+            case Directive.RESUME:
+                return self._resume(node.guarded, given, operation)
+            case Directive.BREAK:
+                break_off(run, node, given)
+            case Directive.COMMIT:
+                raise Ended(Ending.COMMITTED)
+            case Directive.ROLLBACK:
+                raise Ended(Ending.ROLLED_BACK, run.errors.get(node.guarded.id))
+            case _:
+                return None
+        return None
+
+    def _resume(self, guarded: Node, substitute: Collection, operation: int) -> Node | None:
+        """Go on after the failed module as if it had given the substitute."""
+        if isinstance(guarded, AggregatorNode) and guarded.id in self._collectors:
+            try:
+                self._add(guarded, None, substitute)
+            except ModuleError as error:  # its handler has had its turn
+                raise Ended(Ending.FAILED, run_error(guarded, error, operation)) from error
+            return None
+        return self.emit(guarded, [substitute], None, operation)
+
+    # Writing down.
+
+    def _note(self, node: Node, operation: int, given: Collection) -> Step | None:
+        run = self._run
+        spec = node.spec
+        step = Step(
+            module_id=node.id,
+            module=node.module,
+            operation=operation,
+            phase=_PHASES[spec.kind],
+            duration_us=int((run.monotonic() - run.step_started) * _MICROSECONDS),
+        )
+        return run.log.add(step, node.mapper.shown(given))
+
+    def _failed(self, node: Node, operation: int, given: Collection | None, failure: Exception) -> Node | None:
+        """Write the error down and return where it leads."""
+        run = self._run
+        if isinstance(failure, Ended):
+            raise failure
+        error = run_error(node, as_module_error(failure, run), operation)
+        step = self._note(node, operation, given or _NONE_GIVEN)
+        run.log.fail(step, error)
+        return decide(run, node, error)
+
+
+def _code(node: Node) -> Callable[[ModuleCall], Bundles]:
+    code = node.spec.run
+    if code is None:
+        raise TypeError(f"{node.module} has no code to run.")
+    return code
+
+
+_STEPS: Final[dict[type[Node], Callable[[Walker, Node], Node | None]]] = {
+    ModuleNode: Walker._module,  # noqa: SLF001  the table is part of the class
+    RouterNode: Walker._router,  # noqa: SLF001
+    ConditionNode: Walker._condition,  # noqa: SLF001
+    MergeNode: Walker._merge,  # noqa: SLF001
+    AggregatorNode: Walker._collect,  # noqa: SLF001
+    DirectiveNode: Walker._directive,  # noqa: SLF001
+}
