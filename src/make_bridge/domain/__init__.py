@@ -1,0 +1,1 @@
+"""The domain: one folder per noun, each with messages, model, handlers, views and store."""

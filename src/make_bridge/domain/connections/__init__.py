@@ -1,0 +1,1 @@
+"""Connections and keys: sealed credentials of a team."""

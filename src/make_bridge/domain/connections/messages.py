@@ -1,0 +1,46 @@
+"""What can be asked of connections and keys."""
+
+from make_bridge.kernel.ids import ComponentId, TeamId
+from make_bridge.kernel.messages import Command, Query, message
+
+
+@message
+class Component:
+    """A connection or a key, without its secret."""
+
+    id: ComponentId
+    team_id: TeamId
+    kind: str
+    type: str
+    name: str
+
+
+@message
+class CreateComponent(Command[Component]):
+    """Store credentials, sealed; ``values`` are checked against the type's own description."""
+
+    team_id: TeamId
+    kind: str
+    type: str
+    name: str
+    values: dict[str, object]
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return f"CreateComponent({self.kind}:{self.type})"
+
+
+@message
+class DeleteComponent(Command[None]):
+    """Remove a connection or key; scenarios that use it will say so when they run."""
+
+    component_id: ComponentId
+
+
+@message
+class ListComponents(Query[list[Component]]):
+    """A team's connections or keys."""
+
+    team_id: TeamId
+    kind: str | None = None
+    type: str | None = None

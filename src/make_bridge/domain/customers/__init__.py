@@ -1,0 +1,1 @@
+"""The integrator's end users and their teams."""

@@ -1,0 +1,1 @@
+"""Executions: accept, claim, run, settle, and their logs."""

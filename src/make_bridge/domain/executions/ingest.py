@@ -1,0 +1,170 @@
+"""Accepting webhooks: store first, answer after the commit, run in place while there is room.
+
+Three ways in, chosen per call:
+
+* **at once**: a program without calls out and without loops is carried out first and stored with its
+  outcome in one commit; until that commit nobody was told anything, so nothing can be lost.
+* **in place**: the run is stored already leased to this process and carried out after the commit.
+* **queued**: no room here, or the scenario runs one at a time: stored ready, any worker claims it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import psycopg
+
+from make_bridge.domain.executions import store
+from make_bridge.domain.executions.model import NewRun, Outcome
+from make_bridge.domain.executions.perform import Performer, seed_of
+from make_bridge.domain.executions.programs import Programs
+from make_bridge.domain.executions.targets import Target
+from make_bridge.domain.executions.trigger import Bundle, CallHead, encode_head, trigger_bundle
+from make_bridge.domain.executions.waiting import Waiting
+from make_bridge.domain.executions.worker import Worker
+from make_bridge.engine.blueprint.program import Program
+from make_bridge.engine.ports import WebhookResponse
+from make_bridge.kernel.ids import ExecutionId, new_execution_id
+from make_bridge.platform.database.pools import Shard
+from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.queue.group_commit import GroupCommit
+
+ACCEPTED = WebhookResponse(status=200, headers=(("content-type", "text/plain; charset=utf-8"),), body=b"Accepted")
+FAILED = WebhookResponse(
+    status=500, headers=(("content-type", "text/plain; charset=utf-8"),), body=b"Scenario failed to complete."
+)
+_SPLITS = (psycopg.DataError, psycopg.IntegrityError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestConfig:
+    """Numbers of the ingest; ``response_seconds`` is how long a caller is kept waiting for an answer."""
+
+    node: str
+    max_body_bytes: int = 5 * 1024 * 1024
+    response_seconds: float = 180.0
+
+
+class Ingest:
+    """See the module."""
+
+    def __init__(
+        self, shards: Shards, programs: Programs, performer: Performer, worker: Worker, waiting: Waiting,
+        metrics: Metrics, config: IngestConfig,
+    ) -> None:  # fmt: skip
+        """Take the parts; writers are made per shard."""
+        self._shards = shards
+        self._programs = programs
+        self._performer = performer
+        self._worker = worker
+        self._waiting = waiting
+        self._metrics = metrics
+        self._config = config
+        self._acceptances = {shard.number: self._accept_writer(shard) for shard in shards.all()}
+        self._endings = {shard.number: self._ended_writer(shard) for shard in shards.all()}
+
+    async def take(self, target: Target, head: CallHead, body: bytes) -> tuple[ExecutionId, WebhookResponse]:
+        """Store a call and return its execution with the answer for the caller; raises InvalidInput, Unavailable."""
+        bundle = trigger_bundle(head, body, target.settings, max_bytes=self._config.max_body_bytes)
+        program = await self._programs.get(target.organization_id, target.scenario_id, target.blueprint_version)
+        shard = await self._shards.of(target.organization_id)
+        run = self._new_run(shard, target, head, body, sequential=program.settings.sequential)
+        if run.ordering_key is None and self._worker.free > 0:
+            if program.immediate:
+                return run.id, await self._at_once(shard, run, program, bundle)
+            return run.id, await self._in_place(shard, run, program, bundle)
+        return run.id, await self._queued(shard, run, program)
+
+    async def close(self) -> None:
+        """Write everything that waits."""
+        for acceptance in self._acceptances.values():
+            await acceptance.close()
+        for ending in self._endings.values():
+            await ending.close()
+
+    async def _at_once(self, shard: Shard, run: NewRun, program: Program, bundle: Bundle) -> WebhookResponse:
+        performance = await self._performer.perform(run, program, [bundle], fence=0)
+        await self._endings[shard.number].submit((run, performance.outcome))
+        self._metrics.accepted.labels("at_once").inc()
+        self._metrics.executions.labels(performance.outcome.status.name.lower()).inc()
+        self._metrics.operations.inc(performance.outcome.operations)
+        if not program.has_response:
+            return ACCEPTED
+        result = performance.result
+        if result is not None and result.response is not None:
+            return result.response
+        return FAILED if result is None or result.status == "error" else ACCEPTED
+
+    async def _in_place(
+        self, shard: Shard, run: NewRun, program: Program, bundle: Bundle
+    ) -> WebhookResponse:
+        leased = replace(run, owner=self._config.node)
+        self._worker.reserve(shard, run.id)
+        if program.has_response:
+            self._waiting.listen(run.id)
+        try:
+            await self._acceptances[shard.number].submit(leased)
+        except BaseException:
+            self._worker.release(run.id)
+            self._waiting.forget(run.id)
+            raise
+        self._metrics.accepted.labels("in_place").inc()
+        self._worker.begin(shard, leased, program, [bundle], self._waiting.responder(run.id))
+        return await self._answer(run, program)
+
+    async def _queued(self, shard: Shard, run: NewRun, program: Program) -> WebhookResponse:
+        if program.has_response:
+            self._waiting.listen(run.id)
+        try:
+            await self._acceptances[shard.number].submit(run)
+        except BaseException:
+            self._waiting.forget(run.id)
+            raise
+        self._metrics.accepted.labels("queued").inc()
+        self._worker.wake()
+        return await self._answer(run, program)
+
+    async def _answer(self, run: NewRun, program: Program) -> WebhookResponse:
+        if not program.has_response:
+            return ACCEPTED
+        try:
+            answer = await self._waiting.response(run.organization_id, run.id, self._config.response_seconds)
+        except TimeoutError:
+            return ACCEPTED
+        finally:
+            self._waiting.forget(run.id)
+        return answer or await self._silent_end(run)
+
+    async def _silent_end(self, run: NewRun) -> WebhookResponse:
+        """Answer for a run that ended without a response: failed, or simply silent."""
+        detail = await self._waiting.outcome(run.organization_id, run.id, 5.0)
+        return FAILED if detail is not None and detail.error is not None else ACCEPTED
+
+    def _new_run(self, shard: Shard, target: Target, head: CallHead, body: bytes, *, sequential: bool) -> NewRun:
+        execution_id = new_execution_id(shard=shard.number)
+        return NewRun(
+            id=execution_id,
+            organization_id=target.organization_id,
+            team_id=target.team_id,
+            scenario_id=target.scenario_id,
+            blueprint_version=target.blueprint_version,
+            origin="webhook",
+            seed=seed_of(execution_id),
+            head=encode_head(head),
+            body=body,
+            ordering_key="" if sequential else None,
+        )
+
+    def _accept_writer(self, shard: Shard) -> GroupCommit[NewRun, None]:
+        async def flush(runs: Sequence[NewRun]) -> list[None]:
+            await store.accept(shard, runs)
+            return [None] * len(runs)
+
+        return GroupCommit(flush, splits=_SPLITS)
+
+    def _ended_writer(self, shard: Shard) -> GroupCommit[tuple[NewRun, Outcome], None]:
+        async def flush(ended: Sequence[tuple[NewRun, Outcome]]) -> list[None]:
+            await store.accept_settled(shard, ended, self._config.node)
+            return [None] * len(ended)
+
+        return GroupCommit(flush, splits=_SPLITS)

@@ -1,0 +1,55 @@
+"""What is written when a run is accepted and when it ends.
+
+Both are plain values so that the group-commit writers can send hundreds of them in one statement.
+``seed`` and the time inside the id are the run's whole source of chance: a run taken up again by
+another process sees the same ``now``, ``random`` and ``uuid``.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from make_bridge.kernel.ids import ExecutionId, OrganizationId, ScenarioId, TeamId
+
+
+class Status(IntEnum):
+    """The status numbers of the wire; 0 has no outcome row."""
+
+    RUNNING = 0
+    SUCCESS = 1
+    WARNING = 2
+    ERROR = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """An execution about to be accepted. With ``owner`` it is leased to that node from the start."""
+
+    id: ExecutionId
+    organization_id: OrganizationId
+    team_id: TeamId
+    scenario_id: ScenarioId
+    blueprint_version: int
+    origin: str
+    seed: int
+    head: bytes
+    body: bytes
+    owner: str | None = None
+    ordering_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an execution ended; refused when ``fence`` is no longer the queue row's."""
+
+    id: ExecutionId
+    fence: int
+    organization_id: OrganizationId
+    team_id: TeamId
+    scenario_id: ScenarioId
+    status: Status
+    duration_ms: int
+    operations: int
+    transfer: int
+    detail: bytes
+    steps: bytes
+    incomplete: tuple[bytes, ...] = ()

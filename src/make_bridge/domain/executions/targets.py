@@ -1,0 +1,85 @@
+"""Finding what a webhook address leads to.
+
+The token says its organization, the organization its shard, the digest the hook. Only calls that
+may run are cached, for two seconds, and a change in this process drops its entry at once; an
+unknown or switched-off address is looked up each time, so that switching on is felt at once.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from make_bridge.domain.executions.trigger import HookSettings, decode_settings
+from make_bridge.domain.scenarios import store as scenario_store
+from make_bridge.kernel.clock import Clock
+from make_bridge.kernel.errors import Conflict, Gone, NotFound
+from make_bridge.kernel.ids import HookId, OrganizationId, ScenarioId, TeamId
+from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.security.secrets import opaque_token_digest, opaque_token_organization
+
+_SECONDS = 2.0
+_ENTRIES = 50_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A hook with the scenario it starts."""
+
+    hook_id: HookId
+    organization_id: OrganizationId
+    team_id: TeamId
+    scenario_id: ScenarioId
+    blueprint_version: int
+    settings: HookSettings
+
+
+class Targets:
+    """A short-lived near cache over the hook look-up."""
+
+    def __init__(self, shards: Shards, clock: Clock) -> None:
+        """Begin empty."""
+        self._shards = shards
+        self._clock = clock
+        self._known: OrderedDict[str, tuple[Target, float]] = OrderedDict()
+
+    async def find(self, token: str) -> Target:
+        """Return the target of an address; raises NotFound, Gone or Conflict with the reason."""
+        known = self._known.get(token)
+        if known is not None and known[1] > self._clock.monotonic():
+            return known[0]
+        target = await self._look_up(token)
+        self._known[token] = (target, self._clock.monotonic() + _SECONDS)
+        if len(self._known) > _ENTRIES:
+            self._known.popitem(last=False)
+        return target
+
+    def drop(self, scenario_id: ScenarioId) -> None:
+        """Forget the addresses of a scenario that has changed."""
+        for token in [t for t, (target, _) in self._known.items() if target.scenario_id == scenario_id]:
+            del self._known[token]
+
+    async def _look_up(self, token: str) -> Target:
+        organization_id = opaque_token_organization(token)
+        if organization_id is None:
+            raise NotFound(_UNKNOWN)
+        shard = await self._shards.of(OrganizationId(organization_id))
+        async with shard.read(OrganizationId(organization_id)) as tx:
+            row = await scenario_store.find_target(tx, OrganizationId(organization_id), opaque_token_digest(token))
+        if row is None:
+            raise NotFound(_UNKNOWN)
+        if not row["enabled"] or row["scenario_id"] is None:
+            message = "This webhook is not attached to a scenario any more."
+            raise Gone(message, code="hook_detached")
+        if row["state"] != "active" or row["is_paused"]:
+            message = "The scenario behind this webhook is switched off. Nothing was stored."
+            raise Conflict(message, code="scenario_inactive")
+        return Target(
+            hook_id=row["hook_id"],
+            organization_id=OrganizationId(organization_id),
+            team_id=row["team_id"],
+            scenario_id=row["scenario_id"],
+            blueprint_version=row["blueprint_version"],
+            settings=decode_settings(bytes(row["settings"])),
+        )
+
+
+_UNKNOWN = "There is no webhook at this address."

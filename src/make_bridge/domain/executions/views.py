@@ -1,0 +1,79 @@
+"""What can be read of executions."""
+
+from typing import Any
+
+import msgspec
+from psycopg.rows import DictRow
+
+from make_bridge.domain.executions import runlog, store
+from make_bridge.domain.executions.messages import (
+    Execution,
+    ExecutionDetail,
+    GetExecution,
+    GetUsage,
+    ListExecutions,
+    UsageDay,
+)
+from make_bridge.domain.scenarios import store as scenario_store
+from make_bridge.kernel.context import Context
+from make_bridge.kernel.errors import NotFound
+from make_bridge.kernel.ids import ExecutionId, is_execution_id
+from make_bridge.platform.bus.queries import QueryRegistration
+from make_bridge.platform.database.transactions import ReadTx
+
+
+def _execution(row: DictRow) -> Execution:
+    return Execution(
+        id=ExecutionId(row["id"].hex),
+        scenario_id=row["scenario_id"],
+        status=row["status"] or 0,
+        origin=row["origin"],
+        created_at=row["created_at"],
+        duration_ms=row["duration_ms"] or 0,
+        operations=row["operations"] or 0,
+        transfer=row["transfer"] or 0,
+    )
+
+
+async def list_executions(tx: ReadTx, context: Context, query: ListExecutions) -> list[Execution]:
+    """Answer ListExecutions; NotFound for a scenario that is not the organization's."""
+    organization_id = context.organization_id
+    await scenario_store.get(tx, organization_id, query.scenario_id, None)
+    rows = await store.list_executions(tx, organization_id, query.scenario_id, query.before, query.limit)
+    return [_execution(row) for row in rows]
+
+
+async def get_execution(tx: ReadTx, context: Context, query: GetExecution) -> ExecutionDetail:
+    """Answer GetExecution."""
+    row = None
+    if is_execution_id(query.execution_id):
+        row = await store.read_detail(tx, context.organization_id, query.scenario_id, query.execution_id)
+    if row is None:
+        message = "There is no such execution of this scenario."
+        raise NotFound(message)
+    detail = runlog.decode_detail(bytes(row["detail"])) if row["detail"] else runlog.StoredDetail()
+    return ExecutionDetail(
+        execution=_execution(row),
+        outputs=detail.outputs,
+        error=msgspec.to_builtins(detail.error) if detail.error else None,
+        steps=runlog.decode_steps(bytes(row["steps"]) if row["steps"] else None),
+    )
+
+
+async def get_usage(tx: ReadTx, context: Context, query: GetUsage) -> list[UsageDay]:
+    """Answer GetUsage."""
+    await scenario_store.get(tx, context.organization_id, query.scenario_id, None)
+    rows = await store.read_usage(tx, context.organization_id, query.scenario_id)
+    return [
+        UsageDay(date=row["date"], operations=row["operations"], data_transfer=row["data_transfer"]) for row in rows
+    ]
+
+
+def queries() -> list[QueryRegistration[Any, Any]]:
+    """Return the slice's queries for the composition root."""
+    read = "scenarios:read"
+    return [
+        QueryRegistration(query=ListExecutions, view=list_executions, permission=read),
+        QueryRegistration(query=GetExecution, view=get_execution, permission=read),
+        QueryRegistration(query=GetUsage, view=get_usage, permission=read),
+    ]

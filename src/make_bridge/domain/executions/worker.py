@@ -1,0 +1,278 @@
+"""The worker: claims ready executions, keeps their leases alive, settles their outcomes.
+
+One worker per process serves every shard the process has open. It carries out what it claims and
+what the ingest hands over already leased. A run whose lease was lost (this process slept too long)
+is cancelled; if it was faster than that, its outcome is refused by the fence and counted. A worker
+that drains hands its leases back, so that another starts them at once.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import psycopg
+import structlog
+
+from make_bridge.domain.executions import store
+from make_bridge.domain.executions.model import NewRun, Outcome
+from make_bridge.domain.executions.perform import Performer, failed_outcome
+from make_bridge.domain.executions.programs import Programs
+from make_bridge.domain.executions.trigger import Bundle, decode_head, decode_settings, trigger_bundle
+from make_bridge.domain.executions.waiting import Waiting
+from make_bridge.engine.blueprint.program import Program
+from make_bridge.engine.ports import Responder
+from make_bridge.kernel.errors import BridgeError, Unavailable
+from make_bridge.kernel.ids import ExecutionId
+from make_bridge.platform.database.pools import Shard
+from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.queue import leases
+from make_bridge.platform.queue.group_commit import GroupCommit
+from make_bridge.platform.queue.leases import Lease
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfig:
+    """``most_running`` bounds runs in flight; times are in seconds."""
+
+    node: str
+    most_running: int = 200
+    claim_batch: int = 50
+    idle_poll: float = 0.5
+    settle_patience: float = 60.0
+    drain_patience: float = 20.0
+    max_body_bytes: int = 5 * 1024 * 1024
+
+
+@dataclass(slots=True, kw_only=True)
+class _Held:
+    shard: Shard
+    fence: int
+    task: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Loops:
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class Worker:
+    """See the module."""
+
+    def __init__(
+        self, shards: Shards, programs: Programs, performer: Performer, waiting: Waiting, metrics: Metrics,
+        config: WorkerConfig,
+    ) -> None:  # fmt: skip
+        """Nothing runs before ``start``."""
+        self._shards = shards
+        self._programs = programs
+        self._performer = performer
+        self._waiting = waiting
+        self._metrics = metrics
+        self._config = config
+        self._held: dict[ExecutionId, _Held] = {}
+        self._awake = asyncio.Event()
+        self._stopping = False
+        self._loops = _Loops()
+        self._settlements = {shard.number: self._writer(shard) for shard in shards.all()}
+
+    @property
+    def free(self) -> int:
+        """How many more runs this process takes on."""
+        return 0 if self._stopping else self._config.most_running - len(self._held)
+
+    def wake(self) -> None:
+        """Say that something became ready; a hint, never needed for correctness."""
+        self._awake.set()
+
+    async def start(self) -> None:
+        """Begin claiming, beating and sweeping."""
+        for loop in (self._claiming(), self._beating(), self._sweeping()):
+            self._loops.tasks.append(asyncio.create_task(loop))
+
+    async def stop(self) -> None:
+        """Stop claiming, let runs end for a while, hand back the rest, write every outcome."""
+        self._stopping = True
+        self.wake()
+        deadline = asyncio.get_running_loop().time() + self._config.drain_patience
+        while self._held and asyncio.get_running_loop().time() < deadline:
+            tasks = [held.task for held in self._held.values() if held.task is not None]
+            if not tasks:
+                break
+            await asyncio.wait(tasks, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+        for loop in self._loops.tasks:
+            loop.cancel()
+        await asyncio.gather(*self._loops.tasks, return_exceptions=True)
+        await self._hand_back()
+        for writer in self._settlements.values():
+            await writer.close()
+
+    def begin(
+        self, shard: Shard, run: NewRun, program: Program, bundles: list[Bundle], responder: Responder | None
+    ) -> None:
+        """Carry out a run that was accepted already leased to this process (fence 1)."""
+        self._launch(shard, run.id, 1, self._carry_out(shard, run, program, bundles, 1, responder))
+
+    def reserve(self, shard: Shard, execution_id: ExecutionId) -> None:
+        """Count a run against the capacity before its acceptance is written."""
+        self._held[execution_id] = _Held(shard=shard, fence=1)
+
+    def release(self, execution_id: ExecutionId) -> None:
+        """Give a reservation up: the acceptance failed."""
+        self._held.pop(execution_id, None)
+
+    def _launch(
+        self, shard: Shard, execution_id: ExecutionId, fence: int, work: "asyncio._CoroutineLike[None]"
+    ) -> None:
+        held = _Held(shard=shard, fence=fence)
+        self._held[execution_id] = held
+        held.task = asyncio.create_task(work)
+        held.task.add_done_callback(lambda task: self._ended(execution_id, task))
+
+    def _ended(self, execution_id: ExecutionId, task: asyncio.Task[None]) -> None:
+        self._held.pop(execution_id, None)
+        self._awake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("execution_task_failed", execution_id=execution_id, error=repr(error))
+
+    async def _carry_out(
+        self, shard: Shard, run: NewRun, program: Program, bundles: list[Bundle], fence: int,
+        responder: Responder | None,
+    ) -> None:  # fmt: skip
+        performance = await self._performer.perform(run, program, bundles, fence=fence, responder=responder)
+        await self._settle(shard, performance.outcome)
+
+    async def _resume(self, shard: Shard, lease: Lease) -> None:
+        run, settings = await self._read_back(shard, lease)
+        try:
+            program = await self._programs.get(run.organization_id, run.scenario_id, run.blueprint_version)
+            head = decode_head(run.head)
+            bundle = trigger_bundle(head, run.body, decode_settings(settings), max_bytes=self._config.max_body_bytes)
+        except Unavailable:
+            raise
+        except BridgeError as error:
+            await self._settle(shard, failed_outcome(run, lease.fence, error))
+            return
+        await self._carry_out(shard, run, program, [bundle], lease.fence, self._waiting.responder(run.id))
+
+    async def _read_back(self, shard: Shard, lease: Lease) -> tuple[NewRun, bytes]:
+        async with shard.read(lease.organization_id) as tx:
+            row = await store.read_run(tx, lease.organization_id, lease.id)
+        if row is None:
+            message = f"Execution {lease.id} has a queue row but no payload."
+            raise Unavailable(message)
+        run = NewRun(
+            id=lease.id,
+            organization_id=row["organization_id"],
+            team_id=row["team_id"],
+            scenario_id=row["scenario_id"],
+            blueprint_version=row["blueprint_version"],
+            origin=row["origin"],
+            seed=row["seed"],
+            head=bytes(row["head"]),
+            body=bytes(row["body"]),
+        )
+        return run, bytes(row["settings"] or b"{}")
+
+    async def _settle(self, shard: Shard, outcome: Outcome) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._config.settle_patience
+        pause = 0.1
+        accepted: bool | None = None
+        while accepted is None:
+            try:
+                accepted = await self._settlements[shard.number].submit(outcome)
+            except Unavailable:
+                if loop.time() > deadline:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
+        if not accepted:
+            self._metrics.settles_refused.inc()
+            _log.warning("settle_refused", execution_id=outcome.id, fence=outcome.fence)
+            return
+        self._metrics.executions.labels(outcome.status.name.lower()).inc()
+        self._metrics.operations.inc(outcome.operations)
+        self._waiting.settled(outcome)
+
+    def _writer(self, shard: Shard) -> GroupCommit[Outcome, bool]:
+        async def flush(outcomes: Sequence[Outcome]) -> list[bool]:
+            settled = await store.settle(shard, outcomes, self._config.node)
+            return [outcome.id in settled for outcome in outcomes]
+
+        return GroupCommit(flush, splits=(psycopg.DataError, psycopg.IntegrityError))
+
+    async def _claiming(self) -> None:
+        while not self._stopping:
+            self._awake.clear()
+            claimed = 0
+            for shard in self._shards.all():
+                claimed += await self._claim_from(shard)
+            if claimed == 0 or self.free <= 0:
+                await _wait(self._awake, self._config.idle_poll)
+
+    async def _claim_from(self, shard: Shard) -> int:
+        most = min(self.free, self._config.claim_batch)
+        if most <= 0:
+            return 0
+        try:
+            claimed = await leases.claim(shard, self._config.node, most)
+        except Unavailable as error:
+            _log.warning("claim_failed", shard=shard.number, error=error.message)
+            return 0
+        for lease in claimed:
+            self._launch(shard, lease.id, lease.fence, self._resume(shard, lease))
+        return len(claimed)
+
+    async def _beating(self) -> None:
+        while True:
+            await asyncio.sleep(leases.HEARTBEAT_SECONDS)
+            for shard in self._shards.all():
+                await self._beat(shard)
+
+    async def _beat(self, shard: Shard) -> None:
+        held = {i: h.fence for i, h in self._held.items() if h.shard is shard and h.task is not None}
+        if not held:
+            return
+        try:
+            kept = await leases.beat(shard, list(held.items()))
+        except Unavailable as error:
+            _log.warning("heartbeat_failed", shard=shard.number, error=error.message)
+            return
+        for execution_id in held.keys() - kept:
+            entry = self._held.get(execution_id)
+            if entry is not None and entry.task is not None and not entry.task.done():
+                self._metrics.leases_lost.inc()
+                entry.task.cancel()
+
+    async def _sweeping(self) -> None:
+        while True:
+            for shard in self._shards.all():
+                try:
+                    freed = await leases.sweep(shard)
+                except Unavailable:
+                    continue
+                if freed:
+                    self._metrics.leases_swept.inc(freed)
+                    _log.info("leases_swept", shard=shard.number, count=freed)
+                    self.wake()
+            await asyncio.sleep(leases.SWEEP_SECONDS)
+
+    async def _hand_back(self) -> None:
+        for shard in self._shards.all():
+            held = [(i, h.fence) for i, h in self._held.items() if h.shard is shard]
+            for execution_id, _ in held:
+                task = self._held[execution_id].task
+                if task is not None:
+                    task.cancel()
+            if held:
+                await leases.hand_back(shard, held)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

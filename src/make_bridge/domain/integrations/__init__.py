@@ -1,0 +1,1 @@
+"""Flows through the wizard and the catalogue a customer sees."""

@@ -1,0 +1,1 @@
+"""The integrators: their keys, tokens, origins and placement (directory)."""

@@ -1,0 +1,1 @@
+"""Scenarios, their blueprints and their hooks."""

@@ -1,0 +1,189 @@
+"""What changes scenarios: create, save, switch on and off, delete, and their hooks."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from make_bridge.domain.scenarios import model, store
+from make_bridge.domain.scenarios.blueprints import BlueprintFacts, read_facts
+from make_bridge.domain.scenarios.messages import (
+    ActivateScenario,
+    BlueprintSaved,
+    CreateHook,
+    CreateScenario,
+    DeactivateScenario,
+    DeleteScenario,
+    Hook,
+    SaveBlueprint,
+    Scenario,
+    ScenarioActivated,
+    ScenarioCreated,
+    ScenarioDeactivated,
+    ScenarioDeleted,
+)
+from make_bridge.domain.scenarios.model import ScenarioState
+from make_bridge.kernel.errors import Conflict
+from make_bridge.kernel.ids import HookId, OrganizationId, ScenarioId, TeamId
+from make_bridge.platform.bus.commands import CommandRegistration
+from make_bridge.platform.bus.unit_of_work import UnitOfWork
+from make_bridge.platform.security.secrets import new_opaque_token, opaque_token_digest
+
+_SHOWN_ERRORS = 5
+
+
+class Sealing(Protocol):
+    """Seals and opens an organization's secrets; see ``domain/organizations/keys.py``."""
+
+    async def seal(self, organization_id: OrganizationId, purpose: tuple[str, int, str], secret: bytes) -> str:
+        """Return the sealed text; ``purpose`` is (kind, id, field)."""
+        ...
+
+    async def open(self, organization_id: OrganizationId, purpose: tuple[str, int, str], sealed: str) -> bytes:
+        """Return the secret."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioHandlers:
+    """The handlers, with what they need beside the unit of work."""
+
+    sealing: Sealing
+
+    async def create(self, work: UnitOfWork, command: CreateScenario) -> Scenario:
+        """Make a scenario, its first blueprint version and, for an instant first module, its hook."""
+        organization_id = work.context.organization_id
+        await store.require_team(work.tx, organization_id, command.team_id)
+        facts, hook_id = read_facts(command.blueprint), command.hook_id
+        if command.make_hook and hook_id is None and model.needs_hook(facts.document):
+            hook_id = (await self._make_hook(work, command.team_id, command.name or facts.name)).id
+        if hook_id is not None:
+            facts = read_facts(model.with_hook(facts.document, hook_id))
+        new = _row(facts, command, hook_id)
+        scenario = await store.insert(work.tx, organization_id, new, facts.raw)
+        if hook_id is not None:
+            await store.attach_hook(work.tx, organization_id, hook_id, command.team_id, scenario.id)
+        work.touch(f"scenario/{scenario.id}", name=scenario.name)
+        work.emit(ScenarioCreated(scenario_id=scenario.id, team_id=scenario.team_id), subject=f"scenario/{scenario.id}")
+        return scenario
+
+    async def save_blueprint(self, work: UnitOfWork, command: SaveBlueprint) -> Scenario:
+        """Write the next version of a blueprint."""
+        organization_id = work.context.organization_id
+        current = await store.lock(work.tx, organization_id, command.scenario_id)
+        facts = read_facts(command.blueprint)
+        if current.hook_id is not None and model.needs_hook(facts.document):
+            facts = read_facts(model.with_hook(facts.document, current.hook_id))
+        create = CreateScenario(team_id=current.team_id, blueprint=facts.document, name=current.name)
+        new = _row(facts, create, current.hook_id)
+        scenario = await store.save_blueprint(work.tx, organization_id, current.id, new, facts.raw)
+        work.touch(f"scenario/{scenario.id}", version=scenario.blueprint_version)
+        saved = BlueprintSaved(scenario_id=scenario.id, version=scenario.blueprint_version)
+        work.emit(saved, subject=f"scenario/{scenario.id}")
+        return scenario
+
+    async def activate(self, work: UnitOfWork, command: ActivateScenario) -> ScenarioId:
+        """Switch on, or say what in the blueprint forbids it."""
+        organization_id = work.context.organization_id
+        scenario = await store.lock(work.tx, organization_id, command.scenario_id)
+        if scenario.is_invalid:
+            raw = await store.get_blueprint(work.tx, organization_id, scenario.id)
+            raise Conflict(_why_invalid(read_facts(msgspec.json.decode(raw)).errors), code="scenario_invalid")
+        await self._switch(work, scenario, ScenarioState.ACTIVE)
+        work.emit(ScenarioActivated(scenario_id=scenario.id), subject=f"scenario/{scenario.id}")
+        return scenario.id
+
+    async def deactivate(self, work: UnitOfWork, command: DeactivateScenario) -> ScenarioId:
+        """Switch off."""
+        scenario = await store.lock(work.tx, work.context.organization_id, command.scenario_id)
+        await self._switch(work, scenario, ScenarioState.INACTIVE)
+        event = ScenarioDeactivated(scenario_id=scenario.id, cause="request")
+        work.emit(event, subject=f"scenario/{scenario.id}")
+        return scenario.id
+
+    async def delete(self, work: UnitOfWork, command: DeleteScenario) -> None:
+        """Remove a scenario with what belongs to it."""
+        await store.delete(work.tx, work.context.organization_id, command.scenario_id)
+        subject = f"scenario/{command.scenario_id}"
+        work.touch(subject)
+        work.emit(ScenarioDeleted(scenario_id=command.scenario_id), subject=subject)
+
+    async def create_hook(self, work: UnitOfWork, command: CreateHook) -> Hook:
+        """Make a webhook address."""
+        await store.require_team(work.tx, work.context.organization_id, command.team_id)
+        return await self._make_hook(work, command.team_id, command.name)
+
+    async def _make_hook(self, work: UnitOfWork, team_id: TeamId, name: str) -> Hook:
+        organization_id = work.context.organization_id
+        token = new_opaque_token(organization_id)
+        hook_id = HookId(await store.new_id(work.tx))
+        hook = Hook(
+            id=hook_id, team_id=team_id, name=name[: model.MAX_NAME], token=token, scenario_id=None, enabled=True
+        )
+        sealed = await self.sealing.seal(organization_id, ("hook", hook_id, "token"), token.encode())
+        await store.insert_hook(work.tx, organization_id, hook, opaque_token_digest(token), sealed)
+        work.touch(f"hook/{hook_id}", name=hook.name)
+        return hook
+
+    async def _switch(self, work: UnitOfWork, scenario: Scenario, target: ScenarioState) -> None:
+        current = ScenarioState.ACTIVE if scenario.is_active else ScenarioState.INACTIVE
+        model.LIFECYCLE.move(current, target)
+        await store.set_state(work.tx, work.context.organization_id, scenario.id, target)
+        work.touch(f"scenario/{scenario.id}", state=target.value)
+
+
+def _row(facts: BlueprintFacts, command: CreateScenario, hook_id: HookId | None) -> store.NewScenario:
+    return store.NewScenario(
+        team_id=command.team_id,
+        template_version_id=command.template_version_id,
+        flow_id=command.flow_id,
+        name=model.checked_name((command.name or facts.name)[: model.MAX_NAME]),
+        is_invalid=bool(facts.errors),
+        used_packages=facts.used_packages,
+        scheduling=command.scheduling or model.default_scheduling(facts.document),
+        interface=facts.interface,
+        hook_id=hook_id,
+    )
+
+
+def _why_invalid(errors: list[str]) -> str:
+    shown = "; ".join(errors[:_SHOWN_ERRORS])
+    more = f"; and {len(errors) - _SHOWN_ERRORS} more" if len(errors) > _SHOWN_ERRORS else ""
+    return f"This scenario cannot be switched on: {shown}{more}."
+
+
+def commands(handlers: ScenarioHandlers) -> list[CommandRegistration[Any, Any]]:
+    """Return the slice's commands for the composition root."""
+    write = "scenarios:write"
+    return [
+        CommandRegistration(
+            command=CreateScenario, handler=handlers.create, result=Scenario, permission=write, action="scenario.create"
+        ),
+        CommandRegistration(
+            command=SaveBlueprint,
+            handler=handlers.save_blueprint,
+            result=Scenario,
+            permission=write,
+            action="scenario.save_blueprint",
+        ),
+        CommandRegistration(
+            command=ActivateScenario,
+            handler=handlers.activate,
+            result=int,
+            permission=write,
+            action="scenario.activate",
+        ),
+        CommandRegistration(
+            command=DeactivateScenario,
+            handler=handlers.deactivate,
+            result=int,
+            permission=write,
+            action="scenario.deactivate",
+        ),
+        CommandRegistration(
+            command=DeleteScenario, handler=handlers.delete, result=None, permission=write, action="scenario.delete"
+        ),
+        CommandRegistration(
+            command=CreateHook, handler=handlers.create_hook, result=Hook, permission=write, action="hook.create"
+        ),
+    ]

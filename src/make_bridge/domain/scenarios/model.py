@@ -1,0 +1,85 @@
+"""A scenario's states and the facts read out of its blueprint.
+
+A blueprint is kept as it came. What the product needs to know of it (the apps it uses, whether its
+first module is instant, its declared inputs) is derived here once, when it is saved.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from make_bridge.kernel.errors import InvalidInput
+from make_bridge.kernel.lifecycle import Lifecycle
+
+JsonObject = dict[str, Any]
+WEBHOOK_MODULE = "gateway:CustomWebHook"
+MAX_NAME = 120
+
+
+class ScenarioState(StrEnum):
+    """Whether triggers may start executions."""
+
+    INACTIVE = "inactive"
+    ACTIVE = "active"
+
+
+LIFECYCLE = Lifecycle(
+    "scenario",
+    {
+        ScenarioState.INACTIVE: (ScenarioState.ACTIVE, ScenarioState.INACTIVE),
+        ScenarioState.ACTIVE: (ScenarioState.INACTIVE, ScenarioState.ACTIVE),
+    },
+)
+
+
+def first_module(blueprint: JsonObject) -> JsonObject | None:
+    """Return the first module of the main flow, if there is one."""
+    flow = blueprint.get("flow")
+    first = flow[0] if isinstance(flow, list) and flow else None
+    return first if isinstance(first, dict) else None
+
+
+def needs_hook(blueprint: JsonObject) -> bool:
+    """Say whether the first module waits for a webhook."""
+    first = first_module(blueprint)
+    return first is not None and first.get("module") == WEBHOOK_MODULE
+
+
+def with_hook(blueprint: JsonObject, hook_id: int) -> JsonObject:
+    """Return the blueprint with the hook's id in its first module's parameters."""
+    first = first_module(blueprint)
+    if first is None:
+        return blueprint
+    parameters = first.get("parameters")
+    changed = {**first, "parameters": {**(parameters if isinstance(parameters, dict) else {}), "hook": hook_id}}
+    return {**blueprint, "flow": [changed, *blueprint["flow"][1:]]}
+
+
+def default_scheduling(blueprint: JsonObject) -> JsonObject:
+    """Return the schedule of a blueprint that names none: instant for webhooks, else by hand."""
+    return {"type": "immediately"} if needs_hook(blueprint) else {"type": "on-demand"}
+
+
+def is_sequential(blueprint: JsonObject) -> bool:
+    """Say whether runs must go one at a time, in order of arrival."""
+    metadata = blueprint.get("metadata")
+    settings = metadata.get("scenario") if isinstance(metadata, dict) else None
+    return bool(settings.get("sequential")) if isinstance(settings, dict) else False
+
+
+def interface_of(blueprint: JsonObject) -> JsonObject:
+    """Return ``{input, output}`` from the new or the older form; None where nothing is declared."""
+    new, old = blueprint.get("interface"), blueprint.get("io")
+    if isinstance(new, dict):
+        return {"input": new.get("input"), "output": new.get("output")}
+    if isinstance(old, dict):
+        return {"input": old.get("input_spec"), "output": old.get("output_spec")}
+    return {"input": None, "output": None}
+
+
+def checked_name(name: str) -> str:
+    """Return a usable scenario name or raise."""
+    clean = name.strip()
+    if not clean or len(clean) > MAX_NAME:
+        message = f"A scenario's name has 1 to {MAX_NAME} characters."
+        raise InvalidInput(message, fields={"name": message})
+    return clean

@@ -1,0 +1,259 @@
+"""Every statement on scenarios, their blueprints and hooks."""
+
+from typing import Any
+
+import msgspec
+from psycopg.rows import DictRow
+
+from make_bridge.domain.scenarios.messages import Hook, Scenario
+from make_bridge.domain.scenarios.model import JsonObject, ScenarioState
+from make_bridge.kernel.errors import NotFound
+from make_bridge.kernel.ids import HookId, OrganizationId, ScenarioId, TeamId
+from make_bridge.platform.database.transactions import ReadTx, WriteTx
+
+_COLUMNS = """
+id, team_id, name, state, is_paused, is_invalid, used_packages, scheduling, template_version_id, flow_id, hook_id,
+blueprint_version, next_run_at, created_at
+"""
+_GET = (
+    "SELECT " + _COLUMNS + " FROM shard.scenarios"
+    " WHERE organization_id = %s AND id = %s AND (%s::bigint IS NULL OR team_id = %s)"
+)
+_LOCK = "SELECT " + _COLUMNS + " FROM shard.scenarios WHERE organization_id = %s AND id = %s FOR UPDATE"
+_LIST = (
+    "SELECT " + _COLUMNS + " FROM shard.scenarios"
+    " WHERE organization_id = %(organization)s AND (%(team)s::bigint IS NULL OR team_id = %(team)s)"
+    " AND (NOT %(templates)s OR template_version_id IS NOT NULL) AND id > %(after)s ORDER BY id LIMIT %(limit)s"
+)
+_INSERT = (
+    "INSERT INTO shard.scenarios (organization_id, team_id, template_version_id, flow_id, name, state, is_invalid,"
+    " used_packages, scheduling, interface, hook_id)"
+    " VALUES (%s, %s, %s, %s, %s, 'inactive', %s, %s, %s, %s, %s) RETURNING " + _COLUMNS
+)
+_SET_STATE = """
+UPDATE shard.scenarios SET state = %s, updated_at = now(), revision = revision + 1, consecutive_errors = 0
+WHERE organization_id = %s AND id = %s
+"""
+_SET_BLUEPRINT = (
+    "UPDATE shard.scenarios SET blueprint_version = blueprint_version + 1, is_invalid = %s, used_packages = %s,"
+    " interface = %s, state = CASE WHEN %s THEN 'inactive' ELSE state END, updated_at = now(), revision = revision + 1"
+    " WHERE organization_id = %s AND id = %s RETURNING " + _COLUMNS
+)
+_INSERT_BLUEPRINT = """
+INSERT INTO shard.blueprints (organization_id, scenario_id, version, blueprint) VALUES (%s, %s, %s, %s)
+"""
+_GET_BLUEPRINT = """
+SELECT b.blueprint FROM shard.blueprints b JOIN shard.scenarios s ON s.id = b.scenario_id
+WHERE b.organization_id = %s AND b.scenario_id = %s AND b.version = coalesce(%s, s.blueprint_version)
+"""
+_LIST_BLUEPRINTS = """
+SELECT version, created_at, blueprint FROM shard.blueprints
+WHERE organization_id = %s AND scenario_id = %s ORDER BY version DESC LIMIT %s
+"""
+_GET_INTERFACE = "SELECT interface FROM shard.scenarios WHERE organization_id = %s AND id = %s"
+_DELETE = "DELETE FROM shard.scenarios WHERE organization_id = %s AND id = %s"
+_DELETE_HOOK = "DELETE FROM shard.hooks WHERE organization_id = %s AND scenario_id = %s"
+_TEAM_EXISTS = "SELECT 1 FROM shard.teams WHERE organization_id = %s AND id = %s"
+_NEW_ID = "SELECT shard.new_id() AS id"
+_INSERT_HOOK = """
+INSERT INTO shard.hooks (id, organization_id, team_id, name, token_digest, token_sealed)
+VALUES (%s, %s, %s, %s, %s, %s)
+"""
+_ATTACH_HOOK = """
+UPDATE shard.hooks SET scenario_id = %s
+WHERE organization_id = %s AND id = %s AND team_id = %s AND (scenario_id IS NULL OR scenario_id = %s)
+"""
+_GET_HOOK = """
+SELECT id, team_id, name, token_sealed, scenario_id, enabled FROM shard.hooks WHERE organization_id = %s AND id = %s
+"""
+_FIND_TARGET = """
+SELECT h.id AS hook_id, h.enabled, h.settings, h.team_id, s.id AS scenario_id, s.name, s.state, s.is_paused,
+       s.is_invalid, s.blueprint_version
+FROM shard.hooks h LEFT JOIN shard.scenarios s ON s.id = h.scenario_id
+WHERE h.organization_id = %s AND h.token_digest = %s
+"""
+
+
+def _scenario(row: DictRow) -> Scenario:
+    return Scenario(
+        id=row["id"],
+        team_id=row["team_id"],
+        name=row["name"],
+        is_active=row["state"] == ScenarioState.ACTIVE,
+        is_paused=row["is_paused"],
+        is_invalid=row["is_invalid"],
+        used_packages=tuple(row["used_packages"]),
+        scheduling=msgspec.json.decode(row["scheduling"], type=dict[str, Any]),
+        template_version_id=row["template_version_id"],
+        flow_id=row["flow_id"],
+        hook_id=row["hook_id"],
+        blueprint_version=row["blueprint_version"],
+        next_run_at=row["next_run_at"],
+        created_at=row["created_at"],
+    )
+
+
+def _found(row: DictRow | None) -> DictRow:
+    if row is None:
+        message = "There is no such scenario."
+        raise NotFound(message)
+    return row
+
+
+async def get(
+    tx: ReadTx, organization_id: OrganizationId, scenario_id: ScenarioId, team_id: TeamId | None = None
+) -> Scenario:
+    """Return a scenario; raises NotFound, also when it belongs to another team than the one given."""
+    return _scenario(_found(await tx.one(_GET, (organization_id, scenario_id, team_id, team_id))))
+
+
+async def lock(tx: WriteTx, organization_id: OrganizationId, scenario_id: ScenarioId) -> Scenario:
+    """Return a scenario and hold its row until the transaction ends."""
+    return _scenario(_found(await tx.one(_LOCK, (organization_id, scenario_id))))
+
+
+async def list_page(
+    tx: ReadTx,
+    organization_id: OrganizationId,
+    *,
+    team_id: TeamId | None,
+    from_templates_only: bool,
+    after: int,
+    limit: int,
+) -> list[Scenario]:
+    """Return a page of scenarios by ascending id."""
+    parameters = {
+        "organization": organization_id,
+        "team": team_id,
+        "templates": from_templates_only,
+        "after": after,
+        "limit": limit,
+    }
+    return [_scenario(row) for row in await tx.all(_LIST, parameters)]
+
+
+class NewScenario(msgspec.Struct, frozen=True, kw_only=True):
+    """The row of a scenario about to be made."""
+
+    team_id: TeamId
+    template_version_id: int | None
+    flow_id: str | None
+    name: str
+    is_invalid: bool
+    used_packages: list[str]
+    scheduling: JsonObject
+    interface: JsonObject
+    hook_id: HookId | None
+
+
+async def insert(tx: WriteTx, organization_id: OrganizationId, new: NewScenario, blueprint: bytes) -> Scenario:
+    """Write a scenario with the first version of its blueprint."""
+    row = await tx.one(
+        _INSERT,
+        (
+            organization_id,
+            new.team_id,
+            new.template_version_id,
+            new.flow_id,
+            new.name,
+            new.is_invalid,
+            new.used_packages,
+            msgspec.json.encode(new.scheduling),
+            msgspec.json.encode(new.interface),
+            new.hook_id,
+        ),
+    )
+    scenario = _scenario(_found(row))
+    await tx.execute(_INSERT_BLUEPRINT, (organization_id, scenario.id, 1, blueprint))
+    return scenario
+
+
+async def save_blueprint(
+    tx: WriteTx, organization_id: OrganizationId, scenario_id: ScenarioId, new: NewScenario, blueprint: bytes
+) -> Scenario:
+    """Write the next version; a scenario whose new blueprint is invalid is switched off."""
+    parameters = (
+        new.is_invalid,
+        new.used_packages,
+        msgspec.json.encode(new.interface),
+        new.is_invalid,
+        organization_id,
+        scenario_id,
+    )
+    scenario = _scenario(_found(await tx.one(_SET_BLUEPRINT, parameters)))
+    await tx.execute(_INSERT_BLUEPRINT, (organization_id, scenario_id, scenario.blueprint_version, blueprint))
+    return scenario
+
+
+async def set_state(
+    tx: WriteTx, organization_id: OrganizationId, scenario_id: ScenarioId, state: ScenarioState
+) -> None:
+    """Switch on or off."""
+    await tx.execute(_SET_STATE, (state.value, organization_id, scenario_id))
+
+
+async def delete(tx: WriteTx, organization_id: OrganizationId, scenario_id: ScenarioId) -> None:
+    """Remove a scenario, its blueprints and its hook."""
+    await tx.execute(_DELETE_HOOK, (organization_id, scenario_id))
+    if not await tx.execute(_DELETE, (organization_id, scenario_id)):
+        message = "There is no such scenario."
+        raise NotFound(message)
+
+
+async def get_blueprint(
+    tx: ReadTx, organization_id: OrganizationId, scenario_id: ScenarioId, version: int | None = None
+) -> bytes:
+    """Return a blueprint as it was stored."""
+    return bytes(_found(await tx.one(_GET_BLUEPRINT, (organization_id, scenario_id, version)))["blueprint"])
+
+
+async def list_blueprints(
+    tx: ReadTx, organization_id: OrganizationId, scenario_id: ScenarioId, limit: int
+) -> list[DictRow]:
+    """Return versions, newest first."""
+    return await tx.all(_LIST_BLUEPRINTS, (organization_id, scenario_id, limit))
+
+
+async def get_interface(tx: ReadTx, organization_id: OrganizationId, scenario_id: ScenarioId) -> JsonObject:
+    """Return the declared inputs and outputs."""
+    row = _found(await tx.one(_GET_INTERFACE, (organization_id, scenario_id)))
+    return msgspec.json.decode(row["interface"], type=dict[str, Any])
+
+
+async def require_team(tx: ReadTx, organization_id: OrganizationId, team_id: TeamId) -> None:
+    """Raise NotFound unless the team is the organization's."""
+    if await tx.one(_TEAM_EXISTS, (organization_id, team_id)) is None:
+        message = "There is no such team."
+        raise NotFound(message)
+
+
+async def new_id(tx: WriteTx) -> int:
+    """Return a fresh row id."""
+    row = await tx.one(_NEW_ID)
+    return int(row["id"]) if row else 0
+
+
+async def insert_hook(
+    tx: WriteTx, organization_id: OrganizationId, hook: Hook, token_digest: bytes, token_sealed: str
+) -> None:
+    """Write a hook; its token is stored sealed, and found by its digest."""
+    await tx.execute(_INSERT_HOOK, (hook.id, organization_id, hook.team_id, hook.name, token_digest, token_sealed))
+
+
+async def attach_hook(
+    tx: WriteTx, organization_id: OrganizationId, hook_id: HookId, team_id: TeamId, scenario_id: ScenarioId
+) -> None:
+    """Give a team's hook to a scenario; a hook serves one scenario."""
+    if not await tx.execute(_ATTACH_HOOK, (scenario_id, organization_id, hook_id, team_id, scenario_id)):
+        message = f"There is no free webhook {hook_id} in this team."
+        raise NotFound(message)
+
+
+async def get_hook(tx: ReadTx, organization_id: OrganizationId, hook_id: HookId) -> DictRow | None:
+    """Return a hook's row with its sealed token."""
+    return await tx.one(_GET_HOOK, (organization_id, hook_id))
+
+
+async def find_target(tx: ReadTx, organization_id: OrganizationId, token_digest: bytes) -> DictRow | None:
+    """Return what a webhook call needs to know, by its token's digest."""
+    return await tx.one(_FIND_TARGET, (organization_id, token_digest))

@@ -1,0 +1,105 @@
+"""What can be read of scenarios."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from make_bridge.domain.scenarios import store
+from make_bridge.domain.scenarios.handlers import Sealing
+from make_bridge.domain.scenarios.messages import (
+    BlueprintVersion,
+    GetBlueprint,
+    GetHook,
+    GetInterface,
+    GetScenario,
+    Hook,
+    Interface,
+    ListBlueprints,
+    ListScenarios,
+    Scenario,
+)
+from make_bridge.domain.scenarios.model import JsonObject
+from make_bridge.kernel.context import Context
+from make_bridge.kernel.errors import NotFound
+from make_bridge.platform.bus.queries import QueryRegistration
+from make_bridge.platform.database.transactions import ReadTx
+
+
+async def list_scenarios(tx: ReadTx, context: Context, query: ListScenarios) -> list[Scenario]:
+    """Answer ListScenarios."""
+    return await store.list_page(
+        tx,
+        context.organization_id,
+        team_id=query.team_id,
+        from_templates_only=query.from_templates_only,
+        after=query.after,
+        limit=query.limit,
+    )
+
+
+async def get_scenario(tx: ReadTx, context: Context, query: GetScenario) -> Scenario:
+    """Answer GetScenario."""
+    return await store.get(tx, context.organization_id, query.scenario_id, query.team_id)
+
+
+async def get_blueprint(tx: ReadTx, context: Context, query: GetBlueprint) -> JsonObject:
+    """Answer GetBlueprint."""
+    raw = await store.get_blueprint(tx, context.organization_id, query.scenario_id, query.version)
+    return msgspec.json.decode(raw, type=dict[str, Any])
+
+
+async def list_blueprints(tx: ReadTx, context: Context, query: ListBlueprints) -> list[BlueprintVersion]:
+    """Answer ListBlueprints."""
+    await store.get(tx, context.organization_id, query.scenario_id)
+    rows = await store.list_blueprints(tx, context.organization_id, query.scenario_id, query.limit)
+    return [
+        BlueprintVersion(
+            version=row["version"],
+            created_at=row["created_at"],
+            blueprint=msgspec.json.decode(row["blueprint"], type=dict[str, Any]),
+        )
+        for row in rows
+    ]
+
+
+async def get_interface(tx: ReadTx, context: Context, query: GetInterface) -> Interface:
+    """Answer GetInterface."""
+    declared = await store.get_interface(tx, context.organization_id, query.scenario_id)
+    return Interface(input=declared["input"], output=declared["output"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookViews:
+    """Views that open sealed columns."""
+
+    sealing: Sealing
+
+    async def get_hook(self, tx: ReadTx, context: Context, query: GetHook) -> Hook:
+        """Answer GetHook with its token opened."""
+        row = await store.get_hook(tx, context.organization_id, query.hook_id)
+        if row is None:
+            message = "There is no such webhook."
+            raise NotFound(message)
+        token = await self.sealing.open(context.organization_id, ("hook", row["id"], "token"), row["token_sealed"])
+        return Hook(
+            id=row["id"],
+            team_id=row["team_id"],
+            name=row["name"],
+            token=token.decode(),
+            scenario_id=row["scenario_id"],
+            enabled=row["enabled"],
+        )
+
+
+def queries(sealing: Sealing) -> list[QueryRegistration[Any, Any]]:
+    """Return the slice's queries for the composition root."""
+    read = "scenarios:read"
+    return [
+        QueryRegistration(query=ListScenarios, view=list_scenarios, permission=read),
+        QueryRegistration(query=GetScenario, view=get_scenario, permission=read),
+        QueryRegistration(query=GetBlueprint, view=get_blueprint, permission=read),
+        QueryRegistration(query=ListBlueprints, view=list_blueprints, permission=read),
+        QueryRegistration(query=GetInterface, view=get_interface, permission=read),
+        QueryRegistration(query=GetHook, view=HookViews(sealing=sealing).get_hook, permission=read),
+    ]

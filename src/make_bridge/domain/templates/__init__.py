@@ -1,0 +1,1 @@
+"""Templates, their controllers and their immutable published versions."""
