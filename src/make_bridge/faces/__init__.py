@@ -1,0 +1,1 @@
+"""The faces: everything a request can reach, from the edge to the pages."""

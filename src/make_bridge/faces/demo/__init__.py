@@ -1,0 +1,1 @@
+"""The demo page: plays the integrator's product around the widget. Served in demo mode only."""

@@ -1,0 +1,152 @@
+"""The pipeline: what happens to every request before a face sees it, and to every answer before it leaves.
+
+One ASGI wrapper, outermost of all, so that nothing (not even a fault in a face) goes past it. In this order:
+
+1. a request id of our own; the client's stays an attribute of the log
+2. the surface the path belongs to, and the canonical path
+3. size and shape of address and headers; identity claims taken out
+4. the body's announced length, then its real one, counted while it streams
+5. the face
+6. the surface's security headers and ``X-Request-Id`` on whatever answer there is
+7. for an error that nobody answered: the problem, and the log
+
+A response that refuses a request before its body was read closes the connection: the rest is not worth reading.
+"""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from make_bridge.faces.edge import problems
+from make_bridge.faces.edge.config import EdgeConfig
+from make_bridge.faces.edge.request_head import RequestHead, check_address, read_head
+from make_bridge.faces.edge.surfaces import HTTPS_ONLY, Surface, find_surface, surfaces
+from make_bridge.kernel.errors import TooLarge
+
+_REFUSED: Final = 400
+
+
+class Edge:
+    """See the module."""
+
+    def __init__(self, app: ASGIApp, config: EdgeConfig, aliases: Mapping[str, str]) -> None:
+        """``aliases`` maps a short path to the one it stands for, each for itself and what lies below it."""
+        self._app = app
+        self._config = config
+        self._aliases = tuple(aliases.items())
+        self._surfaces = surfaces(config.limits.bodies)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one connection; only requests are the edge's business, and nothing here speaks WebSocket."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(receive, send, find_surface(self._surfaces, scope["path"]), self._config)
+        structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
+        try:
+            await self._app(self._admit(scope, exchange), exchange.receive, exchange.send)
+        except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
+            await exchange.fail(error, scope)
+
+    def _admit(self, scope: Scope, exchange: "Exchange") -> Scope:
+        limits, surface = self._config.limits, exchange.surface
+        check_address(scope.get("raw_path") or scope["path"].encode(), scope["query_string"], limits)
+        head = read_head(scope["headers"], limits, keeps_identity=surface.keeps_identity)
+        exchange.expect(head)
+        state = {**scope.get("state", {}), "request_id": exchange.request_id}
+        state["client_request_id"] = head.client_request_id
+        return {**scope, "headers": head.headers, "state": state, "path": self._canonical(scope["path"], surface)}
+
+    def _canonical(self, path: str, surface: Surface) -> str:
+        """Take one trailing slash off and a short name for what it stands for; a redirect would leak our address."""
+        if not surface.is_api:
+            return path
+        if path.endswith("/") and not path.endswith("//"):
+            path = path[:-1]
+        for short, full in self._aliases:
+            if path.startswith(short) and path[len(short) : len(short) + 1] in {"", "/"}:
+                return full + path[len(short) :]
+        return path
+
+
+class Exchange:
+    """One request with its answer: counts what comes in, completes what goes out."""
+
+    __slots__ = ("_config", "_ended", "_read", "_receive", "_send", "_started", "_unread", "request_id", "surface")
+
+    def __init__(self, receive: Receive, send: Send, surface: Surface, config: EdgeConfig) -> None:
+        """Begin with nothing read and nothing sent."""
+        self.request_id = secrets.token_hex(16)
+        self.surface = surface
+        self._receive = receive
+        self._send = send
+        self._config = config
+        self._read = 0
+        self._unread = True
+        self._started = False
+        self._ended = False
+
+    def expect(self, head: RequestHead) -> None:
+        """Refuse a body whose announced length is too large; raises TooLarge."""
+        self._unread = head.body_length != 0
+        if head.body_length is not None and head.body_length > self.surface.max_body:
+            raise self._too_large()
+
+    async def receive(self) -> Message:
+        """Pass on a piece of the body; raises TooLarge as soon as there is too much of it."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._read += len(message.get("body", b""))
+            if self._read > self.surface.max_body:
+                raise self._too_large()
+            self._unread = message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass on a piece of the answer, its head completed."""
+        if message["type"] == "http.response.start":
+            self._started = True
+            message = {**message, "headers": self._complete(message)}
+        elif message["type"] == "http.response.body":
+            self._ended = not message.get("more_body", False)
+        await self._send(message)
+
+    async def fail(self, error: Exception, scope: Scope) -> None:
+        """Answer an error; one that comes after the answer is only logged, one amid it breaks the connection."""
+        if problems.is_unforeseen(error):
+            problems.log_fault(error, method=scope["method"], surface=self.surface.name)
+        if self._ended or isinstance(error, ClientDisconnect):
+            return
+        if self._started:
+            raise error
+        problem = problems.problem_of(error)
+        body = problem.body(self.request_id)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            *problem.headers,
+        ]
+        await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    def _complete(self, message: Message) -> list[Any]:
+        given = list(message.get("headers", ()))
+        names = {name for name, _ in given}
+        forced = (*self.surface.forced, (b"x-request-id", self.request_id.encode()))
+        if not names.isdisjoint(name for name, _ in forced):
+            ours = {name for name, _ in forced}
+            given = [pair for pair in given if pair[0] not in ours]
+        given.extend(forced)
+        given.extend(pair for pair in self.surface.defaults if pair[0] not in names)
+        if self._config.is_https:
+            given.append(HTTPS_ONLY)
+        if self._unread and message["status"] >= _REFUSED:
+            given.append((b"connection", b"close"))
+        return given
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"The body of this request is larger than {self.surface.max_body} bytes.")

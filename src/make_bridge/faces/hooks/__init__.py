@@ -1,0 +1,1 @@
+"""Webhooks in: the one face that anybody in the world may call."""

@@ -1,0 +1,59 @@
+"""``/hook/{token}``: a plain Starlette endpoint, because it is the hottest path of the product.
+
+The body is read once, counted while it streams. The answer goes out after the commit, or when the
+scenario's own response module has spoken. Headers are kept without credentials: a stored execution
+is read by people.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from make_bridge.domain.executions.ingest import Ingest
+from make_bridge.domain.executions.targets import Targets
+from make_bridge.domain.executions.trigger import CallHead
+from make_bridge.faces.edge.access import PublicRoute
+from make_bridge.faces.edge.body import read_bytes
+from make_bridge.kernel.errors import NotFound
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-make-apikey", "x-api-key"})
+_MAX_TOKEN = 200
+_MAX_HEADERS = 100
+
+
+class HookEndpoint:
+    """Takes webhook calls."""
+
+    def __init__(self, targets: Targets, ingest: Ingest, *, max_body_bytes: int) -> None:
+        """``max_body_bytes`` bounds what is read; beyond it the answer is 413 and reading stops."""
+        self._targets = targets
+        self._ingest = ingest
+        self._max_body_bytes = max_body_bytes
+
+    async def handle(self, request: Request) -> Response:
+        """Handle one call."""
+        token: str = request.path_params["token"]
+        if len(token) > _MAX_TOKEN:
+            message = "There is no webhook at this address."
+            raise NotFound(message)
+        target = await self._targets.find(token)
+        body = await read_bytes(request, self._max_body_bytes)
+        headers = request.headers
+        head = CallHead(
+            method=request.method,
+            query=request.url.query,
+            content_type=headers.get("content-type", ""),
+            headers=[pair for pair in headers.items() if pair[0] not in _SECRET_HEADERS][:_MAX_HEADERS],
+        )
+        execution_id, answer = await self._ingest.take(target, head, body)
+        response = Response(answer.body, status_code=answer.status)
+        for name, value in answer.headers:
+            response.headers.append(name, value)
+        response.headers["x-execution-id"] = execution_id
+        return response
+
+
+def hook_routes(endpoint: HookEndpoint) -> tuple[PublicRoute, ...]:
+    """Return the route of this face."""
+    because = "the address holds the secret; the sender's own signature is the scenario's business"
+    return (PublicRoute("/hook/{token}", endpoint.handle, because=because, methods=_METHODS),)

@@ -1,0 +1,67 @@
+"""``/live``, ``/ready`` and ``/metrics``.
+
+Alive means that the event loop turns: nothing else, so that a database outage restarts nobody.
+Ready means that the database answers. The counters are for the private side: from another machine
+they are answered only to a caller with the operator's token.
+"""
+
+import asyncio
+import hmac
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from make_bridge.faces.edge.access import PublicRoute
+from make_bridge.kernel.errors import BridgeError, Unauthenticated
+from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.observability.metrics import Metrics
+
+_PATIENCE = 2.0
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+
+
+class Operations:
+    """The endpoints with what they look at."""
+
+    def __init__(self, shards: Shards, metrics: Metrics, *, token: str | None) -> None:
+        """Without ``token`` the counters are told to this machine only."""
+        self._shards = shards
+        self._metrics = metrics
+        self._token = token
+
+    async def live(self, _request: Request) -> Response:
+        """Answer as long as the loop turns."""
+        return _json({"status": "live"}, 200)
+
+    async def ready(self, _request: Request) -> Response:
+        """Answer 200 when every database answers, else 503 with the reason."""
+        reasons = []
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._shards.reach()
+        except (BridgeError, TimeoutError) as error:
+            reasons.append(error.message if isinstance(error, BridgeError) else "The database does not answer.")
+        return _json({"status": "unready", "reasons": reasons}, 503) if reasons else _json({"status": "ready"}, 200)
+
+    async def metrics(self, request: Request) -> Response:
+        """Answer the counters in the text format."""
+        host = request.client.host if request.client else ""
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        known = self._token is not None and hmac.compare_digest(given.encode(), self._token.encode())
+        if not known and host not in _LOOPBACK:
+            raise Unauthenticated("The counters are told to this machine only, or with the operator's token.")
+        return Response(self._metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def ops_routes(operations: Operations) -> tuple[PublicRoute, ...]:
+    """Return the routes."""
+    return (
+        PublicRoute("/live", operations.live, because="says only that the process runs"),
+        PublicRoute("/ready", operations.ready, because="says only whether the process can serve"),
+        PublicRoute("/metrics", operations.metrics, because="told to this machine only, checked by itself"),
+    )
+
+
+def _json(value: object, status: int) -> Response:
+    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")

@@ -1,0 +1,1 @@
+"""The portal API: what an integrator's product asks for its customers."""

@@ -1,0 +1,1 @@
+"""The wizard: its page and the calls the page makes."""
