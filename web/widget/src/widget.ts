@@ -1,0 +1,313 @@
+/**
+ * The widget at work, from the moment its element is in the page until it leaves it: wires catalogue, set-ups,
+ * dialogs and drawing together, listens for what the outside hints, and tells the outside what happened.
+ */
+
+import type { FlowHint, InitBody } from "../../src/api";
+import { h, paint } from "../../src/dom";
+import { createCatalogue } from "./catalogue";
+import { portalClient } from "./client";
+import { voice as voiceFor } from "./copy";
+import type { PortalIntegrations } from "./element";
+import type { Entry } from "./entry";
+import { drawList, failureSentence, found } from "./list";
+import { tabMemory } from "./memory";
+import { createModal } from "./modal";
+import { openWindow } from "./places";
+import { createSetup, type Setup } from "./setup";
+import { derivedRules, schemeOf, tokenRules } from "./theme";
+import type { Acts } from "./view";
+
+export const VERSION = "0.1.0";
+const STALE_AFTER = 60_000;
+/** The wizard's last page is read, then goes; a window closes itself earlier, where it may. */
+const CLOSE_AFTER = { popup: 6000, iframe: 1600 };
+/** A region that is emptied first is read again even when the words are the same. */
+const SAY_AFTER = 60;
+
+export interface Widget {
+  draw(): void;
+  reload(): void;
+  refreshTheme(): void;
+  stop(): void;
+}
+
+export function mountWidget(host: PortalIntegrations, tree: ShadowRoot): Widget {
+  const attribute = (name: string) => host.getAttribute(name);
+  const prefix = attribute("urlorprefix");
+  const zone = attribute("src") ?? "";
+  const base = (prefix ?? `${zone.replace(/\/+$/, "")}/portal`).replace(/\/+$/, "");
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const client = portalClient(base, async () => host.fetchSession?.(), signal);
+  const memory = tabMemory(base);
+  const spoken = new WeakMap<Setup, string>();
+  const said = { polite: "", assertive: "" };
+  const darkness = matchMedia("(prefers-color-scheme: dark)");
+  let query = "";
+  let drawing = false;
+  let seen = 0;
+
+  const voice = () => voiceFor(host.closest("[lang]")?.getAttribute("lang") || "en", host.translations);
+  const mode = () => {
+    const wish = attribute("mode")?.toLowerCase();
+    return wish === "iframe" || wish === "redirect" ? wish : "popup";
+  };
+
+  const tell = (name: string, detail: Record<string, unknown>) =>
+    host.dispatchEvent(
+      new CustomEvent(`bridge:${name}`, { bubbles: true, composed: true, cancelable: name === "close", detail }),
+    );
+
+  // ── drawing ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  const draw = () => {
+    if (signal.aborted) return;
+    const { say, locale } = voice();
+    const view = {
+      say,
+      locale,
+      acts,
+      query,
+      level: Number(attribute("heading-level")) || 3,
+      opensWindow: mode() === "popup",
+    };
+    const root = h(
+      "div",
+      {
+        class: "root",
+        part: "root",
+        role: "group",
+        "aria-label": say("list.label"),
+        "aria-busy": catalogue.phase === "loading" ? "true" : null,
+        onkeydown: (event) => modal.trap(event as KeyboardEvent),
+        oncancel: (event) => {
+          event.preventDefault();
+          modal.askToClose();
+        },
+      },
+      h("span", { class: "probe", key: "probe", ontransitionend: refreshTheme }),
+      ...drawList(catalogue, view),
+      h("div", { class: "aside", role: "status", key: "polite" }, said.polite),
+      h("div", { class: "aside", role: "alert", key: "assertive" }, said.assertive),
+      modal.draw(),
+    );
+    paint(tree, [root]);
+  };
+
+  /** Several changes in one task are one drawing. */
+  const changed = () => {
+    if (drawing) return;
+    drawing = true;
+    queueMicrotask(() => {
+      drawing = false;
+      draw();
+    });
+  };
+
+  const announce = (text: string, urgent = false) => {
+    const region = urgent ? "assertive" : "polite";
+    said[region] = "";
+    changed();
+    setTimeout(() => {
+      said[region] = text;
+      changed();
+    }, SAY_AFTER);
+  };
+
+  /** Gives focus to the first of these places that exists, once the drawing is done. */
+  const focus = (...names: string[]) =>
+    setTimeout(() => {
+      const places = names.map((name) => tree.querySelector<HTMLElement>(`[data-focus="${CSS.escape(name)}"]`));
+      places.find(Boolean)?.focus();
+    });
+
+  const refreshTheme = () => {
+    const rules = tokenRules(schemeOf(host, darkness.matches));
+    host.derived.replaceSync(rules);
+    draw();
+    const probe = tree.querySelector<HTMLElement>(".probe");
+    if (probe) host.derived.replaceSync(rules + derivedRules(probe));
+  };
+
+  // ── set-up ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Nothing to say means no body at all, which is what existing proxies are used to. */
+  const initBody = ({ name }: Entry, instanceableId: number, needsReturn: boolean): InitBody | null => {
+    const body: InitBody = {};
+    const redirectUri = attribute("redirect-uri") ?? (needsReturn ? location.href.split("#")[0] : null);
+    if (redirectUri) body.redirectUri = redirectUri;
+    if (host.hasAttribute("auto-activate")) body.autoActivate = true;
+    if (host.hasAttribute("auto-finalize")) body.autoFinalize = true;
+    if (host.scenario) body.scenario = host.scenario;
+    const { prefill } = host;
+    const chosen = typeof prefill === "function" ? prefill({ instanceableId, name }) : prefill;
+    if (chosen) body.prefill = { hard: chosen.hard ?? {}, soft: chosen.soft ?? {} };
+    return Object.keys(body).length > 0 ? body : null;
+  };
+
+  /** Each phase is said once; what needs the customer is said at once. */
+  const setupChanged = (entry: Entry) => {
+    changed();
+    const { setup, key } = entry;
+    if (!setup || spoken.get(setup) === setup.phase) return;
+    const { phase } = setup;
+    spoken.set(setup, phase);
+    if (phase === "done" || phase === "cancelled") return;
+    announce(voice().say(`setup.${phase}`), ["failed", "expired", "blocked"].includes(phase));
+    if (phase === "opening") focus(`${key}-setup`);
+  };
+
+  const setupOf = (entry: Entry): Setup => {
+    const template = entry.template ?? 0;
+    const how = mode();
+    const setup = createSetup({
+      client,
+      template,
+      memory,
+      open:
+        how === "popup"
+          ? () => openWindow(`make-bridge-${template}`, voice().say("setup.opening"))
+          : how === "iframe"
+            ? () => modal.openFrame(entry)
+            : null,
+      body: (needsReturn) => initBody(entry, template, needsReturn),
+      leave: (url) => location.assign(url),
+      changed: () => setupChanged(entry),
+      tell: (what, detail) => tell(`connect-${what}`, { template, ...detail }),
+      finished: async (flow) => {
+        const focused = tree.activeElement;
+        await catalogue.settled(entry, flow);
+        setTimeout(setup.closePlace, how === "iframe" ? CLOSE_AFTER.iframe : CLOSE_AFTER.popup);
+        // What had the focus is gone with the set-up: the switch takes its place.
+        if (focused && how === "popup") focus(`${entry.key}-switch`);
+      },
+    });
+    return setup;
+  };
+
+  const load = async () => {
+    const first = catalogue.phase !== "ready";
+    const { say } = voice();
+    seen = Date.now();
+    if (first) announce(say("list.loading"));
+    await catalogue.load();
+    const { failure, entries } = catalogue;
+    if (failure) announce(failureSentence(failure, say), true);
+    else if (first) announce(entries.length > 0 ? say("list.loaded", { n: entries.length }) : say("list.empty.title"));
+    if (failure || !first) return;
+    for (const [template, flow] of memory.all()) {
+      const entry = entries.find((one) => one.template === template && !one.setup);
+      if (!entry) continue;
+      entry.setup = setupOf(entry);
+      entry.setup.resume(flow);
+      changed();
+    }
+  };
+
+  const acts: Acts = {
+    reload: () => void load(),
+    search(wanted) {
+      query = wanted;
+      const field = tree.querySelector("input");
+      if (field && field.value !== wanted) {
+        field.value = wanted;
+        field.focus();
+      }
+      announce(voice().say("list.found", { n: found(catalogue.entries, wanted).length }));
+    },
+    connect(entry) {
+      entry.note = null;
+      entry.setup?.stop();
+      entry.setup = setupOf(entry);
+      void entry.setup.start();
+    },
+    switchTo: (entry, active) => catalogue.switchTo(entry, active),
+    run: (entry) => catalogue.run(entry),
+    toggleRuns: (entry) => catalogue.toggleRuns(entry),
+    loadRuns: (entry) => catalogue.loadRuns(entry),
+    askRemove: (entry) => modal.askRemove(entry),
+    reopen: (entry) => entry.setup?.reopen(),
+    check: (entry) => entry.setup?.check(),
+    dismiss(entry) {
+      entry.setup?.cancel();
+      entry.setup = null;
+      changed();
+      focus(`${entry.key}-connect`, `${entry.key}-switch`);
+    },
+  };
+
+  // ── what the outside hints ──────────────────────────────────────────────────────────────────────────────
+
+  const hinted = (hint: FlowHint) => {
+    const entry = catalogue.entries.find(({ setup }) => setup?.flowId === hint.flow);
+    if (!entry) return;
+    const { flow, type } = hint;
+    if (type === "make-bridge:done") entry.setup?.hint();
+    if (type === "make-bridge:dirty") {
+      modal.dirty[hint.dirty ? "add" : "delete"](flow);
+      tell("dirty", { flow, dirty: hint.dirty === true });
+    }
+    if (type === "make-bridge:step") {
+      tell("wizard-step", { flow, step: hint.step, index: hint.index, of: hint.of, template: entry.template });
+    }
+  };
+
+  /** The customer is back on the page: look at once instead of after the pause. */
+  const cameBack = () => {
+    if (document.visibilityState !== "visible") return;
+    for (const { setup } of catalogue.entries) setup?.hint();
+    if (catalogue.phase === "ready" && Date.now() - seen > STALE_AFTER) void load();
+  };
+
+  const listen = () => {
+    darkness.addEventListener("change", refreshTheme, { signal });
+    addEventListener("online", () => void load(), { signal });
+    addEventListener("focus", cameBack, { signal });
+    document.addEventListener("visibilitychange", cameBack, { signal });
+    addEventListener(
+      "message",
+      (event) => {
+        if (catalogue.entries.some(({ setup }) => setup?.accepts(event))) hinted(event.data as FlowHint);
+      },
+      { signal },
+    );
+    try {
+      // Only reaches us when page and bridge share an origin; then it works for every kind of window.
+      const channel = new BroadcastChannel("make-bridge");
+      channel.onmessage = ({ data }) => hinted(data as FlowHint);
+      signal.addEventListener("abort", () => channel.close());
+    } catch {
+      // Polling finds out a little later.
+    }
+  };
+
+  const catalogue = createCatalogue({
+    client,
+    voice,
+    changed,
+    announce,
+    tell: (name, detail) => tell(name, name === "ready" ? { version: VERSION, ...detail } : detail),
+  });
+  const modal = createModal({
+    tree,
+    paint: draw,
+    say: () => voice().say,
+    focus,
+    remove: (entry) => catalogue.remove(entry),
+    mayClose: (dirty) => tell("close", { dirty }),
+  });
+
+  listen();
+  refreshTheme();
+  void load();
+  return {
+    draw: changed,
+    reload: acts.reload,
+    refreshTheme,
+    stop() {
+      stopping.abort();
+      catalogue.stop();
+    },
+  };
+}

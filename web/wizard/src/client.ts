@@ -1,0 +1,82 @@
+/** The flow API: every call carries the secret as a header, so that no cookie is needed, also inside a frame. */
+
+import type { ApiProblem, CreatedComponent, FlowState, Values } from "../../src/api";
+
+export class FlowFailure extends Error {
+  readonly code: string;
+  readonly requestId: string | null;
+  readonly fields: Record<string, string>;
+
+  constructor(
+    readonly status: number,
+    problem: ApiProblem,
+  ) {
+    super(problem.detail ?? problem.message ?? `HTTP ${status}`);
+    this.code = problem.code ?? `http-${status}`;
+    this.requestId = problem.requestId ?? null;
+    this.fields = problem.fields ?? {};
+  }
+
+  /** The link no longer opens anything; asking again would not help. */
+  get expired(): boolean {
+    return [401, 403, 404, 410].includes(this.status);
+  }
+
+  get retryable(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+async function problemOf(response: Response): Promise<ApiProblem> {
+  try {
+    return (await response.json()) as ApiProblem;
+  } catch {
+    return {};
+  }
+}
+
+export class FlowClient {
+  constructor(
+    private readonly flowId: string,
+    private readonly secret: string,
+  ) {}
+
+  state(): Promise<FlowState> {
+    return this.call("GET", "");
+  }
+
+  start(): Promise<FlowState> {
+    return this.call("POST", "/start");
+  }
+
+  saveStep(stepId: string, values: Values): Promise<FlowState> {
+    return this.call("POST", `/steps/${encodeURIComponent(stepId)}`, { values });
+  }
+
+  createComponent(stepId: string, uuid: string, name: string, values: Values): Promise<CreatedComponent> {
+    return this.call("POST", `/steps/${encodeURIComponent(stepId)}/components`, { uuid, name, values });
+  }
+
+  finalize(): Promise<FlowState> {
+    return this.call("POST", "/finalize");
+  }
+
+  private async call<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
+    const headers: Record<string, string> = { Accept: "application/json", "Flow-Secret": this.secret };
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    let response: Response;
+    try {
+      response = await fetch(`/flow-api/${encodeURIComponent(this.flowId)}${path}`, {
+        method,
+        headers,
+        cache: "no-store",
+        credentials: "same-origin",
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    } catch (cause) {
+      throw new FlowFailure(0, { code: "network", detail: cause instanceof Error ? cause.message : String(cause) });
+    }
+    if (!response.ok) throw new FlowFailure(response.status, await problemOf(response));
+    return (await response.json()) as Answer;
+  }
+}

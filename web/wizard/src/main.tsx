@@ -1,0 +1,56 @@
+/** Entry of the wizard's page: takes the secret out of the address and draws the app, styles under the page's nonce. */
+
+import { MantineProvider } from "@mantine/core";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { App } from "./app";
+import { FlowClient } from "./client";
+import { Spoken } from "./copy";
+import { ExpiredPage } from "./pages/problem-page";
+import { flowIdOf, takeSecret } from "./secret";
+import { theme, variables } from "./theme";
+import "./mantine";
+import "./wizard.css";
+
+const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? "";
+const flowId = flowIdOf(location.pathname);
+const secret = flowId && takeSecret(flowId);
+
+/** Mantine would keep a chosen scheme in storage, which a frame may not have; the wizard follows the system. */
+const schemes = {
+  get: () => "auto" as const,
+  set: () => {},
+  subscribe: () => {},
+  unsubscribe: () => {},
+  clear: () => {},
+};
+
+const queries = new QueryClient({
+  defaultOptions: { queries: { refetchOnWindowFocus: false, refetchOnReconnect: false, staleTime: Number.POSITIVE_INFINITY } },
+});
+
+const root = document.getElementById("root");
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <MantineProvider
+        theme={theme}
+        cssVariablesResolver={variables}
+        defaultColorScheme="auto"
+        colorSchemeManager={schemes}
+        getStyleNonce={() => nonce}
+      >
+        <QueryClientProvider client={queries}>
+          <Spoken>
+            {flowId && secret ? (
+              <App flowId={flowId} client={new FlowClient(flowId, secret)} />
+            ) : (
+              <ExpiredPage vendor={null} />
+            )}
+          </Spoken>
+        </QueryClientProvider>
+      </MantineProvider>
+    </StrictMode>,
+  );
+}
