@@ -1,0 +1,329 @@
+"""The composition root: the whole program, put together from settings, read top to bottom.
+
+Settings → root key → database → domain → faces. Every part is entered on one exit stack, so that
+whatever was opened is closed in the opposite order, also when the start fails half-way. The command
+line uses the first half (``open_domain``) to act on a database, also beside a server that runs.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from make_bridge.domain.connections import handlers as connection_handlers
+from make_bridge.domain.connections import views as connection_views
+from make_bridge.domain.connections.handlers import ComponentHandlers
+from make_bridge.domain.connections.opening import ComponentOpener
+from make_bridge.domain.connections.store import ComponentStore
+from make_bridge.domain.customers import handlers as customer_handlers
+from make_bridge.domain.customers import views as customer_views
+from make_bridge.domain.customers.directory import CustomerDirectory
+from make_bridge.domain.executions import handlers as execution_handlers
+from make_bridge.domain.executions import views as execution_views
+from make_bridge.domain.executions.credentials import OpenedByTeam
+from make_bridge.domain.executions.ingest import Ingest, IngestConfig
+from make_bridge.domain.executions.messages import ExecutionRequested
+from make_bridge.domain.executions.outbound import GuardedHttp, LoopSleeper
+from make_bridge.domain.executions.perform import Performer
+from make_bridge.domain.executions.programs import Programs
+from make_bridge.domain.executions.targets import Targets
+from make_bridge.domain.executions.waiting import Waiting
+from make_bridge.domain.executions.worker import Worker, WorkerConfig
+from make_bridge.domain.integrations import handlers as flow_handlers
+from make_bridge.domain.integrations import views as flow_views
+from make_bridge.domain.integrations.handlers import FlowHandlers
+from make_bridge.domain.integrations.reading import FlowReader
+from make_bridge.domain.organizations.facts import SealedFacts
+from make_bridge.domain.organizations.keys import ApiTokens, DataKeys, OrganizationReader, PortalKeys, TokenLedger
+from make_bridge.domain.organizations.service import OrganizationService
+from make_bridge.domain.scenarios import handlers as scenario_handlers
+from make_bridge.domain.scenarios import views as scenario_views
+from make_bridge.domain.scenarios.handlers import ScenarioHandlers
+from make_bridge.domain.scenarios.messages import (
+    BlueprintSaved,
+    ScenarioActivated,
+    ScenarioDeactivated,
+    ScenarioDeleted,
+)
+from make_bridge.domain.templates import handlers as template_handlers
+from make_bridge.domain.templates import views as template_views
+from make_bridge.domain.templates.store import TemplateStore
+from make_bridge.faces.demo.routes import Demo, DemoConfig, demo_routes
+from make_bridge.faces.edge.application import build_application
+from make_bridge.faces.edge.authentication import Authenticator
+from make_bridge.faces.hooks.endpoint import HookEndpoint
+from make_bridge.faces.ops.routes import Operations
+from make_bridge.faces.portal.dependencies import PortalConfig, PortalDependencies
+from make_bridge.faces.portal.routes import PORTAL_ALIASES
+from make_bridge.faces.wizard.calls import WizardCalls
+from make_bridge.faces.wizard.gate import FlowGate
+from make_bridge.faces.wizard.page import WizardPage
+from make_bridge.kernel.clock import Clock, SystemClock
+from make_bridge.kernel.context import Context
+from make_bridge.kernel.ids import OrganizationId, ScenarioId
+from make_bridge.kernel.messages import Event
+from make_bridge.platform.bus.commands import CommandBus, Listener
+from make_bridge.platform.bus.queries import QueryBus
+from make_bridge.platform.database.embedded import EmbeddedConfig, EmbeddedPostgres, facts_of_running
+from make_bridge.platform.database.opening import DatabaseAddress, DatabasePlan, open_databases, prepare
+from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.egress.client import EgressClient
+from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.security.root_key import RootKey
+from make_bridge.platform.security.sealing import KeyRing
+from make_bridge.services.bridge import bridge_routes
+from make_bridge.services.demonstration import NAME, USER, DemoFacts, Demonstration
+from make_bridge.services.gateway import gateway_routes
+from make_bridge.services.worker import running
+from make_bridge.settings import LoadedSettings, Settings
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """Everything below the faces, open and wired."""
+
+    shards: Shards
+    clock: Clock
+    data_keys: DataKeys
+    organizations: OrganizationReader
+    service: OrganizationService
+    portal_keys: PortalKeys
+    api_tokens: ApiTokens
+    ledger: TokenLedger
+    customers: CustomerDirectory
+    opener: ComponentOpener
+    listeners: list[Listener]
+    commands: CommandBus
+    queries: QueryBus
+
+
+async def open_domain(
+    stack: AsyncExitStack, loaded: LoadedSettings, report: Report, *, join: bool = False
+) -> Domain:
+    """Open the database and wire the domain over it; ``join`` uses the embedded one of a server that runs."""
+    settings, clock = loaded.settings, SystemClock()
+    root_key = await asyncio.to_thread(_root_key, settings)
+    plan = await _plan(stack, settings, join=join)
+    shards = await _open_shards(stack, plan, settings, root_key, clock, report)
+    roots = KeyRing(current=root_key)
+    data_keys = DataKeys(shards.directory, roots, clock)
+    organizations = OrganizationReader(shards.directory, clock)
+    customers = CustomerDirectory(shards, clock)
+    scenarios = ScenarioHandlers(sealing=data_keys)
+    components = ComponentHandlers(sealing=data_keys)
+    reader = FlowReader(
+        organizations=organizations, sealing=data_keys, templates=TemplateStore(), connections=ComponentStore()
+    )
+    flows = FlowHandlers(scenarios=scenarios, components=components, reader=reader)
+    listeners: list[Listener] = []
+    commands = CommandBus(
+        [
+            *customer_handlers.commands(customers, organizations),
+            *template_handlers.commands(),
+            *connection_handlers.commands(components),
+            *scenario_handlers.commands(scenarios),
+            *execution_handlers.commands(),
+            *flow_handlers.commands(flows),
+        ],
+        shards,
+        listeners,
+    )
+    queries = QueryBus(
+        [
+            *customer_views.queries(),
+            *template_views.queries(),
+            *connection_views.queries(),
+            *scenario_views.queries(data_keys),
+            *execution_views.queries(),
+            *flow_views.queries(reader),
+        ],
+        shards,
+    )
+    return Domain(
+        shards=shards,
+        clock=clock,
+        data_keys=data_keys,
+        organizations=organizations,
+        service=OrganizationService(shards.directory, shards, roots, clock),
+        portal_keys=PortalKeys(shards.directory, data_keys, clock),
+        api_tokens=ApiTokens(shards.directory, clock),
+        ledger=TokenLedger(shards.directory),
+        customers=customers,
+        opener=ComponentOpener(shards=shards, sealing=data_keys),
+        listeners=listeners,
+        commands=commands,
+        queries=queries,
+    )
+
+
+def _root_key(settings: Settings) -> RootKey:
+    """Read the root key; only the embedded default may make one of its own."""
+    path = settings.root_key_path
+    if settings.root_key_file is None and not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        RootKey.create(path)
+    root_key = RootKey.load(path)
+    root_key.self_test()
+    return root_key
+
+
+async def _open_shards(
+    stack: AsyncExitStack, plan: DatabasePlan, settings: Settings, root_key: RootKey, clock: Clock, report: Report
+) -> Shards:
+    lines, serving = await prepare(plan, root_key.derive(b"database role"))
+    for line in lines:
+        report(line)
+    return await open_databases(stack, plan, serving, settings.pools(), clock)
+
+
+async def _plan(stack: AsyncExitStack, settings: Settings, *, join: bool) -> DatabasePlan:
+    if settings.database_url is not None:
+        return _external_plan(settings, settings.database_url.get_secret_value())
+    config = EmbeddedConfig(data_dir=settings.data_dir)
+    facts = await asyncio.to_thread(facts_of_running, config) if join else None
+    if facts is None:
+        facts = await stack.enter_async_context(EmbeddedPostgres(config))
+    return DatabasePlan(directory=DatabaseAddress(url=facts.admin_dsn), shards={})
+
+
+def _external_plan(settings: Settings, url: str) -> DatabasePlan:
+    owner = settings.migration_url.get_secret_value() if settings.migration_url is not None else None
+    shards = {number: DatabaseAddress(url=secret.get_secret_value()) for number, secret in settings.shard_urls.items()}
+    return DatabasePlan(directory=DatabaseAddress(url=url, owner_url=owner), shards=shards)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """A program ready to be served, and what its operator wants to see printed."""
+
+    app: ASGIApp
+    demo: DemoFacts | None
+
+
+async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Report) -> Serving:
+    """Put the faces over the domain and start the worker; closing the stack drains it."""
+    settings = loaded.settings
+    domain = await open_domain(stack, loaded, report)
+    metrics = Metrics()
+    egress = await stack.enter_async_context(EgressClient(settings.egress()))
+    executions = _executions(domain, egress, metrics, loaded)
+    await stack.enter_async_context(running(executions.worker, executions.ingest, domain.shards))
+    domain.listeners.append(executions.hear)
+    routes = [
+        *gateway_routes(
+            hooks=HookEndpoint(executions.targets, executions.ingest, max_body_bytes=settings.hook_body_bytes),
+            operations=Operations(domain.shards, metrics, token=None),
+            calls=WizardCalls(
+                commands=domain.commands,
+                queries=domain.queries,
+                public_url=settings.origin,
+                max_depth=settings.json_depth,
+            ),
+            gate=FlowGate(domain.shards, max_body=settings.api_body_bytes),
+            page=WizardPage(settings.pages, domain.organizations),
+            folder=settings.pages,
+        ),
+        *bridge_routes(_portal(domain, executions.waiting, settings)),
+    ]
+    demo = await ensure_demo(domain, settings) if settings.mode == "demo" else None
+    if demo is not None:
+        routes += _demo_routes(domain, settings, demo)
+    return Serving(app=build_application(routes, settings.edge(), aliases=PORTAL_ALIASES), demo=demo)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Executions:
+    """The parts of accepting and running."""
+
+    targets: Targets
+    waiting: Waiting
+    worker: Worker
+    ingest: Ingest
+
+    def hear(self, _context: Context, events: Sequence[Event]) -> None:
+        """Drop near entries of what changed here, and wake the worker for what was asked for."""
+        for event in events:
+            if isinstance(event, ExecutionRequested):
+                self.worker.wake()
+            elif isinstance(event, ScenarioActivated | ScenarioDeactivated | ScenarioDeleted | BlueprintSaved):
+                self.targets.drop(ScenarioId(event.scenario_id))
+
+
+def _executions(domain: Domain, egress: EgressClient, metrics: Metrics, loaded: LoadedSettings) -> _Executions:
+    settings, shards = loaded.settings, domain.shards
+    programs = Programs(shards)
+    performer = Performer(
+        http=GuardedHttp(egress),
+        sleeper=LoopSleeper(),
+        components=OpenedByTeam(opener=domain.opener),
+        clock=domain.clock,
+    )
+    waiting = Waiting(shards)
+    worker_config = WorkerConfig(
+        node=loaded.node_id,
+        most_running=settings.execution_concurrency,
+        drain_patience=settings.drain_seconds,
+        max_body_bytes=settings.hook_body_bytes,
+    )
+    ingest_config = IngestConfig(
+        node=loaded.node_id,
+        max_body_bytes=settings.hook_body_bytes,
+        response_seconds=settings.webhook_response_seconds,
+    )
+    worker = Worker(shards, programs, performer, waiting, metrics, worker_config)
+    ingest = Ingest(shards, programs, performer, worker, waiting, metrics, ingest_config)
+    return _Executions(targets=Targets(shards, domain.clock), waiting=waiting, worker=worker, ingest=ingest)
+
+
+def _portal(domain: Domain, waiting: Waiting, settings: Settings) -> PortalDependencies:
+    return PortalDependencies(
+        commands=domain.commands,
+        queries=domain.queries,
+        authenticator=Authenticator(
+            portal_keys=domain.portal_keys,
+            api_tokens=domain.api_tokens,
+            ledger=domain.ledger,
+            customers=domain.customers,
+            clock=domain.clock,
+            max_token_bytes=settings.token_bytes,
+        ),
+        organizations=domain.organizations,
+        teams=domain.customers,
+        waiter=waiting,
+        config=PortalConfig(
+            public_url=settings.origin,
+            responsive_run_seconds=settings.responsive_run_seconds,
+            json_depth=settings.json_depth,
+            bodies=settings.edge().limits.bodies,
+        ),
+    )
+
+
+async def ensure_demo(domain: Domain, settings: Settings) -> DemoFacts:
+    """Return the demo organization's facts, making it on the first call."""
+    demonstration = Demonstration(
+        organizations=domain.service,
+        commands=domain.commands,
+        facts=SealedFacts(directory=domain.shards.directory, data_keys=domain.data_keys),
+        origins=(settings.origin,),
+    )
+    return await demonstration.ensure()
+
+
+def _demo_routes(domain: Domain, settings: Settings, demo: DemoFacts) -> list[BaseRoute]:
+    config = DemoConfig(
+        organization_id=OrganizationId(demo.organization_id),
+        key_id=demo.key_id,
+        secret=demo.secret,
+        user_name=USER["name"],
+        user_email=USER["email"],
+        organization_name=NAME,
+        server_url=settings.local_url,
+        public_url=settings.origin,
+    )
+    return demo_routes(Demo(config, domain.queries, domain.customers, domain.clock, settings.pages), settings.pages)

@@ -1,0 +1,66 @@
+"""How commands speak: tables for people, one JSON document for programs, one sentence for errors."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from make_bridge.kernel.errors import BridgeError, InvalidInput
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_out = Console(highlight=False, soft_wrap=True)
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print a line for people."""
+    _out.print(text, markup=False)
+
+
+def complain(text: str) -> None:
+    """Print a line on standard error."""
+    _err.print(text, markup=False)
+
+
+def as_json(value: object) -> None:
+    """Print one JSON document."""
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def as_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table."""
+    table = Table(*columns, show_edge=False, pad_edge=False)
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    _out.print(table)
+
+
+def as_facts(facts: Iterable[tuple[str, object]]) -> None:
+    """Print named values, one a line."""
+    pairs = list(facts)
+    width = max((len(name) for name, _ in pairs), default=0)
+    for name, value in pairs:
+        say(f"{name:<{width}}  {value}")
+
+
+def command(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
+    """Run an asynchronous command; a known error ends it with its sentence and status 1."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return asyncio.run(function(*args, **kwargs))
+        except BridgeError as error:
+            complain(error.message)
+            if isinstance(error, InvalidInput):
+                for name, sentence in error.fields.items():
+                    complain(f"  {name}: {sentence}")
+            raise typer.Exit(1) from error
+
+    return run

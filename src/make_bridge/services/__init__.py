@@ -1,0 +1,1 @@
+"""The services: manifests that say which routes and loops a role runs."""

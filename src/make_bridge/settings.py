@@ -1,0 +1,284 @@
+"""What an operator can set: the one home of the environment.
+
+``cli`` and ``boot`` call ``load_settings`` once; every other part takes a small frozen configuration that
+``Settings`` produces. Defaults stand in ``make-bridge.default.toml`` beside this file, with their comments, and nowhere
+else: the class below says only what a value must look like. A wrong value ends the start with one sentence per
+mistake, and a misspelt name is a warning that names what was meant; neither ever shows a secret.
+"""
+
+import difflib
+import os
+import re
+import secrets
+import socket
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from make_bridge.faces.edge.config import BodyLimits, EdgeConfig, EdgeLimits
+from make_bridge.faces.edge.origins import read_origin
+from make_bridge.faces.edge.shape_errors import sentence_of
+from make_bridge.kernel.errors import ConfigurationError
+from make_bridge.platform.database.pools import PoolLimits
+from make_bridge.platform.egress.client import EgressConfig
+from make_bridge.platform.egress.guard import EgressPolicy
+
+PREFIX: Final = "MAKE_BRIDGE_"
+DEFAULTS: Final = Path(__file__).with_name("make-bridge.default.toml")
+_CONFIG: Final = "CONFIG"
+# Names that belong to parts which are not in this version: they are recognised, and said to have no effect.
+_LATER: Final = ("ELASTICSEARCH_URL", "OTLP_ENDPOINT", "REDIS_URL", "REPLICA_URLS", "ZOOKEEPER_HOSTS")
+_LAST_SHARD: Final = 1023
+_NODE_ID: Final = r"[A-Za-z0-9._-]{1,64}"
+
+
+def _split(value: object) -> object:
+    """Take a list from one line of the environment; a list of a file is taken as it is."""
+    return re.split(r"[\s,]+", value.strip()) if isinstance(value, str) and value.strip() else value or ()
+
+
+def _shards(value: object) -> object:
+    """Take ``NUMBER=URL`` entries; an address may hold commas, so only blanks part them."""
+    entries = value.split() if isinstance(value, str) else value or []
+    if not isinstance(entries, list):
+        raise ValueError("must be entries of the form NUMBER=URL")  # noqa: TRY004 - Pydantic reports ValueError only
+    shards: dict[str, str] = {}
+    for entry in entries:
+        number, _, url = str(entry).partition("=")
+        if not number.isascii() or not number.isdigit() or int(number) > _LAST_SHARD or number in shards:
+            raise ValueError(f"must name each shard once, by a number from 0 to {_LAST_SHARD}, as NUMBER=URL")
+        shards[number] = url
+    return shards
+
+
+def _postgresql(value: SecretStr) -> SecretStr:
+    if urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
+        raise ValueError("must be an address that begins with postgresql://")
+    return value
+
+
+def _origin(value: str) -> str:
+    origin = read_origin(value.rstrip("/"))
+    if origin is None or origin.has_path:
+        raise ValueError("must be scheme, host and port without a path, for example https://bridge.example.com")
+    return origin.text
+
+
+def _allowed(entries: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        EgressPolicy.parse(entries)
+    except ConfigurationError as error:
+        raise ValueError(f"holds an entry that cannot be used: {error.message.rstrip('.')}") from None
+    return entries
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgresql)]
+Bytes = Annotated[int, Field(ge=1024, le=256 * 1024 * 1024)]
+Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """Every setting; what each means stands beside its default, in ``make-bridge.default.toml``."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
+
+    mode: Literal["production", "demo"]
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=0, le=65535)]
+    public_url: Annotated[str, AfterValidator(_origin)] | None = None
+    node_id: Annotated[str, Field(pattern=f"^{_NODE_ID}$")] | None = None
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], BeforeValidator(lambda level: str(level).lower())
+    ]
+
+    data_dir: Path
+    root_key_file: Path | None = None
+    database_url: DatabaseUrl | None = None
+    migration_url: DatabaseUrl | None = None
+    shard_urls: Annotated[dict[int, DatabaseUrl], NoDecode, BeforeValidator(_shards)] = Field(default_factory=dict)
+    database_connections: Annotated[int, Field(ge=1, le=1000)]
+    database_wait_seconds: Seconds
+    statement_timeout_seconds: Seconds
+    lock_timeout_seconds: Seconds
+    idle_in_transaction_seconds: Seconds
+
+    hook_body_bytes: Bytes
+    api_body_bytes: Bytes
+    blueprint_body_bytes: Bytes
+    json_depth: Annotated[int, Field(ge=10, le=800)]
+    url_bytes: Annotated[int, Field(ge=256, le=65536)]
+    header_bytes: Annotated[int, Field(ge=1024, le=262144)]
+    token_bytes: Annotated[int, Field(ge=256, le=65536)]
+
+    execution_concurrency: Annotated[int, Field(ge=1, le=10_000)]
+    responsive_run_seconds: Seconds
+    webhook_response_seconds: Seconds
+    drain_seconds: Seconds
+    egress_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_allowed)]
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Settings":
+        """Refuse what is right by itself and wrong together."""
+        if self.database_url is None and (self.shard_urls or self.migration_url):
+            raise ValueError(f"{PREFIX}SHARD_URLS and {PREFIX}MIGRATION_URL need {PREFIX}DATABASE_URL beside them")
+        if self.database_url is not None and self.root_key_file is None:
+            raise ValueError(
+                f"{PREFIX}ROOT_KEY_FILE must be set beside an external database, so that all processes share one key: "
+                "write 64 random hexadecimal characters into a file only this program's user can read, and name it"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the library
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - named by the library
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: options of the command line, environment, files."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Say whether this process brings its own database."""
+        return self.database_url is None
+
+    @property
+    def origin(self) -> str:
+        """Return the public address: what was set, or where this process listens."""
+        if self.public_url is not None:
+            return self.public_url
+        return self.local_url
+
+    @property
+    def root_key_path(self) -> Path:
+        """Return the file of the root key; the embedded default generates it beside the data."""
+        return self.root_key_file or self.data_dir / "root.key"
+
+    @property
+    def local_url(self) -> str:
+        """Return the address at which this process reaches itself."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - read, not bound
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def pages(self) -> Path:
+        """Return the folder of the built pages: inside the package, or the checkout's own build."""
+        packaged = Path(__file__).with_name("pages")
+        return packaged if packaged.exists() else Path(__file__).parents[2] / "web" / "dist"
+
+    def edge(self) -> EdgeConfig:
+        """Produce the configuration of the edge."""
+        bodies = BodyLimits(hook=self.hook_body_bytes, api=self.api_body_bytes, blueprint=self.blueprint_body_bytes)
+        limits = EdgeLimits(
+            url_bytes=self.url_bytes,
+            header_bytes=self.header_bytes,
+            token_bytes=self.token_bytes,
+            json_depth=self.json_depth,
+            bodies=bodies,
+        )
+        return EdgeConfig(limits=limits, is_https=self.origin.startswith("https://"))
+
+    def egress(self) -> EgressConfig:
+        """Produce the configuration of calls out."""
+        return EgressConfig(policy=EgressPolicy.parse(self.egress_allow))
+
+    def pools(self) -> PoolLimits:
+        """Produce the limits of a database pool."""
+        return PoolLimits(
+            max_size=self.database_connections,
+            wait=self.database_wait_seconds,
+            statement_timeout=self.statement_timeout_seconds,
+            lock_timeout=self.lock_timeout_seconds,
+            idle_in_transaction=self.idle_in_transaction_seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedSettings:
+    """The settings of this process, its name, and what was odd about its configuration."""
+
+    settings: Settings
+    node_id: str
+    warnings: tuple[str, ...]
+
+
+def load_settings(config: Path | None = None, overrides: Mapping[str, object] | None = None) -> LoadedSettings:
+    """Read defaults, file and environment; ``overrides`` are options of the command line, None means not given.
+
+    Raises ConfigurationError with one sentence for each value that cannot work.
+    """
+    named = config or (Path(path) if (path := os.environ.get(PREFIX + _CONFIG)) else None)
+    files = [DEFAULTS] if named is None else [DEFAULTS, named]
+    written = set() if named is None else _names_in(named)
+
+    class Configured(Settings, toml_file=files):
+        """The settings with the files of this call."""
+
+    given: dict[str, Any] = {name: value for name, value in (overrides or {}).items() if value is not None}
+    try:
+        settings = Configured(**given)
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_sentences(error))) from None
+    return LoadedSettings(
+        settings=settings,
+        node_id=settings.node_id or f"{_host_name()}-{secrets.token_hex(3)}",
+        warnings=(*_unknown_in_environment(os.environ), *_unknown_in_file(named, written)),
+    )
+
+
+def _names_in(path: Path) -> set[str]:
+    try:
+        with path.open("rb") as file:
+            return set(tomllib.load(file))
+    except FileNotFoundError:
+        raise ConfigurationError(f"There is no settings file {path}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"The settings file {path} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise ConfigurationError(f"The settings file {path} cannot be read: {error.strerror}.") from None
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    """Say what is wrong, once per setting. Values are left out: some are secrets."""
+    found: dict[str, str] = {}
+    for mistake in error.errors(include_url=False, include_input=False):
+        name = f"{PREFIX}{str(mistake['loc'][0]).upper()} " if mistake["loc"] else ""
+        found.setdefault(name, f"{name}{sentence_of(mistake)}.")
+    return list(found.values())
+
+
+def _unknown_in_environment(environment: Iterable[str]) -> list[str]:
+    names = (name.removeprefix(PREFIX) for name in sorted(environment) if name.startswith(PREFIX))
+    known = {*(name.upper() for name in Settings.model_fields), _CONFIG}
+    return [_complaint(PREFIX + name, name, known, PREFIX) for name in names if name.upper() not in known]
+
+
+def _unknown_in_file(path: Path | None, names: set[str]) -> list[str]:
+    known = set(Settings.model_fields)
+    return [_complaint(f"'{name}' in {path}", name, known, "") for name in sorted(names - known)]
+
+
+def _complaint(shown: str, name: str, known: set[str], prefix: str) -> str:
+    if name.upper() in _LATER:
+        return f"{shown} has no effect: this version does not use it yet."
+    closest = difflib.get_close_matches(name, known, n=1)
+    return f"{shown} is not a setting." + (f" Did you mean {prefix}{closest[0]}?" if closest else "")
+
+
+def _host_name() -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:48] or "node"

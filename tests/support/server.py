@@ -1,0 +1,268 @@
+"""The product as its operator sees it: the command, its processes, and the three ways to give it a database.
+
+Black-box tests start `make-bridge serve` here, as children of the test process (only a parent can wait for what it
+killed), and stop, kill, pause and continue them. An `Installation` is what several processes share: the data directory
+or the databases, the root key and the settings. Everything a process says goes into a file, which a failed test shows.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from support.embedded import cluster_in, dsn_of, postmaster_pid
+from support.network import Reply, free_port, send
+from support.postgres_process import PostgresProcess
+from support.waiting import until
+
+Layout = Literal["embedded", "external-one", "external-two"]
+LAYOUTS: tuple[Layout, ...] = ("embedded", "external-one", "external-two")
+PROGRAM = Path(sys.executable).with_name("make-bridge")
+START_SECONDS = 60.0
+STOP_SECONDS = 40.0
+_SHOWN_LOG = 12_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Installation:
+    """One installation of the product; `databases` are (directory, shard) as its owner reaches them."""
+
+    layout: Layout
+    folder: Path
+    environment: dict[str, str]
+    external: tuple[str, str] | None = None
+    servers: "list[ServerProcess]" = field(default_factory=list)
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def directory_dsn(self) -> str:
+        return dsn_of(self.data_dir) if self.external is None else self.external[0]
+
+    @property
+    def shard_dsn(self) -> str:
+        return dsn_of(self.data_dir) if self.external is None else self.external[1]
+
+    def command(self, *arguments: str | Path, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """Run `make-bridge` with these arguments, beside whatever serves."""
+        done = subprocess.run(
+            [PROGRAM, *arguments],
+            env=self.process_environment(),
+            cwd=self.folder,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+        )
+        shown = f"make-bridge {' '.join(map(str, arguments))}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert not check or done.returncode == 0, shown
+        return done
+
+    def ask(self, *arguments: str | Path) -> Any:
+        """Run a command with `--json` and return what it printed."""
+        return json.loads(self.command(*arguments, "--json").stdout)
+
+    def server(self, name: str = "server", **settings: str) -> "ServerProcess":
+        """Describe one more serving process; it is not started."""
+        server = ServerProcess(installation=self, name=name, port=free_port(), settings=settings)
+        self.servers.append(server)
+        return server
+
+    def process_environment(self, settings: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The caller's environment without settings of its own, and ours."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE_BRIDGE_", "PYTEST_"))}
+        own = {f"MAKE_BRIDGE_{name}": value for name, value in (self.environment | dict(settings or {})).items()}
+        return kept | own
+
+    def close(self) -> None:
+        """Stop whatever still serves."""
+        for server in self.servers:
+            server.end()
+
+
+@dataclass(slots=True, kw_only=True)
+class ServerProcess:
+    """One `make-bridge serve`. It keeps its port over restarts."""
+
+    installation: Installation
+    name: str
+    port: int
+    settings: Mapping[str, str]
+    process: "subprocess.Popen[bytes] | None" = field(default=None)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self.installation.folder / f"{self.name}.log"
+
+    def start(self, *, wait: bool = True) -> "ServerProcess":
+        """Start it, and wait until it says that it is ready."""
+        assert self.process is None, f"{self.name} is already started"
+        arguments = ["serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        arguments += ["--data-dir", str(self.installation.data_dir)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [PROGRAM, *arguments],
+                env=self.installation.process_environment(self.settings),
+                cwd=self.installation.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self, *, within: float = START_SECONDS) -> None:
+        until(self._is_ready_or_dead, f"{self.name} is ready on port {self.port}", within=within, pause=0.05)
+
+    def stop(self) -> int:
+        """Ask it to end, wait, return its exit status."""
+        process = self._running()
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(STOP_SECONDS)
+        self.process = None
+        return status
+
+    def kill(self) -> None:
+        """Kill the process group, as nothing can be caught or cleaned up; an embedded database is left to itself."""
+        process = self._running()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(STOP_SECONDS)
+        self.process = None
+
+    def kill_postgres(self) -> None:
+        """Kill the postmaster of the embedded database; who serves goes on."""
+        os.kill(postmaster_pid(self.installation.data_dir), signal.SIGKILL)
+
+    def kill_everything(self) -> None:
+        """Kill the server and every process of its embedded database in one moment."""
+        found = list(postgres_processes(self.installation.data_dir))
+        os.killpg(self._running().pid, signal.SIGSTOP)
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.kill()
+
+    def pause(self) -> None:
+        """Stop its clock: it keeps its connections and does nothing."""
+        os.killpg(self._running().pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.killpg(self._running().pid, signal.SIGCONT)
+
+    def end(self) -> None:
+        """End it in whatever state it is."""
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self.resume()
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self.process = None
+
+    def get(self, path: str) -> Reply:
+        return send("GET", self.url + path)
+
+    def is_ready(self) -> bool:
+        """Ask `/ready`; one that does not answer is not ready."""
+        try:
+            return send("GET", f"{self.url}/ready", patience=2.0).status == 200
+        except OSError:
+            return False
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Read a metric: the sum over all series that have these labels; 0 when there is none yet."""
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        total = 0.0
+        for line in self.get("/metrics").body.decode().splitlines():
+            series, _, value = line.rpartition(" ")
+            if series.partition("{")[0] == name and all(label in series for label in wanted):
+                total += float(value)
+        return total
+
+    def log_tail(self) -> str:
+        """The end of what it said, for the report of a failed test."""
+        return self.log.read_text(errors="replace")[-_SHOWN_LOG:] if self.log.exists() else ""
+
+    def _running(self) -> "subprocess.Popen[bytes]":
+        assert self.process is not None, f"{self.name} is not started"
+        return self.process
+
+    def _is_ready_or_dead(self) -> bool:
+        status = self._running().poll()
+        assert status is None, f"{self.name} ended with {status}:\n{self.log_tail()}"
+        return self.is_ready()
+
+
+def postgres_processes(data_dir: Path) -> Iterator[int]:
+    """Find the embedded postmaster and its children."""
+    with contextlib.suppress(OSError):
+        postmaster = postmaster_pid(data_dir)
+        yield postmaster
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if f"\nPPid:\t{postmaster}\n" in (entry / "status").read_text():
+                    yield int(entry.name)
+
+
+@contextlib.contextmanager
+def installed(
+    layout: Layout, folder: Path, postgres: PostgresProcess | None, **settings: str
+) -> Iterator[Installation]:
+    """Prepare an installation; `postgres` is where the external layouts get their databases. All servers end here."""
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {"DATA_DIR": str(folder / "data"), **settings}
+    external = None
+    if layout != "embedded":
+        assert postgres is not None, "an external layout needs a PostgreSQL"
+        external = _databases(layout, postgres)
+        key = folder / "root.key"
+        key.write_text(secrets.token_hex(32))
+        key.chmod(0o600)
+        environment |= {"DATABASE_URL": external[0], "ROOT_KEY_FILE": str(key)}
+        if layout == "external-two":
+            environment["SHARD_URLS"] = f"0={external[1]}"
+    installation = Installation(layout=layout, folder=folder, environment=environment, external=external)
+    try:
+        yield installation
+    finally:
+        installation.close()
+
+
+def _databases(layout: Layout, postgres: PostgresProcess) -> tuple[str, str]:
+    name = f"bridge_{secrets.token_hex(4)}"
+    directory = postgres.create(name)
+    return directory, postgres.create(f"{name}_shard") if layout == "external-two" else directory
+
+
+def show_logs(report: pytest.TestReport, installations: list[Installation]) -> None:
+    """Add the end of every server's log to the report of a failed test."""
+    for installation in installations:
+        for server in installation.servers:
+            report.sections.append((f"log of {server.name} ({installation.layout}, {server.log})", server.log_tail()))
+        if installation.layout == "embedded":
+            report.sections.append(("log of its database", _database_log(installation.data_dir)))
+
+
+def _database_log(data_dir: Path) -> str:
+    logs = sorted((cluster_in(data_dir) / "log").glob("*.log"))
+    return logs[-1].read_text(errors="replace")[-_SHOWN_LOG:] if logs else ""

@@ -1,0 +1,22 @@
+"""Waiting for what happens in another process: asked again and again, up to a deadline.
+
+There is no signal to wait on across processes, so black-box tests ask; what they never do is sleep and hope.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Answer = TypeVar("Answer")
+_PAUSE = 0.02
+
+
+def until(condition: Callable[[], Answer | None], what: str, *, within: float, pause: float = _PAUSE) -> Answer:
+    """Return the first truthy answer of `condition`; fail with `what` when none comes in `within` seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"waited {within:g} s in vain until {what}"
+        time.sleep(pause)

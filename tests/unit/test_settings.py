@@ -1,0 +1,189 @@
+"""Settings: where each value comes from, and what an operator reads when one cannot work."""
+
+import os
+import tomllib
+
+import pytest
+
+from make_bridge.kernel.errors import ConfigurationError
+from make_bridge.settings import DEFAULTS, Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch):
+    """Begin without the settings of the machine that runs the tests."""
+    for name in list(os.environ):
+        if name.startswith("MAKE_BRIDGE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def refusal(monkeypatch):
+    """Give the text of the error that one environment variable causes."""
+
+    def read(name, value):
+        monkeypatch.setenv(f"MAKE_BRIDGE_{name}", value)
+        with pytest.raises(ConfigurationError) as caught:
+            load_settings()
+        return caught.value.message
+
+    return read
+
+
+def test_the_defaults_alone_make_a_server():
+    loaded = load_settings()
+    assert loaded.warnings == ()
+    assert loaded.settings.port == 8080
+    assert loaded.settings.is_embedded
+    assert loaded.settings.origin == "http://127.0.0.1:8080"
+    assert loaded.settings.root_key_path.name == "root.key"
+
+
+def test_every_setting_stands_in_the_default_file_with_a_comment():
+    lines = DEFAULTS.read_text(encoding="utf-8").splitlines()
+    for name in Settings.model_fields:
+        place = next(i for i, line in enumerate(lines) if line.removeprefix("#").startswith(f"{name} = "))
+        above = next(line for line in reversed(lines[:place]) if " = " not in line)
+        assert above.startswith("# "), f"{name} has no comment"
+
+
+def test_the_default_file_has_no_setting_the_program_does_not_know():
+    assert set(tomllib.loads(DEFAULTS.read_text(encoding="utf-8"))) <= set(Settings.model_fields)
+
+
+def test_the_examples_in_the_default_file_are_valid(tmp_path, monkeypatch):
+    text = DEFAULTS.read_text(encoding="utf-8")
+    own = tmp_path / "own.toml"
+    own.write_text(
+        "\n".join(line.removeprefix("#") if " = " in line and line[1] != " " else "" for line in text.splitlines())
+    )
+    settings = load_settings(own).settings
+    assert settings.public_url == "https://bridge.example.com"
+    assert set(settings.shard_urls) == {0, 1}
+
+
+def test_the_root_of_the_project_shows_the_same_file(request):
+    assert (request.config.rootpath / "make-bridge.default.toml").resolve() == DEFAULTS.resolve()
+
+
+def test_a_file_is_stronger_than_the_defaults_and_weaker_than_the_environment(tmp_path, monkeypatch):
+    own = tmp_path / "own.toml"
+    own.write_text('port = 9001\nlog_level = "debug"\n')
+    monkeypatch.setenv("MAKE_BRIDGE_CONFIG", str(own))
+    monkeypatch.setenv("MAKE_BRIDGE_PORT", "9002")
+    settings = load_settings().settings
+    assert (settings.port, settings.log_level) == (9002, "debug")
+
+
+def test_an_option_of_the_command_line_is_strongest_and_one_not_given_is_nothing(monkeypatch):
+    monkeypatch.setenv("MAKE_BRIDGE_PORT", "9002")
+    settings = load_settings(overrides={"port": 9003, "host": None}).settings
+    assert (settings.port, settings.host) == (9003, "127.0.0.1")
+
+
+def test_an_empty_variable_is_a_variable_not_set(monkeypatch):
+    monkeypatch.setenv("MAKE_BRIDGE_DATABASE_URL", "")
+    assert load_settings().settings.is_embedded
+
+
+@pytest.mark.parametrize(
+    "text", ["10.1.0.0/16,crm.internal", "10.1.0.0/16 crm.internal", " 10.1.0.0/16,\tcrm.internal "]
+)
+def test_lists_come_with_commas_or_spaces(monkeypatch, text):
+    monkeypatch.setenv("MAKE_BRIDGE_EGRESS_ALLOW", text)
+    settings = load_settings().settings
+    assert settings.egress_allow == ("10.1.0.0/16", "crm.internal")
+    assert settings.egress().policy.opens_endpoint("crm.internal", 80)
+
+
+def test_shards_are_numbered_addresses(monkeypatch, tmp_path):
+    monkeypatch.setenv("MAKE_BRIDGE_DATABASE_URL", "postgresql://a/d")
+    monkeypatch.setenv("MAKE_BRIDGE_ROOT_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("MAKE_BRIDGE_SHARD_URLS", "0=postgresql://a,b/d 7=postgresql://u:p=x@c/d")
+    shards = load_settings().settings.shard_urls
+    assert {number: url.get_secret_value() for number, url in shards.items()} == {
+        0: "postgresql://a,b/d",
+        7: "postgresql://u:p=x@c/d",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("PORT", "eighty", "MAKE_BRIDGE_PORT must be a whole number."),
+        ("PORT", "70000", "MAKE_BRIDGE_PORT must be 65535 or less."),
+        ("MODE", "test", "MAKE_BRIDGE_MODE must be one of 'production' or 'demo'."),
+        ("LOG_LEVEL", "loud", "MAKE_BRIDGE_LOG_LEVEL must be one of 'debug', 'info', 'warning' or 'error'."),
+        ("JSON_DEPTH", "5000", "MAKE_BRIDGE_JSON_DEPTH must be 800 or less."),
+        ("DRAIN_SECONDS", "nan", "MAKE_BRIDGE_DRAIN_SECONDS must be a finite number."),
+        ("NODE_ID", "a b", "MAKE_BRIDGE_NODE_ID has characters that are not allowed."),
+        ("EGRESS_ALLOW", "10.0.0.0/8,10.0.0.1/8", "MAKE_BRIDGE_EGRESS_ALLOW holds an entry that cannot be used: '10."),
+        ("EGRESS_ALLOW", "http://crm.internal", "cannot be used: 'http://crm.internal' cannot be opened for calls out"),
+        ("PUBLIC_URL", "bridge.example.com", "MAKE_BRIDGE_PUBLIC_URL must be scheme, host and port"),
+        ("PUBLIC_URL", "https://bridge.example.com/sub", "MAKE_BRIDGE_PUBLIC_URL must be scheme, host and port"),
+        ("PUBLIC_URL", "https://user@bridge.example.com", "MAKE_BRIDGE_PUBLIC_URL must be scheme, host and port"),
+        ("DATABASE_URL", "mysql://a/b", "MAKE_BRIDGE_DATABASE_URL must be an address that begins with postgresql://."),
+        ("DATABASE_URL", "postgresql://a/b", "MAKE_BRIDGE_ROOT_KEY_FILE must be set beside an external database"),
+        ("MIGRATION_URL", "postgresql://a/b", "need MAKE_BRIDGE_DATABASE_URL beside them"),
+        ("SHARD_URLS", "postgresql://a/b", "MAKE_BRIDGE_SHARD_URLS must name each shard once"),
+        ("SHARD_URLS", "0=postgresql://a/b 0=postgresql://c/d", "MAKE_BRIDGE_SHARD_URLS must name each shard once"),
+    ],
+)
+def test_a_wrong_value_is_one_clear_sentence(refusal, name, value, sentence):
+    message = refusal(name, value)
+    assert sentence in message
+    assert message.endswith(".")
+    assert "\n" not in message
+
+
+def test_several_mistakes_are_several_lines(refusal, monkeypatch):
+    monkeypatch.setenv("MAKE_BRIDGE_PORT", "x")
+    assert len(refusal("JSON_DEPTH", "y").splitlines()) == 2
+
+
+def test_no_message_and_no_representation_shows_a_secret(refusal, monkeypatch, tmp_path):
+    assert "hunter2" not in refusal("DATABASE_URL", "mysql://u:hunter2@a/b")
+    monkeypatch.setenv("MAKE_BRIDGE_DATABASE_URL", "postgresql://u:hunter2@a/b")
+    monkeypatch.setenv("MAKE_BRIDGE_ROOT_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("MAKE_BRIDGE_SHARD_URLS", "0=postgresql://u:hunter2@a/b")
+    assert "hunter2" not in repr(load_settings())
+
+
+def test_a_misspelt_name_is_a_warning_that_names_what_was_meant(monkeypatch, tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text('loglevel = "debug"\n')
+    monkeypatch.setenv("MAKE_BRIDGE_DATABSE_URL", "postgresql://u:hunter2@a/b")
+    monkeypatch.setenv("MAKE_BRIDGE_WEATHER", "fine")
+    monkeypatch.setenv("MAKE_BRIDGE_REDIS_URL", "redis://a")
+    assert load_settings(own).warnings == (
+        "MAKE_BRIDGE_DATABSE_URL is not a setting. Did you mean MAKE_BRIDGE_DATABASE_URL?",
+        "MAKE_BRIDGE_REDIS_URL has no effect: this version does not use it yet.",
+        "MAKE_BRIDGE_WEATHER is not a setting.",
+        f"'loglevel' in {own} is not a setting. Did you mean log_level?",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(None, "There is no settings file"), ("port = = 1", "is not valid TOML"), ("\0", "not valid TOML")],
+)
+def test_a_settings_file_that_cannot_be_read_is_named(tmp_path, content, sentence):
+    own = tmp_path / "own.toml"
+    if content is not None:
+        own.write_text(content)
+    with pytest.raises(ConfigurationError, match=sentence) as caught:
+        load_settings(own)
+    assert str(own) in caught.value.message
+
+
+def test_a_public_address_loses_its_last_slash_and_its_default_port(monkeypatch):
+    monkeypatch.setenv("MAKE_BRIDGE_PUBLIC_URL", "https://Bridge.Example.com:443/")
+    settings = load_settings().settings
+    assert settings.origin == "https://bridge.example.com"
+    assert settings.edge().is_https
+
+
+def test_a_process_without_a_name_gets_one_of_its_own():
+    first, second = load_settings().node_id, load_settings().node_id
+    assert first != second
+    assert len(first) <= 64
