@@ -31,7 +31,7 @@ from make_bridge.domain.executions.perform import Performer
 from make_bridge.domain.executions.programs import Programs
 from make_bridge.domain.executions.targets import Targets
 from make_bridge.domain.executions.waiting import Waiting
-from make_bridge.domain.executions.worker import Worker, WorkerConfig
+from make_bridge.domain.executions.worker import Machinery, Worker, WorkerConfig
 from make_bridge.domain.integrations import handlers as flow_handlers
 from make_bridge.domain.integrations import views as flow_views
 from make_bridge.domain.integrations.handlers import FlowHandlers
@@ -54,6 +54,7 @@ from make_bridge.domain.templates.store import TemplateStore
 from make_bridge.faces.demo.routes import Demo, DemoConfig, demo_routes
 from make_bridge.faces.edge.application import build_application
 from make_bridge.faces.edge.authentication import Authenticator
+from make_bridge.faces.hooks import endpoint as hook_face
 from make_bridge.faces.hooks.endpoint import HookEndpoint
 from make_bridge.faces.ops.routes import Operations
 from make_bridge.faces.portal.dependencies import PortalConfig, PortalDependencies
@@ -102,9 +103,7 @@ class Domain:
     queries: QueryBus
 
 
-async def open_domain(
-    stack: AsyncExitStack, loaded: LoadedSettings, report: Report, *, join: bool = False
-) -> Domain:
+async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Report, *, join: bool = False) -> Domain:
     """Open the database and wire the domain over it; ``join`` uses the embedded one of a server that runs."""
     settings, clock = loaded.settings, SystemClock()
     root_key = await asyncio.to_thread(_root_key, settings)
@@ -216,7 +215,6 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     domain.listeners.append(executions.hear)
     routes = [
         *gateway_routes(
-            hooks=HookEndpoint(executions.targets, executions.ingest, max_body_bytes=settings.hook_body_bytes),
             operations=Operations(domain.shards, metrics, token=None),
             calls=WizardCalls(
                 commands=domain.commands,
@@ -233,7 +231,10 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     demo = await ensure_demo(domain, settings) if settings.mode == "demo" else None
     if demo is not None:
         routes += _demo_routes(domain, settings, demo)
-    return Serving(app=build_application(routes, settings.edge(), aliases=PORTAL_ALIASES), demo=demo)
+    hooks = HookEndpoint(executions.targets, executions.ingest, max_body_bytes=settings.hook_body_bytes)
+    direct = {hook_face.PREFIX: hook_face.hook_application(hooks)}
+    app = build_application(routes, settings.edge(), aliases=PORTAL_ALIASES, direct=direct)
+    return Serving(app=app, demo=demo)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +257,6 @@ class _Executions:
 
 def _executions(domain: Domain, egress: EgressClient, metrics: Metrics, loaded: LoadedSettings) -> _Executions:
     settings, shards = loaded.settings, domain.shards
-    programs = Programs(shards)
     performer = Performer(
         http=GuardedHttp(egress),
         sleeper=LoopSleeper(),
@@ -275,8 +275,11 @@ def _executions(domain: Domain, egress: EgressClient, metrics: Metrics, loaded: 
         max_body_bytes=settings.hook_body_bytes,
         response_seconds=settings.webhook_response_seconds,
     )
-    worker = Worker(shards, programs, performer, waiting, metrics, worker_config)
-    ingest = Ingest(shards, programs, performer, worker, waiting, metrics, ingest_config)
+    machinery = Machinery(
+        shards=shards, programs=Programs(shards), performer=performer, waiting=waiting, metrics=metrics
+    )
+    worker = Worker(machinery, worker_config)
+    ingest = Ingest(machinery, worker, ingest_config)
     return _Executions(targets=Targets(shards, domain.clock), waiting=waiting, worker=worker, ingest=ingest)
 
 

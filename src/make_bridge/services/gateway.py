@@ -1,10 +1,9 @@
-"""The gateway: what the world calls. Webhooks first, because they are most."""
+"""The gateway: what the world calls. Webhooks go by the router: the edge hands them to their face itself."""
 
 from pathlib import Path
 
 from starlette.routing import BaseRoute
 
-from make_bridge.faces.hooks.endpoint import HookEndpoint, hook_routes
 from make_bridge.faces.ops.routes import Operations, ops_routes
 from make_bridge.faces.wizard.calls import WizardCalls, wizard_calls
 from make_bridge.faces.wizard.gate import FlowGate
@@ -12,11 +11,10 @@ from make_bridge.faces.wizard.page import WizardPage, wizard_pages
 
 
 def gateway_routes(
-    *, hooks: HookEndpoint, operations: Operations, calls: WizardCalls, gate: FlowGate, page: WizardPage, folder: Path
+    *, operations: Operations, calls: WizardCalls, gate: FlowGate, page: WizardPage, folder: Path
 ) -> list[BaseRoute]:
     """Return the routes of this role."""
     return [
-        *hook_routes(hooks),
         *wizard_calls(calls, gate),
         *wizard_pages(page, folder),
         *ops_routes(operations),

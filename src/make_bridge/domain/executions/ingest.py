@@ -15,18 +15,14 @@ import psycopg
 
 from make_bridge.domain.executions import store
 from make_bridge.domain.executions.model import NewRun, Outcome
-from make_bridge.domain.executions.perform import Performer, seed_of
-from make_bridge.domain.executions.programs import Programs
+from make_bridge.domain.executions.perform import seed_of
 from make_bridge.domain.executions.targets import Target
 from make_bridge.domain.executions.trigger import Bundle, CallHead, encode_head, trigger_bundle
-from make_bridge.domain.executions.waiting import Waiting
-from make_bridge.domain.executions.worker import Worker
+from make_bridge.domain.executions.worker import Machinery, Worker
 from make_bridge.engine.blueprint.program import Program
 from make_bridge.engine.ports import WebhookResponse
 from make_bridge.kernel.ids import ExecutionId, new_execution_id
 from make_bridge.platform.database.pools import Shard
-from make_bridge.platform.database.shards import Shards
-from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue.group_commit import GroupCommit
 
 ACCEPTED = WebhookResponse(status=200, headers=(("content-type", "text/plain; charset=utf-8"),), body=b"Accepted")
@@ -48,20 +44,17 @@ class IngestConfig:
 class Ingest:
     """See the module."""
 
-    def __init__(
-        self, shards: Shards, programs: Programs, performer: Performer, worker: Worker, waiting: Waiting,
-        metrics: Metrics, config: IngestConfig,
-    ) -> None:  # fmt: skip
+    def __init__(self, machinery: Machinery, worker: Worker, config: IngestConfig) -> None:
         """Take the parts; writers are made per shard."""
-        self._shards = shards
-        self._programs = programs
-        self._performer = performer
+        self._shards = machinery.shards
+        self._programs = machinery.programs
+        self._performer = machinery.performer
+        self._waiting = machinery.waiting
+        self._metrics = machinery.metrics
         self._worker = worker
-        self._waiting = waiting
-        self._metrics = metrics
         self._config = config
-        self._acceptances = {shard.number: self._accept_writer(shard) for shard in shards.all()}
-        self._endings = {shard.number: self._ended_writer(shard) for shard in shards.all()}
+        self._acceptances = {shard.number: self._accept_writer(shard) for shard in self._shards.all()}
+        self._endings = {shard.number: self._ended_writer(shard) for shard in self._shards.all()}
 
     async def take(self, target: Target, head: CallHead, body: bytes) -> tuple[ExecutionId, WebhookResponse]:
         """Store a call and return its execution with the answer for the caller; raises InvalidInput, Unavailable."""
@@ -69,7 +62,7 @@ class Ingest:
         program = await self._programs.get(target.organization_id, target.scenario_id, target.blueprint_version)
         shard = await self._shards.of(target.organization_id)
         run = self._new_run(shard, target, head, body, sequential=program.settings.sequential)
-        if run.ordering_key is None and self._worker.free > 0:
+        if run.ordering_key is None and self._worker.may_run_in_place:
             if program.immediate:
                 return run.id, await self._at_once(shard, run, program, bundle)
             return run.id, await self._in_place(shard, run, program, bundle)
@@ -95,9 +88,7 @@ class Ingest:
             return result.response
         return FAILED if result is None or result.status == "error" else ACCEPTED
 
-    async def _in_place(
-        self, shard: Shard, run: NewRun, program: Program, bundle: Bundle
-    ) -> WebhookResponse:
+    async def _in_place(self, shard: Shard, run: NewRun, program: Program, bundle: Bundle) -> WebhookResponse:
         leased = replace(run, owner=self._config.node)
         self._worker.reserve(shard, run.id)
         if program.has_response:

@@ -1,10 +1,12 @@
 """Finding what a webhook address leads to.
 
 The token says its organization, the organization its shard, the digest the hook. Only calls that
-may run are cached, for two seconds, and a change in this process drops its entry at once; an
-unknown or switched-off address is looked up each time, so that switching on is felt at once.
+may run are cached, for two seconds, and a change in this process drops its entry at once; many at
+the same moment share one look-up; an unknown or switched-off address is looked up each time, so
+that switching on is felt at once.
 """
 
+import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -40,22 +42,36 @@ class Targets:
         self._shards = shards
         self._clock = clock
         self._known: OrderedDict[str, tuple[Target, float]] = OrderedDict()
+        self._looking: dict[str, asyncio.Task[Target]] = {}
 
     async def find(self, token: str) -> Target:
         """Return the target of an address; raises NotFound, Gone or Conflict with the reason."""
         known = self._known.get(token)
         if known is not None and known[1] > self._clock.monotonic():
             return known[0]
-        target = await self._look_up(token)
-        self._known[token] = (target, self._clock.monotonic() + _SECONDS)
-        if len(self._known) > _ENTRIES:
-            self._known.popitem(last=False)
-        return target
+        looking = self._looking.get(token)
+        if looking is None:
+            looking = asyncio.create_task(self._look_up(token))
+            self._looking[token] = looking
+            looking.add_done_callback(lambda task: self._found(token, task))
+        return await asyncio.shield(looking)
 
     def drop(self, scenario_id: ScenarioId) -> None:
-        """Forget the addresses of a scenario that has changed."""
+        """Forget the addresses of a scenario that has changed, and what is being looked up meanwhile."""
+        self._looking.clear()
         for token in [t for t, (target, _) in self._known.items() if target.scenario_id == scenario_id]:
             del self._known[token]
+
+    def _found(self, token: str, task: asyncio.Task[Target]) -> None:
+        """Remember what one look-up found for all who waited for it."""
+        if self._looking.get(token) is not task:
+            return
+        del self._looking[token]
+        if task.cancelled() or task.exception() is not None:
+            return
+        self._known[token] = (task.result(), self._clock.monotonic() + _SECONDS)
+        if len(self._known) > _ENTRIES:
+            self._known.popitem(last=False)
 
     async def _look_up(self, token: str) -> Target:
         organization_id = opaque_token_organization(token)

@@ -47,6 +47,17 @@ class WorkerConfig:
     max_body_bytes: int = 5 * 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machinery:
+    """What the worker and the ingest of one process share."""
+
+    shards: Shards
+    programs: Programs
+    performer: Performer
+    waiting: Waiting
+    metrics: Metrics
+
+
 @dataclass(slots=True, kw_only=True)
 class _Held:
     shard: Shard
@@ -62,27 +73,30 @@ class _Loops:
 class Worker:
     """See the module."""
 
-    def __init__(
-        self, shards: Shards, programs: Programs, performer: Performer, waiting: Waiting, metrics: Metrics,
-        config: WorkerConfig,
-    ) -> None:  # fmt: skip
+    def __init__(self, machinery: Machinery, config: WorkerConfig) -> None:
         """Nothing runs before ``start``."""
-        self._shards = shards
-        self._programs = programs
-        self._performer = performer
-        self._waiting = waiting
-        self._metrics = metrics
+        self._shards = machinery.shards
+        self._programs = machinery.programs
+        self._performer = machinery.performer
+        self._waiting = machinery.waiting
+        self._metrics = machinery.metrics
         self._config = config
+        self._behind = False
         self._held: dict[ExecutionId, _Held] = {}
         self._awake = asyncio.Event()
         self._stopping = False
         self._loops = _Loops()
-        self._settlements = {shard.number: self._writer(shard) for shard in shards.all()}
+        self._settlements = {shard.number: self._writer(shard) for shard in self._shards.all()}
 
     @property
     def free(self) -> int:
         """How many more runs this process takes on."""
         return 0 if self._stopping else self._config.most_running - len(self._held)
+
+    @property
+    def may_run_in_place(self) -> bool:
+        """Whether a run that arrives now may begin at once: there is room, and it jumps no queue."""
+        return self.free > 0 and not self._behind
 
     def wake(self) -> None:
         """Say that something became ready; a hint, never needed for correctness."""
@@ -211,6 +225,7 @@ class Worker:
             claimed = 0
             for shard in self._shards.all():
                 claimed += await self._claim_from(shard)
+            self._behind = claimed >= self._config.claim_batch or self.free <= 0
             if claimed == 0 or self.free <= 0:
                 await _wait(self._awake, self._config.idle_poll)
 

@@ -68,15 +68,14 @@ class FlowHandlers:
         walk = Walk.over(version, document)
         check_prefill(walk.ground, walk.controller, document.hard, document.soft)
         flow_id, secret = new_opaque_token(organization_id), new_secret()
-        await store.insert(
-            work.tx,
-            organization_id,
-            flow_id,
+        new = store.NewFlow(
+            id=flow_id,
             team_id=command.team_id,
             version_id=version.id,
             secret_digest=digest_of(secret),
             document=document,
         )
+        await store.insert(work.tx, organization_id, new)
         work.touch(f"flow/{flow_id}", template_version=version.id)
         if document.auto_activate:
             flow = await self._open(work, flow_id)

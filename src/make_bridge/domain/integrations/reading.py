@@ -41,9 +41,7 @@ class FlowReader:
         """Return a published version; raises NotFound, also for another organization's."""
         return await self.templates.version(tx, organization_id, version_id)
 
-    async def components(
-        self, tx: ReadTx, organization_id: OrganizationId, team_id: TeamId
-    ) -> tuple[Component, ...]:
+    async def components(self, tx: ReadTx, organization_id: OrganizationId, team_id: TeamId) -> tuple[Component, ...]:
         """Return a team's connections and keys."""
         return tuple(await self.connections.list(tx, organization_id, team_id))
 

@@ -44,27 +44,28 @@ ORDER BY t.id LIMIT 1000
 _SCENARIO_NAME = "SELECT name FROM shard.scenarios WHERE organization_id = %s AND id = %s"
 
 
-async def insert(
-    tx: WriteTx,
-    organization_id: OrganizationId,
-    flow_id: str,
-    *,
-    team_id: TeamId,
-    version_id: TemplateVersionId,
-    secret_digest: bytes,
-    document: FlowDocument,
-) -> None:
+class NewFlow(msgspec.Struct, frozen=True, kw_only=True):
+    """The row of a flow about to begin."""
+
+    id: str
+    team_id: TeamId
+    version_id: TemplateVersionId
+    secret_digest: bytes
+    document: FlowDocument
+
+
+async def insert(tx: WriteTx, organization_id: OrganizationId, new: NewFlow) -> None:
     """Write a new flow."""
     await tx.execute(
         _INSERT,
         (
-            flow_id,
+            new.id,
             organization_id,
-            team_id,
-            version_id,
-            secret_digest,
-            document.phase.value,
-            msgspec.json.encode(document),
+            new.team_id,
+            new.version_id,
+            new.secret_digest,
+            new.document.phase.value,
+            msgspec.json.encode(new.document),
             timedelta(days=LIFETIME_DAYS),
         ),
     )

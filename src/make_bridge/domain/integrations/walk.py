@@ -111,9 +111,7 @@ def result(document: FlowDocument, around: Surroundings) -> JsonObject | None:
     return {"scenarios": [{"id": around.scenario_id, "description": around.scenario_name or ""}]}
 
 
-def _step(
-    walk: Walk, document: FlowDocument, step: FormStep, current: str | None, around: Surroundings
-) -> JsonObject:
+def _step(walk: Walk, document: FlowDocument, step: FormStep, current: str | None, around: Surroundings) -> JsonObject:
     state = "done" if step.id in document.done_steps else ("current" if step.id == current else "todo")
     known = {**document.soft, **document.answers}
     by_uuid = {field.uuid: field for field in step.fields}
@@ -127,9 +125,7 @@ def _step(
     return {"id": step.id, "title": step.title, "description": step.description, "state": state, "fields": fields}
 
 
-def _component(
-    field: FormField, document: FlowDocument, value: object, around: Surroundings
-) -> JsonObject | None:
+def _component(field: FormField, document: FlowDocument, value: object, around: Surroundings) -> JsonObject | None:
     need = field.component
     if need is None:
         return None
@@ -139,8 +135,7 @@ def _component(
         "app": need.app,
         "label": need.label,
         "existing": [
-            {"id": component.id, "label": component.name}
-            for component in choices(around.components, field, document)
+            {"id": component.id, "label": component.name} for component in choices(around.components, field, document)
         ],
         "canReuse": document.allow_reusing,
         "canCreate": document.allow_creating,

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
-from starlette.types import Lifespan
+from starlette.types import ASGIApp, Lifespan
 
 from make_bridge.faces.edge.access import require_declared
 from make_bridge.faces.edge.config import EdgeConfig
@@ -25,11 +25,13 @@ def build_application(
     config: EdgeConfig,
     *,
     aliases: Mapping[str, str] | None = None,
+    direct: Mapping[str, ASGIApp] | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
 ) -> Edge:
     """Put the application together; raises ConfigurationError when a route does not say who may pass.
 
-    Routes are tried in their order, so the busiest come first. ``aliases`` maps short paths to full ones.
+    Routes are tried in their order, so the busiest come first. ``aliases`` maps short paths to full ones, ``direct``
+    prefixes to public applications that the edge calls itself, past the router.
     """
     require_declared(routes)
     kinds: tuple[int | type[Exception], ...] = (BridgeError, HTTPException, RequestValidationError, Exception)
@@ -41,4 +43,4 @@ def build_application(
         lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    return Edge(app, config, aliases or {})
+    return Edge(app, config, aliases or {}, direct or {})

@@ -33,9 +33,15 @@ _REFUSED: Final = 400
 class Edge:
     """See the module."""
 
-    def __init__(self, app: ASGIApp, config: EdgeConfig, aliases: Mapping[str, str]) -> None:
-        """``aliases`` maps a short path to the one it stands for, each for itself and what lies below it."""
+    def __init__(
+        self, app: ASGIApp, config: EdgeConfig, aliases: Mapping[str, str], direct: Mapping[str, ASGIApp]
+    ) -> None:
+        """``aliases`` maps a short path to the one it stands for, each for itself and what lies below it.
+
+        ``direct`` maps a prefix to an application that is called without the router.
+        """
         self._app = app
+        self._direct = tuple(direct.items())
         self._config = config
         self._aliases = tuple(aliases.items())
         self._surfaces = surfaces(config.limits.bodies)
@@ -48,9 +54,16 @@ class Edge:
         exchange = Exchange(receive, send, find_surface(self._surfaces, scope["path"]), self._config)
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         try:
-            await self._app(self._admit(scope, exchange), exchange.receive, exchange.send)
+            admitted = self._admit(scope, exchange)
+            await self._face(admitted["path"])(admitted, exchange.receive, exchange.send)
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
             await exchange.fail(error, scope)
+
+    def _face(self, path: str) -> ASGIApp:
+        for prefix, face in self._direct:
+            if path.startswith(prefix):
+                return face
+        return self._app
 
     def _admit(self, scope: Scope, exchange: "Exchange") -> Scope:
         limits, surface = self._config.limits, exchange.surface

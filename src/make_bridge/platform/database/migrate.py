@@ -36,7 +36,9 @@ def migrate(request: MigrationRequest) -> list[str]:
             ensure_serving_role(connection, role)
             database = connection.info.dbname
             connection.execute(
-                sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), sql.Identifier(role.name))
+                sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
+                    sql.Identifier(database), sql.Identifier(role.name)
+                )
             )
             done.append(f"role {role.name} ready")
         for tree in request.trees:

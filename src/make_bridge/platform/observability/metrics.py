@@ -26,7 +26,9 @@ class Metrics:
         self.settles_refused = Counter(
             "settles_refused_total", "Outcomes refused because their lease had passed on.", registry=registry
         )
-        self.leases_lost = Counter("leases_lost_total", "Runs cancelled because their lease was lost.", registry=registry)
+        self.leases_lost = Counter(
+            "leases_lost_total", "Runs cancelled because their lease was lost.", registry=registry
+        )
         self.leases_swept = Counter("leases_swept_total", "Leases freed from silent holders.", registry=registry)
         self.running = Gauge("executions_running", "Executions in flight in this process.", registry=registry)
 

@@ -31,7 +31,7 @@ from joserfc.jwk import OctKey, OKPKey, RSAKey
 from make_bridge.kernel import json
 from make_bridge.kernel.errors import ConfigurationError, Unauthenticated
 from make_bridge.kernel.ids import OrganizationId
-from make_bridge.platform.security import base64url
+from make_bridge.platform.security import encoding
 
 Algorithm = Literal["HS256", "RS256", "EdDSA"]
 
@@ -248,7 +248,7 @@ def _verified_payload(token: UnverifiedToken, key: PortalKey) -> dict[str, objec
 
 def _read_object(segment: str, fault: TokenFault) -> dict[str, object]:
     try:
-        return _as_object(base64url.decode(segment), fault)
+        return _as_object(encoding.decode(segment), fault)
     except ValueError:
         raise TokenRejected(fault) from None
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from make_bridge.kernel.errors import BridgeError
 from make_bridge.kernel.ids import OrganizationId
-from make_bridge.platform.security import base64url
+from make_bridge.platform.security import encoding
 
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -84,7 +84,7 @@ class SealingKey:
         """Seal a secret for one place."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         box = self._cipher.encrypt(nonce, secret, place.associated_data(self.name))
-        return Sealed(f"{_VERSION}.{self.name}.{base64url.encode(nonce)}.{base64url.encode(box)}")
+        return Sealed(f"{_VERSION}.{self.name}.{encoding.encode(nonce)}.{encoding.encode(box)}")
 
     def open(self, place: Place, sealed: Sealed) -> bytes:
         """Return the secret, or raise ``SealBroken``."""
@@ -138,7 +138,7 @@ def _split(text: str) -> tuple[str, bytes, bytes]:
     """Read a box strictly: its parts have one form, its nonce and tag their full length."""
     try:
         version, name, nonce_text, box_text = text.split(".")
-        nonce, box = base64url.decode(nonce_text), base64url.decode(box_text)
+        nonce, box = encoding.decode(nonce_text), encoding.decode(box_text)
     except ValueError:
         raise SealBroken from None
     is_whole = len(nonce) == _NONCE_BYTES and len(box) >= _TAG_BYTES
