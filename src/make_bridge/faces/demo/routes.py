@@ -5,7 +5,6 @@ for each request and passes it on. It speaks HTTP to this very server, so the de
 as a real integrator, with nothing short-cut.
 """
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +101,7 @@ class Demo:
         if hook is None:
             message = "The integration that is switched on has no webhook."
             raise Conflict(message, code="demo_no_hook")
-        order = sample_order(secrets.randbelow(1000))
+        order = sample_order()
         url = f"{self._config.server_url}/hook/{hook.token}"
         headers = {"content-type": "application/json"}
         status, answer_headers, answer = await self._send("POST", url, headers, msgspec.json.encode(order), "")

@@ -1,33 +1,16 @@
-"""Sample orders for the demo's button: pure, and different from click to click."""
+"""The sample order behind the demo's button: the one that the page shows."""
 
 from typing import Any
 
-_PEOPLE = (
-    ("Mia Novak", "mia@novak-bikes.example"),
-    ("Jonas Weber", "jonas@weber-outdoor.example"),
-    ("Aiko Tanaka", "aiko@tanaka-cafe.example"),
-    ("Lucía Ortega", "lucia@ortega-studio.example"),
-)
-_GOODS = (
-    ("DESK-01", "Standing desk", 389.0),
-    ("LAMP-07", "Reading lamp", 48.5),
-    ("CHAIR-3", "Office chair", 219.0),
-    ("MAT-12", "Floor mat", 34.9),
-    ("CUP-004", "Coffee cup", 9.8),
-)
 
-
-def sample_order(number: int) -> dict[str, Any]:
-    """Return the sample order with this number (0 or more); the same number gives the same order."""
-    name, email = _PEOPLE[number % len(_PEOPLE)]
-    count = 1 + number % 3
-    chosen = [_GOODS[(number + step) % len(_GOODS)] for step in range(count)]
+def sample_order() -> dict[str, Any]:
+    """Return the order; prices are per piece."""
     return {
-        "id": f"A-{1000 + number}",
-        "customer": {"name": name, "email": email},
+        "id": "A-1042",
+        "customer": {"name": "Mia Novak", "email": "mia@novak.example"},
         "currency": "EUR",
         "items": [
-            {"sku": sku, "title": title, "quantity": 1 + (number + index) % 2, "price": price}
-            for index, (sku, title, price) in enumerate(chosen)
+            {"sku": "TABLE-2", "title": "Oak side table", "quantity": 2, "price": 69.0},
+            {"sku": "SHADE-1", "title": "Linen lampshade", "quantity": 1, "price": 46.5},
         ],
     }

@@ -10,11 +10,14 @@ One ASGI wrapper, outermost of all, so that nothing (not even a fault in a face)
 6. the surface's security headers and ``X-Request-Id`` on whatever answer there is
 7. for an error that nobody answered: the problem, and the log
 
-A response that refuses a request before its body was read closes the connection: the rest is not worth reading.
+A response that refuses a request before its body was read ends the connection. What the client still sends is thrown
+away for a moment first: cut off at once, most clients would see a broken connection and never the refusal.
 """
 
+import asyncio
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -28,6 +31,8 @@ from make_bridge.faces.edge.surfaces import HTTPS_ONLY, Surface, find_surface, s
 from make_bridge.kernel.errors import TooLarge
 
 _REFUSED: Final = 400
+_LINGER_SECONDS: Final = 2.0
+_LINGER_BYTES: Final = 32 * 1024 * 1024
 
 
 class Edge:
@@ -89,7 +94,10 @@ class Edge:
 class Exchange:
     """One request with its answer: counts what comes in, completes what goes out."""
 
-    __slots__ = ("_config", "_ended", "_read", "_receive", "_send", "_started", "_unread", "request_id", "surface")
+    __slots__ = (
+        *("_config", "_ended", "_read", "_receive", "_refused", "_send", "_started", "_unread"),
+        *("request_id", "surface"),
+    )
 
     def __init__(self, receive: Receive, send: Send, surface: Surface, config: EdgeConfig) -> None:
         """Begin with nothing read and nothing sent."""
@@ -101,6 +109,7 @@ class Exchange:
         self._read = 0
         self._unread = True
         self._started = False
+        self._refused = False
         self._ended = False
 
     def expect(self, head: RequestHead) -> None:
@@ -123,9 +132,14 @@ class Exchange:
         """Pass on a piece of the answer, its head completed."""
         if message["type"] == "http.response.start":
             self._started = True
+            self._refused = self._unread and message["status"] >= _REFUSED
             message = {**message, "headers": self._complete(message)}
         elif message["type"] == "http.response.body":
             self._ended = not message.get("more_body", False)
+            if self._ended and self._refused:
+                await self._send({**message, "more_body": True})
+                await self._discard()
+                message = {"type": "http.response.body", "body": b""}
         await self._send(message)
 
     async def fail(self, error: Exception, scope: Scope) -> None:
@@ -157,9 +171,19 @@ class Exchange:
         given.extend(pair for pair in self.surface.defaults if pair[0] not in names)
         if self._config.is_https:
             given.append(HTTPS_ONLY)
-        if self._unread and message["status"] >= _REFUSED:
+        if self._refused:
             given.append((b"connection", b"close"))
         return given
+
+    async def _discard(self) -> None:
+        """Throw away what the client still sends, up to a bound in bytes and time."""
+        left = _LINGER_BYTES
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while self._unread and left > 0:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    self._unread = message["type"] == "http.request" and message.get("more_body", False)
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"The body of this request is larger than {self.surface.max_body} bytes.")

@@ -13,6 +13,7 @@ from make_bridge.kernel.errors import Unavailable
 from make_bridge.platform.database.embedded_home import Home, adopt_cluster, make_password, read_password, staging
 from make_bridge.platform.database.embedded_process import Account, spawn
 from make_bridge.platform.database.embedded_programs import Programs, initdb_for
+from make_bridge.platform.database.embedded_settings import sync_method
 
 # The one path to its own directory that a server may always take; see `directory_argument`.
 _WHERE_IT_STANDS = "/proc/self/cwd"
@@ -43,7 +44,15 @@ async def create_cluster(home: Home, account: Account, programs: Programs, super
         if account.dropped:
             os.chown(cluster, account.uid, account.gid)
         initdb = initdb_for(account, programs, place)
-        command = [str(initdb), "-D", directory_argument(account, cluster), "-U", superuser, *_OPTIONS]
+        command = [
+            str(initdb),
+            "-D",
+            directory_argument(account, cluster),
+            "-U",
+            superuser,
+            *_OPTIONS,
+            f"--sync-method={sync_method()}",
+        ]
         await _run(command, account, cluster, read_password(home).encode(), deadline)
         adopt_cluster(home, cluster)
 

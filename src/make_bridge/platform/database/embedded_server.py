@@ -18,7 +18,7 @@ from make_bridge.platform.database.embedded_home import Home, last_words, privat
 from make_bridge.platform.database.embedded_initdb import directory_argument
 from make_bridge.platform.database.embedded_process import Account, ends_within, spawn, stop
 from make_bridge.platform.database.embedded_programs import Programs
-from make_bridge.platform.database.embedded_settings import DATABASE_SETTING, command_line
+from make_bridge.platform.database.embedded_settings import DATABASE_SETTING, command_line, sync_method
 
 _POLL_SECONDS = 0.02
 _FIND_DATABASE = """
@@ -54,9 +54,9 @@ class Server:
         return process
 
     async def _spawn(self) -> Process:
-        named = {**self.settings, "cluster_name": self.home.cluster_name}
+        own = {"cluster_name": self.home.cluster_name, "recovery_init_sync_method": sync_method()}
         where = directory_argument(self.account, self.home.cluster)
-        command = [str(self.programs.bin / "postgres"), "-D", where, *command_line(named)]
+        command = [str(self.programs.bin / "postgres"), "-D", where, *command_line({**self.settings, **own})]
         prune_logs(self.home)
         with private_file(self.home.start_log) as output:
             return await spawn(command, self.account, self.home.cluster, on_death=signal.SIGINT, output=output)
