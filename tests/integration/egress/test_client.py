@@ -188,17 +188,14 @@ async def test_a_redirect_to_no_url_is_a_failure_of_the_redirect(serve, client):
 
 
 async def test_one_deadline_covers_all_hops(serve, client):
-    async def slow(request) -> web.Response:
-        await asyncio.sleep(0.15)
+    async def slow(_request) -> web.Response:
+        # Each hop is well within the deadline, all that are allowed together are not.
+        await asyncio.sleep(0.2)
         return web.Response(status=302, headers={"Location": "/again"})
 
     server = await serve(slow)
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    failure = await refusal(client, server.url(), timeout=0.4)
-    assert failure.kind == "timeout"
-    assert loop.time() - started < 0.7
-    assert 1 < len(server.requests) < 5
+    assert (await refusal(client, server.url(), timeout=0.7)).kind == "timeout"
+    assert len(server.requests) < 6
 
 
 @pytest.mark.parametrize(

@@ -228,7 +228,8 @@ def prune_logs(home: Home) -> None:
     """Keep the newest few log files: the server starts a new one at a size, and never removes one."""
     with _log_files(home) as (directory, names):
         for name in names[:-_LOGS_KEPT]:
-            os.unlink(name, dir_fd=directory)
+            with contextlib.suppress(OSError):  # tidying must never end the supervision it is a part of
+                os.unlink(name, dir_fd=directory)
 
 
 def last_words(home: Home) -> str:

@@ -63,9 +63,12 @@ class Register:
     def __init__(self, **entries):
         self.entries = entries
         self.asked = 0
+        self.is_down = False
 
     async def look_up(self, key):
         self.asked += 1
+        if self.is_down:
+            raise ConnectionError
         return self.entries.get(key)
 
 
@@ -94,10 +97,10 @@ async def test_a_flood_of_invented_keys_makes_nobody_forgotten_and_is_bounded(cl
 async def test_a_failed_look_up_is_not_remembered(clock):
     register = Register()
     near = NearLookUp(clock, register.look_up, seconds=5.0, most=10)
-    register.entries = None
-    with pytest.raises(AttributeError):
+    register.is_down = True
+    with pytest.raises(ConnectionError):
         await near.find("a")
-    register.entries = {"a": 1}
+    register.is_down, register.entries = False, {"a": 1}
     assert await near.find("a") == 1
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from make_bridge.kernel.ids import OrganizationId
-from make_bridge.platform.security import base64url
+from make_bridge.platform.security import encoding
 from make_bridge.platform.security.root_key import RootKey, data_key_place, new_data_key, open_data_key
 from make_bridge.platform.security.sealing import KeyRing, Place, SealBroken, Sealed, SealingKey
 
@@ -36,7 +36,7 @@ def test_a_box_has_the_agreed_form_and_is_never_the_same_twice():
     boxes = {KEY.seal(PLACE, SECRET).text for _ in range(200)}
     assert len(boxes) == 200
     assert all(re.fullmatch(r"v1\.d1\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]+", box) for box in boxes)
-    assert {len(base64url.decode(box.split(".")[3])) for box in boxes} == {len(SECRET) + 16}
+    assert {len(encoding.decode(box.split(".")[3])) for box in boxes} == {len(SECRET) + 16}
 
 
 def test_nothing_shows_a_secret():
@@ -66,11 +66,11 @@ def test_places_whose_parts_join_alike_are_different():
 
 def test_every_changed_bit_is_found():
     _, _, nonce, box = KEY.seal(PLACE, b"x").text.split(".")
-    raw_nonce, raw_box = base64url.decode(nonce), base64url.decode(box)
+    raw_nonce, raw_box = encoding.decode(nonce), encoding.decode(box)
     for index in range(len(raw_nonce) * 8):
-        assert is_broken(KEY, PLACE, Sealed(f"v1.d1.{base64url.encode(flipped(raw_nonce, index))}.{box}"))
+        assert is_broken(KEY, PLACE, Sealed(f"v1.d1.{encoding.encode(flipped(raw_nonce, index))}.{box}"))
     for index in range(len(raw_box) * 8):
-        assert is_broken(KEY, PLACE, Sealed(f"v1.d1.{nonce}.{base64url.encode(flipped(raw_box, index))}"))
+        assert is_broken(KEY, PLACE, Sealed(f"v1.d1.{nonce}.{encoding.encode(flipped(raw_box, index))}"))
 
 
 def flipped(octets, bit):
@@ -81,7 +81,7 @@ def flipped(octets, bit):
 @pytest.mark.parametrize("kept", [15, 12, 8, 4, 0])
 def test_a_shortened_tag_is_refused(kept):
     version, name, nonce, box = KEY.seal(PLACE, b"").text.split(".")
-    cut = base64url.encode(base64url.decode(box)[:kept])
+    cut = encoding.encode(encoding.decode(box)[:kept])
     assert is_broken(KEY, PLACE, Sealed(f"{version}.{name}.{nonce}.{cut}"))
 
 
@@ -108,10 +108,10 @@ def test_another_writing_of_a_box_is_refused(change):
 
 def test_a_box_has_one_writing_only():
     # Two characters carry 12 bits for one byte: four of them are loose and must be zero.
-    assert base64url.encode(b"\xff") == "_w"
+    assert encoding.encode(b"\xff") == "_w"
     for text in ("_x", "_w==", "_w\n", "/w", "_", "_w_w_"):
         with pytest.raises(ValueError, match=r"base64|canonical"):
-            base64url.decode(text)
+            encoding.decode(text)
 
 
 def test_another_key_of_the_same_name_does_not_open():
