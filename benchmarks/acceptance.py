@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import psycopg
 import uvloop
 
 from benchmarks.report import Report
@@ -62,7 +61,7 @@ async def _write(data_dir: Path, *, largest: int, requests: int) -> float:
             await store.accept(shard, runs)
             return [None] * len(runs)
 
-        writers = [GroupCommit(flush, splits=(psycopg.DataError,), largest=largest) for _ in range(_writers(largest))]
+        writers = [GroupCommit(flush, largest=largest) for _ in range(_writers(largest))]
         left = requests
 
         async def caller(number: int) -> None:

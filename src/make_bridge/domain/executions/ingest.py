@@ -11,8 +11,6 @@ Three ways in, chosen per call:
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import psycopg
-
 from make_bridge.domain.executions import store
 from make_bridge.domain.executions.model import NewRun, Outcome
 from make_bridge.domain.executions.perform import seed_of
@@ -29,7 +27,6 @@ ACCEPTED = WebhookResponse(status=200, headers=(("content-type", "text/plain; ch
 FAILED = WebhookResponse(
     status=500, headers=(("content-type", "text/plain; charset=utf-8"),), body=b"Scenario failed to complete."
 )
-_SPLITS = (psycopg.DataError, psycopg.IntegrityError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,11 +148,11 @@ class Ingest:
             await store.accept(shard, runs)
             return [None] * len(runs)
 
-        return GroupCommit(flush, splits=_SPLITS)
+        return GroupCommit(flush)
 
     def _ended_writer(self, shard: Shard) -> GroupCommit[tuple[NewRun, Outcome], None]:
         async def flush(ended: Sequence[tuple[NewRun, Outcome]]) -> list[None]:
             await store.accept_settled(shard, ended, self._config.node)
             return [None] * len(ended)
 
-        return GroupCommit(flush, splits=_SPLITS)
+        return GroupCommit(flush)

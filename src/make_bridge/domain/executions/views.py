@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-from psycopg.rows import DictRow
 
 from make_bridge.domain.executions import runlog, store
 from make_bridge.domain.executions.messages import (
@@ -19,10 +18,10 @@ from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import ExecutionId, is_execution_id
 from make_bridge.platform.bus.queries import QueryRegistration
-from make_bridge.platform.database.transactions import ReadTx
+from make_bridge.platform.database.transactions import ReadTx, Row
 
 
-def _execution(row: DictRow) -> Execution:
+def _execution(row: Row) -> Execution:
     return Execution(
         id=ExecutionId(row["id"].hex),
         scenario_id=row["scenario_id"],

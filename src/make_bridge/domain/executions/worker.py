@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import psycopg
 import structlog
 
 from make_bridge.domain.executions import store
@@ -217,7 +216,7 @@ class Worker:
             settled = await store.settle(shard, outcomes, self._config.node)
             return [outcome.id in settled for outcome in outcomes]
 
-        return GroupCommit(flush, splits=(psycopg.DataError, psycopg.IntegrityError))
+        return GroupCommit(flush)
 
     async def _claiming(self) -> None:
         while not self._stopping:

@@ -17,7 +17,9 @@ from make_bridge.kernel.errors import Unavailable
 
 Params = Sequence[object] | Mapping[str, object]
 Connection = psycopg.AsyncConnection[DictRow]
+Row = DictRow
 Pool = AsyncConnectionPool[Connection]
+BAD_DATA = (psycopg.DataError, psycopg.IntegrityError)
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 
 

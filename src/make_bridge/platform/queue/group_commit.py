@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from make_bridge.kernel.errors import Unavailable
+from make_bridge.platform.database.transactions import BAD_DATA
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -25,7 +26,7 @@ class GroupCommit(Generic[Item, Answer]):
         self,
         flush: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
         *,
-        splits: tuple[type[Exception], ...],
+        splits: tuple[type[Exception], ...] = BAD_DATA,
         largest: int = 500,
         waiting_limit: int = 20_000,
     ) -> None:
