@@ -7,7 +7,7 @@ line uses the first half (``open_domain``) to act on a database, also beside a s
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 
 from starlette.routing import BaseRoute
@@ -36,7 +36,7 @@ from make_bridge.domain.integrations import handlers as flow_handlers
 from make_bridge.domain.integrations import views as flow_views
 from make_bridge.domain.integrations.handlers import FlowHandlers
 from make_bridge.domain.integrations.reading import FlowReader
-from make_bridge.domain.organizations.facts import SealedFacts
+from make_bridge.domain.organizations.facts import SealedFacts, require_same_root_key
 from make_bridge.domain.organizations.keys import ApiTokens, DataKeys, OrganizationReader, PortalKeys, TokenLedger
 from make_bridge.domain.organizations.service import OrganizationService
 from make_bridge.domain.scenarios import handlers as scenario_handlers
@@ -109,6 +109,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     root_key = await asyncio.to_thread(_root_key, settings)
     plan = await _plan(stack, settings, join=join)
     shards = await _open_shards(stack, plan, settings, root_key, clock, report)
+    await require_same_root_key(shards.directory, root_key.derive(b"root key check"))
     roots = KeyRing(current=root_key)
     data_keys = DataKeys(shards.directory, roots, clock)
     organizations = OrganizationReader(shards.directory, clock)
@@ -211,7 +212,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     metrics = Metrics()
     egress = await stack.enter_async_context(EgressClient(settings.egress()))
     executions = _executions(domain, egress, metrics, loaded)
-    await stack.enter_async_context(running(executions.worker, executions.ingest, domain.shards))
+    await stack.enter_async_context(_running(executions, domain))
     domain.listeners.append(executions.hear)
     routes = [
         *gateway_routes(
@@ -235,6 +236,11 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     direct = {hook_face.PREFIX: hook_face.hook_application(hooks)}
     app = build_application(routes, settings.edge(), aliases=PORTAL_ALIASES, direct=direct)
     return Serving(app=app, demo=demo)
+
+
+def _running(executions: "_Executions", domain: Domain) -> AbstractAsyncContextManager[None]:
+    cares = {"used_tokens_forgotten": domain.ledger.purge}
+    return running(executions.worker, executions.ingest, domain.shards, cares)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,9 +133,9 @@ class Settings(BaseSettings):
         """Refuse what is right by itself and wrong together."""
         if self.database_url is None and (self.shard_urls or self.migration_url):
             raise ValueError(f"{PREFIX}SHARD_URLS and {PREFIX}MIGRATION_URL need {PREFIX}DATABASE_URL beside them")
-        if self.database_url is not None and self.root_key_file is None:
+        if self.shard_urls and self.root_key_file is None:
             raise ValueError(
-                f"{PREFIX}ROOT_KEY_FILE must be set beside an external database, so that all processes share one key: "
+                f"{PREFIX}ROOT_KEY_FILE must be set beside {PREFIX}SHARD_URLS, so that all processes share one key: "
                 "write 64 random hexadecimal characters into a file only this program's user can read, and name it"
             )
         return self

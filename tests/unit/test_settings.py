@@ -123,7 +123,6 @@ def test_shards_are_numbered_addresses(monkeypatch, tmp_path):
         ("PUBLIC_URL", "https://bridge.example.com/sub", "MAKE_BRIDGE_PUBLIC_URL must be scheme, host and port"),
         ("PUBLIC_URL", "https://user@bridge.example.com", "MAKE_BRIDGE_PUBLIC_URL must be scheme, host and port"),
         ("DATABASE_URL", "mysql://a/b", "MAKE_BRIDGE_DATABASE_URL must be an address that begins with postgresql://."),
-        ("DATABASE_URL", "postgresql://a/b", "MAKE_BRIDGE_ROOT_KEY_FILE must be set beside an external database"),
         ("MIGRATION_URL", "postgresql://a/b", "need MAKE_BRIDGE_DATABASE_URL beside them"),
         ("SHARD_URLS", "postgresql://a/b", "MAKE_BRIDGE_SHARD_URLS must name each shard once"),
         ("SHARD_URLS", "0=postgresql://a/b 0=postgresql://c/d", "MAKE_BRIDGE_SHARD_URLS must name each shard once"),
@@ -134,6 +133,11 @@ def test_a_wrong_value_is_one_clear_sentence(refusal, name, value, sentence):
     assert sentence in message
     assert message.endswith(".")
     assert "\n" not in message
+
+
+def test_shards_need_a_root_key_that_all_processes_share(refusal, monkeypatch):
+    monkeypatch.setenv("MAKE_BRIDGE_DATABASE_URL", "postgresql://a/d")
+    assert "MAKE_BRIDGE_ROOT_KEY_FILE must be set" in refusal("SHARD_URLS", "0=postgresql://a/b")
 
 
 def test_several_mistakes_are_several_lines(refusal, monkeypatch):

@@ -59,7 +59,7 @@ async def test_an_organization_is_made_with_everything_an_integrator_needs(servi
     assert key.permissions == {"*"}
     token = await ApiTokens(shards.directory, clock).find(made.api_token)
     assert token is not None
-    assert (token.organization_id, token.permissions) == (made.organization_id, {"*"})
+    assert (token.organization_id, token.permissions) == (made.organization_id, frozenset({"*"}))
 
 
 async def test_no_secret_is_stored_in_the_clear(service, rows):

@@ -4,14 +4,33 @@ Used by the demo to find its own credentials again. Each fact belongs to an orga
 key seals it.
 """
 
+import hmac
 from dataclasses import dataclass
 
 from make_bridge.domain.organizations import store
 from make_bridge.domain.organizations.keys import DataKeys
+from make_bridge.kernel.errors import ConfigurationError
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.database.pools import Directory
 
 _FIELD = "fact"
+_ROOT_KEY = "root_key_check"
+
+
+async def require_same_root_key(directory: Directory, check: bytes) -> None:
+    """Refuse a root key other than the one this database was set up with.
+
+    ``check`` is derived from the key and tells nothing about it. The first process leaves it here, so a
+    second one with a key of its own is stopped before it seals anything that the first cannot open.
+    """
+    async with directory.write() as tx:
+        kept = await store.keep_first_fact(tx, _ROOT_KEY, check.hex())
+    if not hmac.compare_digest(kept, check.hex()):
+        message = (
+            "This database was set up with another root key. Give every process the same one: set "
+            "MAKE_BRIDGE_ROOT_KEY_FILE to the key file of the first process (root.key in its data directory)."
+        )
+        raise ConfigurationError(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

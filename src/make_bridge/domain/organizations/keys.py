@@ -177,7 +177,7 @@ class TokenLedger:
         """
         parts = [part.encode(errors="surrogatepass") for part in (str(organization_id), kid, jti)]
         digest = hashlib.sha256(b"".join(len(part).to_bytes(_LENGTH_BYTES, "big") + part for part in parts)).digest()
-        async with self._directory.write() as tx:
+        async with self._directory.statement() as tx:
             return await store.consume(tx, digest, expires_at)
 
     async def purge(self) -> int:

@@ -81,6 +81,7 @@ DELETE FROM directory.used_tokens WHERE digest IN (
 )
 """
 _READ_FACT: Final = "SELECT value FROM directory.facts WHERE name = %s"
+_KEEP_FACT: Final = "INSERT INTO directory.facts (name, value) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING"
 _WRITE_FACT: Final = """
 INSERT INTO directory.facts (name, value) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
@@ -214,6 +215,12 @@ async def read_fact(tx: ReadTx, name: str) -> str | None:
     """Return a fact of the installation, as it was written."""
     row = await tx.one(_READ_FACT, (name,))
     return None if row is None else str(row["value"])
+
+
+async def keep_first_fact(tx: WriteTx, name: str, value: str) -> str:
+    """Keep a fact unless there is one of that name; return the one that stands."""
+    await tx.execute(_KEEP_FACT, (name, value))
+    return await read_fact(tx, name) or value
 
 
 async def write_fact(tx: WriteTx, name: str, value: str) -> None:

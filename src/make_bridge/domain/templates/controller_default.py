@@ -25,7 +25,7 @@ from make_bridge.domain.templates.places import (
     item_field,
 )
 from make_bridge.engine.apps.fields import Field
-from make_bridge.engine.blueprint.model import ModuleNode
+from make_bridge.engine.blueprint.model import Module
 
 _NAMESPACE: Final = UUID("0d3a5f52-6f5c-4a7e-9c39-5d6b6e0f4c11")
 _MAX_DEPTH: Final = 10
@@ -80,7 +80,7 @@ def _wanted(ground: Ground) -> Iterator[ControllerField]:
             yield from _empty_fields(node, Domain.MAPPER, ground.mapper_fields(node), ground)
 
 
-def _component_fields(node: ModuleNode, ground: Ground) -> Iterator[ControllerField]:
+def _component_fields(node: Module, ground: Ground) -> Iterator[ControllerField]:
     fields = ground.parameter_fields(node)
     for name, field in fields.items():
         domain = component_domain(field)
@@ -88,14 +88,14 @@ def _component_fields(node: ModuleNode, ground: Ground) -> Iterator[ControllerFi
             yield _field(Place(module_id=node.id, domain=domain, path=(name,)), required=True, use_value=False)
 
 
-def _is_needed(node: ModuleNode, field: Field, *, choice: bool) -> bool:
+def _is_needed(node: Module, field: Field, *, choice: bool) -> bool:
     if choice and field.name in _CREDENTIALS_OF.values():
         return _CREDENTIALS_OF.get(str(node.parameters.get("authenticationType"))) == field.name
     return field.required or node.parameters.get(field.name) not in (None, "")
 
 
 def _empty_fields(
-    node: ModuleNode, domain: Domain, fields: Mapping[str, Field], ground: Ground
+    node: Module, domain: Domain, fields: Mapping[str, Field], ground: Ground
 ) -> Iterator[ControllerField]:
     for field in fields.values():
         if component_domain(field) is not None:
@@ -104,7 +104,7 @@ def _empty_fields(
             yield _field(Place(module_id=node.id, domain=domain, path=path), required=None, use_value=True)
 
 
-def _empty_paths(node: ModuleNode, domain: Domain, path: Path, ground: Ground) -> Iterator[Path]:
+def _empty_paths(node: Module, domain: Domain, path: Path, ground: Ground) -> Iterator[Path]:
     """Return the required places at and below a path that the template leaves open."""
     spot = ground.find(Place(module_id=node.id, domain=domain, path=path))
     if spot is None or len(path) > _MAX_DEPTH:

@@ -9,7 +9,7 @@ from typing import Final
 
 from make_bridge.domain.templates.places import Ground
 from make_bridge.engine.apps.fields import Field
-from make_bridge.engine.blueprint.model import ModuleNode
+from make_bridge.engine.blueprint.model import Module
 from make_bridge.engine.blueprint.settings import feeder_id
 
 _MOST: Final = 200
@@ -24,7 +24,7 @@ class MappingItem:
     expression: str
 
 
-def upstream(ground: Ground, module_id: int) -> tuple[ModuleNode, ...]:
+def upstream(ground: Ground, module_id: int) -> tuple[Module, ...]:
     """Return the modules whose items a module can see, nearest first; none for an unknown module."""
     return tuple(reversed(_before(ground.blueprint.flow, (), module_id) or ()))
 
@@ -40,8 +40,8 @@ def mapping_items(ground: Ground, module_id: int) -> tuple[MappingItem, ...]:
 
 
 def _before(
-    flow: tuple[ModuleNode, ...], outer: tuple[ModuleNode, ...], module_id: int
-) -> tuple[ModuleNode, ...] | None:
+    flow: tuple[Module, ...], outer: tuple[Module, ...], module_id: int
+) -> tuple[Module, ...] | None:
     seen = outer
     for node in flow:
         if node.id == module_id:
@@ -56,7 +56,7 @@ def _before(
     return None
 
 
-def _outside_the_loop(seen: tuple[ModuleNode, ...], node: ModuleNode) -> tuple[ModuleNode, ...]:
+def _outside_the_loop(seen: tuple[Module, ...], node: Module) -> tuple[Module, ...]:
     """An aggregator hides the modules of the loop it closes."""
     feeder = feeder_id(node)
     ids = [earlier.id for earlier in seen]

@@ -13,7 +13,7 @@ from typing import Final
 from make_bridge.engine.apps.catalogue import APPS
 from make_bridge.engine.apps.fields import Bounds, Field, choices
 from make_bridge.engine.apps.module import ModuleSpec
-from make_bridge.engine.blueprint.model import Blueprint, ModuleNode
+from make_bridge.engine.blueprint.model import Blueprint, Module
 
 Key = str | int
 Path = tuple[Key, ...]
@@ -102,15 +102,15 @@ class Ground:
         self._scheduling = scheduling
         self._modules = {node.id: node for node in blueprint.modules() if not node.placeholder}
 
-    def modules(self) -> Iterator[ModuleNode]:
+    def modules(self) -> Iterator[Module]:
         """Return the modules that run, in reading order."""
         return (node for node in self._modules.values() if not node.disabled)
 
-    def module(self, module_id: int | None) -> ModuleNode | None:
+    def module(self, module_id: int | None) -> Module | None:
         """Return a module by its id."""
         return None if module_id is None else self._modules.get(module_id)
 
-    def spec(self, node: ModuleNode) -> ModuleSpec | None:
+    def spec(self, node: Module) -> ModuleSpec | None:
         """Return the module's description; None for one this server does not know."""
         return self.catalogue.get(node.module)
 
@@ -126,12 +126,12 @@ class Ground:
         spec = self.spec(node)
         return node.label or (spec.label if spec else node.module)
 
-    def parameter_fields(self, node: ModuleNode) -> dict[str, Field]:
+    def parameter_fields(self, node: Module) -> dict[str, Field]:
         """Return the descriptions of a module's parameters; its own word comes before the blueprint's."""
         spec = self.spec(node)
         return _by_name((*node.parameter_fields, *(spec.parameters if spec else ())))
 
-    def mapper_fields(self, node: ModuleNode) -> dict[str, Field]:
+    def mapper_fields(self, node: Module) -> dict[str, Field]:
         """Return the descriptions of a module's mapper."""
         spec = self.spec(node)
         return _by_name((*node.expect, *(spec.mapper if spec else ())))

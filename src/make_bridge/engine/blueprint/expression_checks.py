@@ -10,12 +10,12 @@ from make_bridge.engine.apps.module import ModuleError
 from make_bridge.engine.blueprint import mistakes
 from make_bridge.engine.blueprint.constants import ANY_ZONE
 from make_bridge.engine.blueprint.findings import Finding, Severity
-from make_bridge.engine.blueprint.model import Condition, Filter, ModuleNode
+from make_bridge.engine.blueprint.model import Condition, Filter, Module
 from make_bridge.engine.blueprint.operators import OPERATORS, UNARY, Incomparable
 from make_bridge.engine.iml import ExpressionSyntaxError, Template, compile_template
 
 
-def check_expressions(node: ModuleNode, visible: Container[int], inside: Container[int]) -> Iterator[Finding]:
+def check_expressions(node: Module, visible: Container[int], inside: Container[int]) -> Iterator[Finding]:
     """Return what is wrong; `inside` are modules in the branches that a merge rejoins."""
     yield from check_value(node, node.mapper, f"{node.position}.mapper", visible)
     group_by = node.flags.get("groupBy")
@@ -32,7 +32,7 @@ def check_expressions(node: ModuleNode, visible: Container[int], inside: Contain
     yield from _forgotten_templates(node)
 
 
-def check_filter(node: ModuleNode, source: Filter, visible: Container[int]) -> Iterator[Finding]:
+def check_filter(node: Module, source: Filter, visible: Container[int]) -> Iterator[Finding]:
     """Return what is wrong with the conditions."""
     for condition in (condition for group in source.groups for condition in group):
         yield from _check_operator(node, condition)
@@ -40,7 +40,7 @@ def check_filter(node: ModuleNode, source: Filter, visible: Container[int]) -> I
         yield from check_value(node, condition.b, f"{condition.position}.b", visible)
 
 
-def check_value(node: ModuleNode, raw: object, position: str, visible: Container[int]) -> Iterator[Finding]:
+def check_value(node: Module, raw: object, position: str, visible: Container[int]) -> Iterator[Finding]:
     """Return what is wrong with the texts of a nested value."""
     waiting = [(raw, position)]
     while waiting:
@@ -53,7 +53,7 @@ def check_value(node: ModuleNode, raw: object, position: str, visible: Container
             waiting.extend((item, f"{place}[{index}]") for index, item in enumerate(value))
 
 
-def _check_text(node: ModuleNode, text: str, place: str, visible: Container[int]) -> Iterator[Finding]:
+def _check_text(node: Module, text: str, place: str, visible: Container[int]) -> Iterator[Finding]:
     commas = [
         _finding(
             node,
@@ -78,7 +78,7 @@ def _check_text(node: ModuleNode, text: str, place: str, visible: Container[int]
     yield from _check_references(node, template, place, visible)
 
 
-def _check_references(node: ModuleNode, template: Template, place: str, visible: Container[int]) -> Iterator[Finding]:
+def _check_references(node: Module, template: Template, place: str, visible: Container[int]) -> Iterator[Finding]:
     ids = dict.fromkeys(reference.module_id for reference in template.references)
     for module_id in ids:
         if module_id is not None and module_id not in visible:
@@ -92,7 +92,7 @@ def _has_index(path: tuple[str | int | None, ...]) -> bool:
     return any(isinstance(step, int) for step in path)
 
 
-def _check_operator(node: ModuleNode, condition: Condition) -> Iterator[Finding]:
+def _check_operator(node: Module, condition: Condition) -> Iterator[Finding]:
     name = condition.operator
     if name in UNARY:
         return
@@ -111,12 +111,12 @@ def _check_operator(node: ModuleNode, condition: Condition) -> Iterator[Finding]
             return
 
 
-def _forgotten_templates(node: ModuleNode) -> Iterator[Finding]:
+def _forgotten_templates(node: Module) -> Iterator[Finding]:
     for key, value in node.parameters.items():
         if isinstance(value, str) and "{{" in value:
             message = "This setting is not evaluated; the text with {{…}} is taken as it stands."
             yield _finding(node, Severity.WARNING, f"{node.position}.parameters.{key}", message)
 
 
-def _finding(node: ModuleNode, severity: Severity, position: str, message: str, fix: str | None = None) -> Finding:
+def _finding(node: Module, severity: Severity, position: str, message: str, fix: str | None = None) -> Finding:
     return Finding(severity=severity, position=position, message=message, module_id=node.id or None, fix=fix)

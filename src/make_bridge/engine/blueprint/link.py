@@ -12,7 +12,7 @@ from make_bridge.engine.apps.module import Kind, ModuleSpec
 from make_bridge.engine.blueprint.filters import compile_filter
 from make_bridge.engine.blueprint.mapping import compile_mapper
 from make_bridge.engine.blueprint.model import Branch
-from make_bridge.engine.blueprint.model import ModuleNode as Source
+from make_bridge.engine.blueprint.model import Module as Source
 from make_bridge.engine.blueprint.program import (
     AggregatorNode,
     Component,
@@ -20,9 +20,9 @@ from make_bridge.engine.blueprint.program import (
     DirectiveNode,
     Exit,
     MergeNode,
-    ModuleNode,
     Node,
     RouterNode,
+    WorkNode,
 )
 from make_bridge.engine.blueprint.settings import (
     component_fields,
@@ -93,7 +93,7 @@ class Linker:
 
     def _node(self, source: Source, guarded: Node | None) -> Node:
         spec = self._catalogue[source.module]
-        directive = DirectiveNode if spec.directive is not None else ModuleNode
+        directive = DirectiveNode if spec.directive is not None else WorkNode
         node = self._make(_CLASSES.get(spec.kind, directive), source, guarded)
         if isinstance(node, AggregatorNode):
             group_by = source.flags.get("groupBy")

@@ -35,7 +35,7 @@ class Filter:
 class Route:
     """One exit of a router."""
 
-    flow: "tuple[ModuleNode, ...]"
+    flow: "tuple[Module, ...]"
     disabled: bool
     position: str
 
@@ -49,7 +49,7 @@ class Branch:
     merge: bool
     disabled: bool
     condition: Filter
-    flow: "tuple[ModuleNode, ...]"
+    flow: "tuple[Module, ...]"
     position: str
 
 
@@ -63,7 +63,7 @@ class MergeOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModuleNode:
+class Module:
     """One module. `id` is 0 only for placeholders."""
 
     id: int
@@ -78,7 +78,7 @@ class ModuleNode:
     branches: tuple[Branch, ...] = ()
     outputs: tuple[MergeOutput, ...] = ()
     merge_filters: tuple[Filter | None, ...] = ()
-    onerror: "tuple[ModuleNode, ...]" = ()
+    onerror: "tuple[Module, ...]" = ()
     flags: Json
     disabled: bool = False
     expect: tuple[Field, ...] = ()
@@ -100,7 +100,7 @@ class ModuleNode:
         """Whether a run passes over it."""
         return self.disabled or self.placeholder
 
-    def flows(self) -> "Iterator[tuple[ModuleNode, ...]]":
+    def flows(self) -> "Iterator[tuple[Module, ...]]":
         """Return the flows inside this module: routes, branches, handler."""
         yield from (route.flow for route in self.routes)
         yield from (branch.flow for branch in self.branches)
@@ -129,7 +129,7 @@ class Blueprint:
 
     name: str
     description: str
-    flow: tuple[ModuleNode, ...]
+    flow: tuple[Module, ...]
     settings: Settings
     instant: bool
     inputs: tuple[Field, ...]
@@ -137,7 +137,7 @@ class Blueprint:
     scheduling: Json | None
     document: Json
 
-    def modules(self) -> Iterator[ModuleNode]:
+    def modules(self) -> Iterator[Module]:
         """Return every module in reading order, those of routes, branches and handlers included."""
         waiting = [iter(self.flow)]
         while waiting:

@@ -18,7 +18,7 @@ from make_bridge.engine.blueprint.model import (
     Filter,
     Json,
     MergeOutput,
-    ModuleNode,
+    Module,
     Route,
     Settings,
 )
@@ -107,7 +107,7 @@ class _Reader:
                 Finding(severity=Severity.FATAL, position=position, message=message, fix=fix, module_id=module_id)
             )
 
-    def flow(self, raw: object, position: str, depth: int) -> tuple[ModuleNode, ...]:
+    def flow(self, raw: object, position: str, depth: int) -> tuple[Module, ...]:
         if raw is None:
             return ()
         if not isinstance(raw, list):
@@ -123,7 +123,7 @@ class _Reader:
         nodes = (self.module(item, f"{position}[{index}]", depth) for index, item in enumerate(raw))
         return tuple(node for node in nodes if node is not None)
 
-    def module(self, raw: object, position: str, depth: int) -> ModuleNode | None:
+    def module(self, raw: object, position: str, depth: int) -> Module | None:
         if not isinstance(raw, Mapping):
             self.say(position, f"A module is an object, not {_kind(raw)}.")
             return None
@@ -140,7 +140,7 @@ class _Reader:
         self.texts(raw.get("parameters"), f"{position}.parameters", module_id=module_id)
         self.texts(raw.get("mapper"), f"{position}.mapper", module_id=module_id)
         metadata = _mapping(raw.get("metadata"))
-        return ModuleNode(
+        return Module(
             id=module_id,
             module=name,
             version=_whole(raw.get("version")),

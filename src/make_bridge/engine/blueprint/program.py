@@ -48,7 +48,7 @@ class Node:
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class ModuleNode(Node):
+class WorkNode(Node):
     """A module that turns one bundle into none, one or many."""
 
 

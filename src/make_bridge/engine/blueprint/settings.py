@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from make_bridge.engine.apps.fields import Field
 from make_bridge.engine.apps.module import Collection, ModuleSpec
-from make_bridge.engine.blueprint.model import ModuleNode
+from make_bridge.engine.blueprint.model import Module
 from make_bridge.engine.expression_errors import ExpressionError
 from make_bridge.engine.values import Value, coerce
 
@@ -28,17 +28,17 @@ def whole_number(raw: object) -> int | None:
     return raw if isinstance(raw, int) and not isinstance(raw, bool) else None
 
 
-def feeder_id(source: ModuleNode) -> int | None:
+def feeder_id(source: Module) -> int | None:
     """Return the module an aggregator collects from."""
     return whole_number(source.parameters.get("feeder"))
 
 
-def fallback_index(source: ModuleNode) -> int | None:
+def fallback_index(source: Module) -> int | None:
     """Return the index of a router's fallback route."""
     return whole_number(source.parameters.get("else"))
 
 
-def static_parameters(source: ModuleNode, spec: ModuleSpec) -> Collection:
+def static_parameters(source: Module, spec: ModuleSpec) -> Collection:
     """Return the parameters with defaults filled in and numbers and booleans read from text."""
     made: Collection = {field.name: field.default for field in spec.parameters if field.default is not None}
     fields = {field.name: field for field in spec.parameters}
@@ -73,7 +73,7 @@ def component_id(raw: object) -> int | None:
     return whole_number(raw)
 
 
-def component_fields(source: ModuleNode, spec: ModuleSpec) -> Iterator[Field]:
+def component_fields(source: Module, spec: ModuleSpec) -> Iterator[Field]:
     """Return the parameters that refer to connections, keys, hooks and the like."""
     fields = {field.name: field for field in (*source.parameter_fields, *spec.parameters)}
     for field in fields.values():

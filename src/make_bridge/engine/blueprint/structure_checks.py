@@ -11,7 +11,7 @@ from make_bridge.engine.apps.fields import Field
 from make_bridge.engine.apps.module import Kind, ModuleSpec
 from make_bridge.engine.blueprint import mistakes
 from make_bridge.engine.blueprint.findings import Finding, Severity
-from make_bridge.engine.blueprint.model import ModuleNode
+from make_bridge.engine.blueprint.model import Module
 from make_bridge.engine.blueprint.settings import COMPONENT_KINDS, fallback_index, feeder_id
 
 
@@ -21,14 +21,14 @@ class Place:
 
     first: bool
     in_handler: bool
-    after: Sequence[ModuleNode]
-    previous: ModuleNode | None
+    after: Sequence[Module]
+    previous: Module | None
     upstream: Container[int]
     all_ids: Container[int]
     stores_incomplete: bool
 
 
-def check_known(node: ModuleNode, catalogue: Mapping[str, ModuleSpec]) -> Iterator[Finding]:
+def check_known(node: Module, catalogue: Mapping[str, ModuleSpec]) -> Iterator[Finding]:
     """Say that a module or its version is not known here."""
     spec = catalogue.get(node.module)
     if spec is None:
@@ -49,7 +49,7 @@ def check_known(node: ModuleNode, catalogue: Mapping[str, ModuleSpec]) -> Iterat
         )
 
 
-def check_place(node: ModuleNode, spec: ModuleSpec, place: Place) -> Iterator[Finding]:
+def check_place(node: Module, spec: ModuleSpec, place: Place) -> Iterator[Finding]:
     """Return what is wrong with a known module where it stands."""
     say = _Sayer(node)
     if place.first and node.filter is not None and node.filter.groups:
@@ -67,7 +67,7 @@ def check_place(node: ModuleNode, spec: ModuleSpec, place: Place) -> Iterator[Fi
         yield from _check_required(node.mapper or {}, spec.mapper, ".mapper", say)
 
 
-def _check_shape(node: ModuleNode, spec: ModuleSpec, place: Place, say: "_Sayer") -> Iterator[Finding]:
+def _check_shape(node: Module, spec: ModuleSpec, place: Place, say: "_Sayer") -> Iterator[Finding]:
     match spec.kind:
         case Kind.AGGREGATOR:
             yield from _check_feeder(node, place, say)
@@ -83,7 +83,7 @@ def _check_shape(node: ModuleNode, spec: ModuleSpec, place: Place, say: "_Sayer"
             return
 
 
-def _check_feeder(node: ModuleNode, place: Place, say: "_Sayer") -> Iterator[Finding]:
+def _check_feeder(node: Module, place: Place, say: "_Sayer") -> Iterator[Finding]:
     feeder = feeder_id(node)
     if feeder is None:
         mistaken = next((key for key in ("feederModule", "source", "sourceModule") if key in node.parameters), None)
@@ -100,7 +100,7 @@ def _check_feeder(node: ModuleNode, place: Place, say: "_Sayer") -> Iterator[Fin
         yield say.fatal(".parameters.feeder", message)
 
 
-def _check_router(node: ModuleNode, place: Place, say: "_Sayer") -> Iterator[Finding]:
+def _check_router(node: Module, place: Place, say: "_Sayer") -> Iterator[Finding]:
     if not any(route.flow for route in node.routes):
         yield say.warning(".routes", "The router has no route with a module in it.")
     if place.after:
@@ -113,7 +113,7 @@ def _check_router(node: ModuleNode, place: Place, say: "_Sayer") -> Iterator[Fin
         yield say.warning(".parameters.else", f"There is no route {fallback} to fall back to; routes count from 0.")
 
 
-def _check_branches(node: ModuleNode, place: Place, say: "_Sayer") -> Iterator[Finding]:
+def _check_branches(node: Module, place: Place, say: "_Sayer") -> Iterator[Finding]:
     merged = bool(place.after) and bool(place.after[0].outputs or place.after[0].module == "builtin:BasicMerge")
     if any(branch.merge for branch in node.branches) and not merged:
         fix = "Add a builtin:BasicMerge directly after it."
@@ -151,7 +151,7 @@ def _check_required(
 class _Sayer:
     """Makes findings about one module."""
 
-    def __init__(self, node: ModuleNode) -> None:
+    def __init__(self, node: Module) -> None:
         self.node = node
 
     def fatal(self, where: str, message: str, fix: str | None = None) -> Finding:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from make_bridge.engine.blueprint.expression_checks import check_expressions
 from make_bridge.engine.blueprint.findings import Finding, Severity
 from make_bridge.engine.blueprint.link import Catalogue
-from make_bridge.engine.blueprint.model import Blueprint, Branch, ModuleNode, Route
+from make_bridge.engine.blueprint.model import Blueprint, Branch, Module, Route
 from make_bridge.engine.blueprint.settings import feeder_id
 from make_bridge.engine.blueprint.structure_checks import Place, check_known, check_place
 
@@ -73,7 +73,7 @@ class _Walk:
         self.first = next((node.position for node in blueprint.flow if not node.skipped), "")
         self.stores_incomplete = blueprint.settings.dlq
 
-    def flow(self, nodes: tuple[ModuleNode, ...], outer: Upstream, *, in_handler: bool) -> Iterator[Finding]:
+    def flow(self, nodes: tuple[Module, ...], outer: Upstream, *, in_handler: bool) -> Iterator[Finding]:
         """Check a flow; `outer` are the modules before it."""
         upstream = dict(outer)
         active = [node for node in nodes if not node.skipped]
@@ -97,7 +97,7 @@ class _Walk:
             yield from self._inner(node, upstream, in_handler=in_handler)
             _advance(upstream, node)
 
-    def _inner(self, node: ModuleNode, upstream: Upstream, *, in_handler: bool) -> Iterator[Finding]:
+    def _inner(self, node: Module, upstream: Upstream, *, in_handler: bool) -> Iterator[Finding]:
         here = {**upstream, node.id: None}
         exits: list[Route | Branch] = [*node.routes, *node.branches]
         for exit_ in exits:
@@ -107,7 +107,7 @@ class _Walk:
             yield from self.flow(node.onerror, here, in_handler=True)
 
 
-def _advance(upstream: Upstream, node: ModuleNode) -> None:
+def _advance(upstream: Upstream, node: Module) -> None:
     """Add a module to what the next one sees; an aggregator hides the loop it closes."""
     feeder = feeder_id(node)
     if feeder in upstream:

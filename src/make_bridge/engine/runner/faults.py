@@ -12,7 +12,7 @@ from make_bridge.engine.blueprint.program import Node
 from make_bridge.engine.expression_errors import ExpressionError
 from make_bridge.engine.runner.result import Ending, IncompleteRun, Retry, RetryMode, RunError
 from make_bridge.engine.runner.state import Ended, RunState
-from make_bridge.engine.values import Value, to_boolean, to_number
+from make_bridge.engine.values import Value, to_boolean, to_number, to_text
 
 STORED_WITH_RETRY: Final = frozenset(
     {ErrorType.CONNECTION, ErrorType.RATE_LIMIT, ErrorType.TIMEOUT, ErrorType.OUT_OF_SPACE}
@@ -76,6 +76,18 @@ def _unhandled(run: RunState, node: Node, error: RunError) -> None:
         raise Ended(Ending.HELD)
 
 
+def error_of(run: RunState, guarded: Node) -> RunError:
+    """Return the error a handler is at work on; one that came from a stored run is in the bundles only."""
+    known = run.errors.get(guarded.id)
+    if known is not None:
+        return known
+    bundle = run.bundle(guarded.id)
+    stored = bundle.get("error") if isinstance(bundle, dict) else None
+    told = stored if isinstance(stored, dict) else {}
+    kind, message = to_text(told.get("type")) or ErrorType.UNEXPECTED, to_text(told.get("message"))
+    return RunError(kind, message, guarded.id, guarded.module, 0, told.get("detail"))
+
+
 def park_possibly_done(run: RunState, node: Node, operation: int) -> None:
     """Store a write that an earlier attempt may have done: neither handlers nor retries may decide that."""
     message = f"An earlier attempt may have completed this call of {node.module}; nobody can know from here."
@@ -86,9 +98,9 @@ def park_possibly_done(run: RunState, node: Node, operation: int) -> None:
 def break_off(run: RunState, directive: Node, given: dict[str, Value]) -> None:
     """Do what Break asks: store the bundle that failed at the guarded module."""
     node = directive.guarded
-    error = run.errors[node.id] if node is not None and node.id in run.errors else None
-    if node is None or error is None:
+    if node is None:
         return
+    error = error_of(run, node)
     if not run.program.settings.dlq:
         raise Ended(Ending.FAILED, error)
     wanted = to_boolean(given.get("retry"))

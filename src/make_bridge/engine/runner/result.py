@@ -106,7 +106,10 @@ class IncompleteRun:
 
 @dataclass(slots=True, kw_only=True)
 class RunResult:
-    """The outcome of one execution."""
+    """The outcome of one execution.
+
+    `cycles` is how many were begun: of the trigger's bundles, those beyond it were not taken.
+    """
 
     status: Status
     ending: Ending

@@ -15,6 +15,7 @@ from make_bridge.engine.runner.request import ResumePoint, RunRequest
 from make_bridge.engine.runner.result import Ending, RunError, RunResult, RunWarning, Status, Step
 from make_bridge.engine.runner.state import Ended, RunState
 from make_bridge.engine.runner.walk import Walker
+from make_bridge.kernel.errors import NotFound
 
 _MICROSECONDS: Final = 1_000_000
 _STATUSES: Final[dict[Ending, Status]] = {
@@ -98,7 +99,9 @@ async def _go_on(walker: Walker, state: RunState, point: ResumePoint) -> None:
     state.run_variables.update(point.run_variables)
     if point.step_key is not None:
         state.keep_key(point.module_id, point.step_key)
-    node = state.program.nodes[point.module_id]
+    node = state.program.nodes.get(point.module_id)
+    if node is None:
+        raise NotFound(f"The incomplete run stopped at module {point.module_id}, which this blueprint does not have.")
     walker.reopen(node)
     await walker.walk(node, admitted=True)
 

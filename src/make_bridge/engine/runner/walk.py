@@ -15,11 +15,18 @@ from make_bridge.engine.blueprint.program import (
     ConditionNode,
     DirectiveNode,
     MergeNode,
-    ModuleNode,
     Node,
     RouterNode,
+    WorkNode,
 )
-from make_bridge.engine.runner.faults import as_module_error, break_off, decide, park_possibly_done, run_error
+from make_bridge.engine.runner.faults import (
+    as_module_error,
+    break_off,
+    decide,
+    error_of,
+    park_possibly_done,
+    run_error,
+)
 from make_bridge.engine.runner.frames import Collector, Frame, LoopFrame, RouteFrame
 from make_bridge.engine.runner.performer import perform
 from make_bridge.engine.runner.result import Ending, Step
@@ -283,7 +290,7 @@ class Walker:
             case Directive.COMMIT:
                 raise Ended(Ending.COMMITTED)
             case Directive.ROLLBACK:
-                raise Ended(Ending.ROLLED_BACK, run.errors.get(node.guarded.id))
+                raise Ended(Ending.ROLLED_BACK, error_of(run, node.guarded))
             case _:
                 return None
         return None
@@ -331,7 +338,7 @@ def _code(node: Node) -> Callable[[ModuleCall], Bundles]:
 
 
 _STEPS: Final[dict[type[Node], Callable[[Walker, Node], Node | None]]] = {
-    ModuleNode: Walker._module,  # noqa: SLF001  the table is part of the class
+    WorkNode: Walker._module,  # noqa: SLF001  the table is part of the class
     RouterNode: Walker._router,  # noqa: SLF001
     ConditionNode: Walker._condition,  # noqa: SLF001
     MergeNode: Walker._merge,  # noqa: SLF001

@@ -77,6 +77,10 @@ class Directory:
         """Open a writing transaction."""
         return begin(self._pool, "BEGIN")
 
+    def statement(self) -> AbstractAsyncContextManager[WriteTx]:
+        """Open it for a single statement, which is its own transaction: one round trip."""
+        return single(self._pool)
+
 
 class Shard:
     """One shard: a database with everything some organizations own."""

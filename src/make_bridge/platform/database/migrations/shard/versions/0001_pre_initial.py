@@ -354,6 +354,20 @@ $function$;
 REVOKE ALL ON FUNCTION shard.ensure_partitions(integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION shard.ensure_partitions(integer) TO bridge_engine;
 SELECT shard.ensure_partitions(7);
+
+CREATE FUNCTION shard.forget_answers() RETURNS integer
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+WITH gone AS (
+    DELETE FROM shard.idempotency WHERE (organization_id, key) IN (
+        SELECT organization_id, key FROM shard.idempotency
+        WHERE created_at < now() - interval '24 hours' ORDER BY created_at LIMIT 10000)
+    RETURNING 1
+)
+SELECT count(*)::integer FROM gone
+$$;
+REVOKE ALL ON FUNCTION shard.forget_answers() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION shard.forget_answers() TO bridge_engine;
 """
 
 
