@@ -16,12 +16,13 @@ Application = Callable[[dict[str, Any], Callable[..., Any], Callable[..., Any]],
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
-    """What came back, and how many bytes of the request's body were taken for it."""
+    """What came back; how many bytes of the body were taken before it was decided, and thrown away after."""
 
     status: int = 0
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
     taken: int = 0
+    thrown_away: int = 0
 
     def header(self, name: str) -> Any:
         """Return a header's value, None without one; nothing is sent twice."""
@@ -96,11 +97,15 @@ class _Reader:
     async def receive(self) -> Message:
         if self._ended:
             return {"type": "http.disconnect"}
-        piece = await anext(self._pieces, None)
-        if piece is None:
+        try:
+            piece = await anext(self._pieces)
+        except StopAsyncIteration:
             self._ended = True
             return {"type": "http.request", "body": b"", "more_body": False}
-        self._answer.taken += len(piece)
+        if self._answer.status:
+            self._answer.thrown_away += len(piece)
+        else:
+            self._answer.taken += len(piece)
         return {"type": "http.request", "body": piece, "more_body": True}
 
 

@@ -95,7 +95,7 @@ def ground(document: JsonObject | None = None) -> Ground:
     return Ground(parse_blueprint(document or blueprint()), CATALOGUE, {"type": "immediately"})
 
 
-def field(uuid: str, module_id: int | None, domain: str, path: list[str | int], **members: Any) -> JsonObject:
+def field(uuid: str, module_id: object, domain: str, path: object, **members: Any) -> JsonObject:
     """Write one field of a controller."""
     return {"uuid": uuid, "moduleId": module_id, "domain": domain, "path": path, **members}
 

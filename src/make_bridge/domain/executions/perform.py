@@ -71,6 +71,7 @@ class Performer:
             inputs=bundles[0] if bundles and program.inputs else {},
             started_at=read_execution_id(stored.id).created,
             seed=stored.seed,
+            received_bytes=len(stored.body),
             timezone=self._timezone,
             limits=self._limits,
         )
@@ -92,7 +93,7 @@ def _outcome(stored: NewRun, fence: int, result: RunResult, duration_ms: int) ->
         status=_STATUS[result.status],
         duration_ms=duration_ms,
         operations=result.operations,
-        transfer=result.transfer + len(stored.body),
+        transfer=result.transfer,
         detail=runlog.encode_detail(result),
         steps=runlog.encode_steps(result.steps),
         incomplete=tuple(runlog.encode_incomplete(item) for item in result.incomplete),

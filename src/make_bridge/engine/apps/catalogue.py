@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from make_bridge.engine.apps import builtin, gateway, http, json, placeholder, regexp, scenario_service, util
+from make_bridge.engine.apps import builtin, gateway, http, json, placeholder, regexp, scenario_service, tools
 from make_bridge.engine.apps.module import ModuleSpec
 
 APPS: Final[Mapping[str, str]] = MappingProxyType(
@@ -43,5 +43,5 @@ CATALOGUE: Final = catalogue_of(
     placeholder.MODULES,
     regexp.MODULES,
     scenario_service.MODULES,
-    util.MODULES,
+    tools.MODULES,
 )

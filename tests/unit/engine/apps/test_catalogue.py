@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from make_bridge.engine.apps import util
+from make_bridge.engine.apps import tools
 from make_bridge.engine.apps.catalogue import APPS, CATALOGUE, catalogue_of
 from make_bridge.engine.apps.fields import Bounds, Field, Option, choices, field_from_json, fields_from_json
 from make_bridge.engine.apps.module import Effect, Kind
@@ -41,7 +41,7 @@ def test_the_modules_of_the_scope_are_all_there():
 
 def test_the_same_module_twice_is_a_mistake_of_the_program():
     with pytest.raises(ValueError, match="declared twice"):
-        catalogue_of(util.MODULES, util.MODULES)
+        catalogue_of(tools.MODULES, tools.MODULES)
 
 
 def test_a_field_is_described_as_make_describes_it():

@@ -5,6 +5,7 @@ import tracemalloc
 import pytest
 
 from make_bridge.engine.iml import Budget, BudgetExceeded, compile_template
+from make_bridge.engine.values import Value, to_text
 
 
 def nested(expression, times, around):
@@ -14,12 +15,22 @@ def nested(expression, times, around):
 
 
 BIG = "x" * 50_000
-SHARED = [BIG]
-for _ in range(40):
-    SHARED = [SHARED, SHARED]  # 2**40 leaves in 41 small lists
-NESTED_COLLECTION = {"a": "leaf"}
-for _ in range(40):
-    NESTED_COLLECTION = {"a": NESTED_COLLECTION, "b": NESTED_COLLECTION}
+
+
+def shared_array() -> Value:
+    """Make 2**40 leaves of 41 small lists."""
+    array: Value = [BIG]
+    for _ in range(40):
+        array = [array, array]
+    return array
+
+
+def shared_collection() -> Value:
+    collection: Value = {"a": "leaf"}
+    for _ in range(40):
+        collection = {"a": collection, "b": collection}
+    return collection
+
 
 BOMBS = {
     "nested replace": nested('"a"', 12, 'replace({}; "a"; "aaaaaaaaaa")'),
@@ -52,15 +63,12 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_ends_with_its_budget_and_flat_memory(make_scope, name):
-    copy = [BIG]
-    for _ in range(40):
-        copy = [copy, copy]
     bundle = {
         "big": BIG,
         "huge": "y" * 900_000,
-        "shared": SHARED,
-        "copy": copy,
-        "collection": NESTED_COLLECTION,
+        "shared": shared_array(),
+        "copy": shared_array(),
+        "collection": shared_collection(),
         "list": list(range(3_000)),
         "path": ".a" * 200_000,
     }
@@ -88,8 +96,8 @@ def test_the_budget_is_shared_by_all_templates_of_a_scope(make_scope):
     scope = make_scope(bundles={1: {"t": "x" * 400_000}})
     template = compile_template("<{{1.t}}>")
 
-    assert len(template.evaluate(scope)) == 400_002
-    assert len(template.evaluate(scope)) == 400_002
+    assert to_text(template.evaluate(scope)).startswith("<xxx")
+    assert to_text(template.evaluate(scope)).startswith("<xxx")
     with pytest.raises(BudgetExceeded):
         template.evaluate(scope)
 
@@ -97,8 +105,8 @@ def test_the_budget_is_shared_by_all_templates_of_a_scope(make_scope):
 def test_plain_references_cost_nothing(make_scope):
     scope = make_scope(bundles={1: {"file": b"x" * 5_000_000, "list": [1] * 100_000}}, budget=Budget(steps=0, output=0))
 
-    assert len(compile_template("{{1.file}}").evaluate(scope)) == 5_000_000
-    assert len(compile_template("{{if(1.file; 1.list; 0)}}").evaluate(scope)) == 100_000
+    assert compile_template("{{1.file}}").evaluate(scope) == b"x" * 5_000_000
+    assert compile_template("{{if(1.file; 1.list; 0)}}").evaluate(scope) == [1] * 100_000
 
 
 def test_the_same_evaluation_costs_the_same_each_time(make_scope):

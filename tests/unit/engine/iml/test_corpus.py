@@ -22,7 +22,7 @@ def texts_in(document):
 
 
 def templates_in(corpus):
-    found = {}
+    found: dict[str, str] = {}
     for path in sorted(corpus.glob("*/*.json")):
         for text in texts_in(json.loads(path.read_text(encoding="utf-8-sig"))):
             if "{{" in text:
@@ -39,7 +39,7 @@ def test_every_template_survives_parse_print_parse(corpus):
 
 
 def test_every_template_compiles_and_calls_functions_that_exist(corpus):
-    unknown = set()
+    unknown: set[str] = set()
     for text in templates_in(corpus):
         unknown |= compile_template(text).unknown_functions
 

@@ -151,7 +151,7 @@ def test_every_parsing_token_reads(evaluate, text, pattern, expected):
     ],
 )
 def test_text_that_does_not_fit_the_format_is_no_date(evaluate, text, pattern):
-    with pytest.raises(ExpressionError, match="is not a valid date|outside the years"):
+    with pytest.raises(ExpressionError, match=r"is not a valid date|outside the years"):
         evaluate("{{parseDate(1.t; 1.p)}}", {"t": text, "p": pattern})
 
 
@@ -180,7 +180,7 @@ def test_the_usual_forms_are_dates_without_a_format(evaluate, text, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "soon", "2026-13-01", "2026-02-30", "32.1.2026", "2026-01-01 25:00", "٢٠٢٦-٠١-٠١"]
+    "text", ["", "soon", "2026-13-01", "2026-02-30", "32.1.2026", "2026-01-01 25:00", "\u0662\u0660\u0662\u0666-01-01"]
 )
 def test_other_text_is_no_date(evaluate, text):
     with pytest.raises(ExpressionError, match="is not a valid date"):

@@ -212,7 +212,7 @@ ARRAYS = [
     ("arrayDifference(1.n12;1.n23)", [1]),
 ]
 
-KEYWORDS = [
+KEYWORDS: list[tuple[str, object]] = [
     ("null", None),
     ("true", True),
     ("false", False),

@@ -10,6 +10,7 @@ from make_bridge.engine.runner.request import ResumePoint
 from make_bridge.engine.runner.result import Ending, RetryMode, RunResult
 from make_bridge.engine.runner.run import run
 from make_bridge.kernel.clock import ManualClock
+from make_bridge.kernel.errors import NotFound
 from support.blueprints import aggregator, call, feeder, module, program, request, returns, router, webhook, when
 from support.scripted import STARTED_AT, Answer, MemoryJournal, ScriptedSleeper, ScriptedTarget, World, make_world
 
@@ -267,6 +268,77 @@ async def test_a_stored_bundle_goes_on_at_its_module_and_its_loops_close_with_it
     assert second.status == "success"
     assert [step.module_id for step in second.steps] == [4, 5, 6, 7]
     assert second.outputs == {"all": [{"order": "A", "lines": [{"line": True}]}], "lot": "L"}
+
+
+def _merging(number, *flow):
+    """An if-else whose only branch rejoins the path, and its merge."""
+    branches = [{"type": "else", "label": "", "merge": True, "flow": list(flow)}]
+    outputs = [{"name": "out", "mappings": [f"{{{{{flow[-1]['id']}.data.ok}}}}"]}]
+    return (
+        module(number, "builtin:BasicIfElse", branches=branches),
+        {**module(number + 1, "builtin:BasicMerge"), "outputs": outputs},
+    )
+
+
+FLAKY = [
+    Answer.from_json({"url": "https://flaky.example/b", "status": 503, "times": 1}),
+    Answer.from_json({"url": "https://flaky.example/", "json": {"ok": True}}),
+]
+
+
+@pytest.mark.parametrize("place", ["branch", "handler"])
+async def test_a_bundle_stored_in_a_branch_or_handler_still_closes_its_loop(place):
+    get = call(10, "get", "https://flaky.example/{{2.value}}")
+    inner = {
+        "branch": _merging(4, get),
+        "handler": (
+            module(
+                5,
+                "builtin:ThrowError",
+                {"message": "always"},
+                onerror=[get, module(11, "builtin:Resume", {"out": "{{10.data.ok}}"})],
+            ),
+        ),
+    }[place]
+    compiled = program(
+        webhook(),
+        feeder(2, "{{1.ids}}"),
+        *inner,
+        aggregator(7, 2, {"out": "{{5.out}}"}),
+        returns(8, all="{{7.array}}"),
+        dlq=True,
+    )
+    world = make_world(FLAKY)
+    first = await run(compiled, request({"ids": ["a", "b"]}), world.ports)
+    assert first.outputs == {"all": [{"out": True}]}
+    stored = first.incomplete[0]
+    assert stored.module_id == 10
+    point = ResumePoint(module_id=10, bundles=stored.bundles, step_key=stored.step_key)
+    second = await run(compiled, request(execution_id="f" * 32, resume=point), Ports(http=world.target))
+    assert second.outputs == {"all": [{"out": True}]}
+    assert (second.status, second.incomplete) == ("success", [])
+
+
+@pytest.mark.parametrize(("directive", "status"), [("builtin:Break", "warning"), ("builtin:Rollback", "error")])
+async def test_a_directive_knows_the_error_of_a_run_that_was_stored_inside_its_handler(directive, status):
+    handler = [call(3, "get", "https://flaky.example/b"), module(4, directive, {})]
+    compiled = program(
+        webhook(), module(2, "builtin:ThrowError", {"message": "the first error"}, onerror=handler), dlq=True
+    )
+    world = make_world(FLAKY)
+    stored = (await run(compiled, request({}), world.ports)).incomplete[0]
+    point = ResumePoint(module_id=3, bundles=stored.bundles)
+    result = await run(compiled, request(execution_id="f" * 32, resume=point), Ports(http=world.target))
+    assert result.status == status
+    error = result.incomplete[0].error if result.incomplete else result.error
+    assert error is not None
+    assert (error.message, error.type, error.module_id) == ("the first error", "RuntimeError", 2)
+
+
+async def test_a_stored_run_whose_module_is_gone_is_refused():
+    point = ResumePoint(module_id=99, bundles=())
+    with pytest.raises(NotFound, match="module 99"):
+        await run(NESTED, request(resume=point), Ports())
 
 
 async def test_a_resumed_write_offers_the_key_of_its_first_attempt():

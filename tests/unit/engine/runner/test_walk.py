@@ -216,6 +216,44 @@ def test_aggregators_hold_no_more_than_they_may():
     assert (result.status, result.error.type) == ("error", "MaxResultsExceededError")
 
 
+def test_one_body_larger_than_the_log_may_hold_is_not_kept():
+    compiled = program(webhook(), module(2, "util:ComposeTransformer", {"value": "{{length(1.big)}}"}))
+    result = _drive(compiled, request({"big": "x" * 5000}, limits=RunLimits(logged_bytes=1000)))
+    assert [(step.truncated, step.outputs, step.output_count) for step in result.steps] == [
+        (True, [], 1),
+        (True, [], 1),
+    ]
+    assert result.status == "success"
+
+
+def test_a_branch_without_conditions_a_disabled_one_and_an_empty_one_are_never_taken():
+    branches = [
+        {"type": "condition", "flow": [returns(3, taken="empty conditions")]},
+        {
+            "type": "condition",
+            "conditions": [[{"a": "x", "o": "exist"}]],
+            "disabled": True,
+            "flow": [returns(4, taken="off")],
+        },
+        {"type": "condition", "conditions": [[{"a": "x", "o": "exist"}]], "flow": []},
+        {"type": "else", "flow": [returns(5, taken="else")]},
+    ]
+    compiled = program(webhook(), module(2, "builtin:BasicIfElse", branches=branches))
+    assert _drive(compiled, request({})).outputs == {"taken": "else"}
+
+
+def test_a_merge_may_filter_each_branch():
+    branches = [{"type": "else", "merge": True, "flow": [module(3, "util:ComposeTransformer", {"value": "{{1.n}}"})]}]
+    merge = {
+        **module(4, "builtin:BasicMerge"),
+        "outputs": [{"name": "n", "mappings": ["{{3.value}}"]}],
+        "filters": [when("{{3.value}}", "number:greater", "5")],
+    }
+    compiled = program(webhook(), module(2, "builtin:BasicIfElse", branches=branches), merge, returns(5, n="{{4.n}}"))
+    assert _drive(compiled, request({"n": 6})).outputs == {"n": "6"}
+    assert _drive(compiled, request({"n": 5})).blocked == {4: 1}
+
+
 def test_a_confidential_scenario_logs_counts_and_no_bodies():
     compiled = program(webhook(), module(2, "util:ComposeTransformer", {"value": "{{1.secret}}"}), confidential=True)
     result = _drive(compiled, request({"secret": "hunter2"}))

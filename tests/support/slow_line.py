@@ -1,0 +1,92 @@
+"""A line between the product and one of its servers that a test can freeze: nothing arrives, nothing breaks.
+
+It forwards a port on a thread of the test process. While it is frozen both sides keep their connections and may go on
+writing; on the thaw everything arrives, late and in order. That is what a silent partition of the network looks like.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from support.network import free_port
+
+_PATIENCE = 10.0
+_PIECE = 64 * 1024
+
+
+class SlowLine:
+    """See the module."""
+
+    def __init__(self, to_port: int) -> None:
+        self.port = free_port()
+        self._to_port = to_port
+        self._loop = asyncio.new_event_loop()
+        self._flowing = asyncio.Event()
+        self._waiting: dict[int, bytes] = {}
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="slow line", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._started.wait(_PATIENCE), "the line did not start"
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_PATIENCE)
+        assert not self._thread.is_alive(), "the line did not stop"
+
+    def freeze(self) -> None:
+        self._loop.call_soon_threadsafe(self._flowing.clear)
+
+    def thaw(self) -> None:
+        self._loop.call_soon_threadsafe(self._flowing.set)
+
+    def holds(self, text: bytes) -> bool:
+        """Say whether this was written into the frozen line, in whichever direction."""
+        return any(text in piece for piece in list(self._waiting.values()))
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._flowing.set()
+        server = self._loop.run_until_complete(asyncio.start_server(self._connect, "127.0.0.1", self.port))
+        self._started.set()
+        try:
+            self._loop.run_forever()
+        finally:
+            server.close()
+            left = asyncio.all_tasks(self._loop)
+            for task in left:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            self._loop.close()
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._to_port)
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one direction, as long as both ends are there."""
+        with contextlib.suppress(ConnectionError):
+            while piece := await reader.read(_PIECE):
+                self._waiting[id(reader)] = piece
+                await self._flowing.wait()
+                del self._waiting[id(reader)]
+                writer.write(piece)
+                await writer.drain()
+        writer.close()
+
+
+@contextlib.contextmanager
+def slow_line(to_port: int) -> Iterator[SlowLine]:
+    """Lay a line to a port of this machine."""
+    line = SlowLine(to_port)
+    line.start()
+    try:
+        yield line
+    finally:
+        line.stop()
