@@ -66,7 +66,8 @@ class RequestHead:
 def read_head(headers: Iterable[tuple[bytes, bytes]], limits: EdgeLimits, *, keeps_identity: bool) -> RequestHead:
     """Measure and check the headers; raises TooLarge and InvalidInput."""
     kept: RawHeaders = []
-    size, hosts, length, client_id = 0, 0, 0, None
+    size, hosts = 0, 0
+    length, client_id = None, None
     is_chunked = False
     for pair in headers:
         name, value = pair
@@ -86,7 +87,9 @@ def read_head(headers: Iterable[tuple[bytes, bytes]], limits: EdgeLimits, *, kee
     if size > limits.header_bytes:
         message = f"The header lines of this request are larger than {limits.header_bytes} bytes."
         raise TooLarge(message, code="headers_too_large")
-    return RequestHead(headers=kept, body_length=None if is_chunked else length, client_request_id=client_id)
+    if is_chunked and length is not None:
+        raise InvalidInput("This request says in two ways how long its body is.", code="invalid_length")
+    return RequestHead(headers=kept, body_length=None if is_chunked else length or 0, client_request_id=client_id)
 
 
 def check_address(path: bytes, query: bytes, limits: EdgeLimits) -> None:
@@ -108,7 +111,7 @@ def _check_host(value: bytes, hosts: int) -> None:
         raise InvalidInput("The Host header of this request is not a host name.", code="invalid_host")
 
 
-def _read_length(value: bytes, before: int) -> int:
-    if before or not _LENGTH.fullmatch(value):
+def _read_length(value: bytes, before: int | None) -> int:
+    if before is not None or not _LENGTH.fullmatch(value):
         raise InvalidInput("The Content-Length header of this request is not a number.", code="invalid_length")
     return int(value)

@@ -77,6 +77,26 @@ class RunBody(Body):
     responsive: bool | None = Field(None, description="Wait for the outcome and answer with status and outputs.")
 
 
+class ScenarioBody(Body):
+    """A scenario made from a blueprint."""
+
+    blueprint: ObjectOrText
+    name: Name | None = None
+    scheduling: ObjectOrText | None = None
+
+
+class BlueprintBody(Body):
+    """The next version of a scenario's blueprint."""
+
+    blueprint: ObjectOrText
+
+
+class CloneBody(Body):
+    """What a copy is called."""
+
+    name: Name | None = None
+
+
 class NewCustomerBody(Body):
     """A new customer. A member that is not known is refused: a misspelt limit would be no limit."""
 

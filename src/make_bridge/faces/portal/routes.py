@@ -19,6 +19,7 @@ from make_bridge.faces.edge.gates import TokenGate
 from make_bridge.faces.edge.teams import TeamChooser
 from make_bridge.faces.portal.customers import CustomerRoutes
 from make_bridge.faces.portal.dependencies import PortalDependencies
+from make_bridge.faces.portal.drafting import DraftingRoutes
 from make_bridge.faces.portal.integrations import IntegrationRoutes
 from make_bridge.faces.portal.operations import API_TOKEN, PORTAL_TOKEN, ROOT, Operation, route
 from make_bridge.faces.portal.scenarios import ScenarioActs, ScenarioRoutes
@@ -52,6 +53,7 @@ def portal_routes(portal: PortalDependencies) -> list[BaseRoute]:
     tables: dict[str, list[Operation]] = {
         "Integrations": IntegrationRoutes(portal=portal, acts=acts).operations(),
         "Scenarios": ScenarioRoutes(portal=portal, acts=acts).operations(),
+        "Drafting": DraftingRoutes(portal=portal, acts=acts).operations(),
         "Customers": CustomerRoutes(portal=portal).operations(),
         "Templates": TemplateRoutes(portal=portal).operations(),
     }

@@ -110,7 +110,7 @@ class ScenarioRoutes:
         page: list[Scenario] = []
         while not found or len(page) == _PAGE:
             after = found[-1].id if found else 0
-            query = ListScenarios(team_id=call.team_id, from_templates_only=True, after=after, limit=_PAGE)
+            query = ListScenarios(team_id=call.context.team_id, from_templates_only=True, after=after, limit=_PAGE)
             page = await self.portal.queries.ask(call.context, query)
             if not page:
                 break

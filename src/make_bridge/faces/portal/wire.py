@@ -163,6 +163,15 @@ class ScenarioList(Wire):
     scenarios: list[Scenario]
 
 
+class DraftedScenario(Wire):
+    """A scenario made without a wizard; one that is invalid refuses to be switched on and says why."""
+
+    scenario: Scenario
+    is_invalid: bool
+    blueprint_version: int
+    hook_url: str | None
+
+
 class UsageDay(Wire):
     """What a scenario used on one day."""
 
