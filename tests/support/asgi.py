@@ -58,7 +58,8 @@ class Client:
             length = len(body) if content_length == -1 else content_length
         else:
             length = None if content_length == -1 else content_length
-            raw.append((b"transfer-encoding", b"chunked"))
+            if length is None:
+                raw.append((b"transfer-encoding", b"chunked"))
         if length is not None:
             raw.append((b"content-length", str(length).encode()))
         scope = {

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import pytest
 
-from support.embedded import cluster_in, dsn_of, postmaster_pid
+from support.embedded import dsn_of, postmaster_pid
 from support.network import Reply, free_port, send
 from support.postgres_process import PostgresProcess
 from support.waiting import until
@@ -254,15 +254,7 @@ def _databases(layout: Layout, postgres: PostgresProcess) -> tuple[str, str]:
     return directory, postgres.create(f"{name}_shard") if layout == "external-two" else directory
 
 
-def show_logs(report: pytest.TestReport, installations: list[Installation]) -> None:
-    """Add the end of every server's log to the report of a failed test."""
-    for installation in installations:
-        for server in installation.servers:
-            report.sections.append((f"log of {server.name} ({installation.layout}, {server.log})", server.log_tail()))
-        if installation.layout == "embedded":
-            report.sections.append(("log of its database", _database_log(installation.data_dir)))
-
-
-def _database_log(data_dir: Path) -> str:
-    logs = sorted((cluster_in(data_dir) / "log").glob("*.log"))
-    return logs[-1].read_text(errors="replace")[-_SHOWN_LOG:] if logs else ""
+def show_logs(report: pytest.TestReport, folder: Path) -> None:
+    """Add the end of every log below a folder to the report of a failed test: of servers and embedded databases."""
+    for log in sorted(folder.rglob("*.log")):
+        report.sections.append((f"end of {log}", log.read_text(errors="replace")[-_SHOWN_LOG:]))

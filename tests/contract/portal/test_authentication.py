@@ -173,7 +173,8 @@ async def test_a_permission_that_is_lacking_is_named(portal):
 
 async def test_a_customer_may_not_do_what_is_an_administrator_s(portal):
     mine = ("POST /customers", "DELETE /customers/1", "GET /templates/1", "POST /templates", "PATCH /templates/1",
-            "PUT /templates/1", "POST /templates/1/publish", "DELETE /templates/1")  # fmt: skip
+            "PUT /templates/1", "POST /templates/1/publish", "DELETE /templates/1", "POST /scenarios",
+            "PUT /scenarios/7168/blueprint", "POST /scenarios/7168/clone", "DELETE /scenarios/7168")  # fmt: skip
     for line in mine:
         refusal(await portal.send(*line.split()), 403, "permission_denied")
     assert portal.buses.dispatched == []

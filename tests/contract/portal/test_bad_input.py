@@ -44,6 +44,9 @@ ROUTES = (
     ("POST", "/templates", "*"),
     ("PATCH", "/templates/9216", "*"),
     ("PUT", "/templates/9216", "*"),
+    ("POST", "/scenarios", "*"),
+    ("PUT", "/scenarios/7168/blueprint", "*"),
+    ("POST", "/scenarios/7168/clone", "*"),
 )
 
 
@@ -133,4 +136,4 @@ async def test_an_address_nobody_serves_is_told_in_the_same_shape(portal):
     refusal(await portal.get("/nothing"), 404, "not_found")
     answer = await portal.send("PATCH", "/scenarios/7168")
     refusal(answer, 405, "method_not_allowed")
-    assert answer.header("allow") == "GET"
+    assert answer.header("allow") == "DELETE, GET"

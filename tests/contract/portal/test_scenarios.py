@@ -26,7 +26,7 @@ from make_bridge.domain.scenarios.messages import (
 )
 from make_bridge.kernel.errors import Conflict
 from make_bridge.kernel.ids import ExecutionId, ScenarioId
-from support.portal import ACME, DANA_TEAM, EVE_TEAM, NOW, ROOT_TEAM, refusal, scenario
+from support.portal import ACME, DANA_TEAM, EVE_TEAM, NOW, refusal, scenario
 
 EXECUTION = ExecutionId("0199f0e1a2b31000" + "0123456789abcdef")
 RUN_URL = f"https://bridge.example/portal/api/bridge/scenarios/7168/logs/{EXECUTION}"
@@ -102,10 +102,10 @@ async def test_a_list_longer_than_a_page_is_complete(portal):
     assert len((await portal.get("/scenarios/")).json()["scenarios"]) == 2500
 
 
-async def test_an_administrator_lists_one_team_at_a_time(portal):
+async def test_an_administrator_lists_the_whole_organization_or_one_team(portal):
     await portal.get("/scenarios/", sub="*")
     await portal.get(f"/scenarios/?teamId={EVE_TEAM}", sub="*")
-    assert [query.team_id for query in portal.buses.messages(ListScenarios)] == [ROOT_TEAM, EVE_TEAM]
+    assert [query.team_id for query in portal.buses.messages(ListScenarios)] == [None, EVE_TEAM]
 
 
 async def test_one_scenario_is_shown_unwrapped_with_every_member(portal):

@@ -1,5 +1,6 @@
 """The edge: what no request gets past, and what every answer carries."""
 
+import asyncio
 import itertools
 import re
 
@@ -9,6 +10,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.staticfiles import StaticFiles
 from structlog.testing import capture_logs
 
+from make_bridge.faces.edge import pipeline
 from make_bridge.faces.edge.access import PublicMount, PublicRoute
 from make_bridge.kernel.errors import ConfigurationError, Conflict, LimitExceeded, NotFound, Unavailable
 from support.edge import LIMITS, client_of
@@ -170,6 +172,11 @@ async def test_a_length_that_is_no_number_is_refused(client, length):
     problem(answer, 400, "invalid_length")
 
 
+async def test_a_body_with_two_lengths_is_refused(client):
+    for second in (("Content-Length", "0"), ("Transfer-Encoding", "chunked")):
+        problem(await client.post("/api/things", headers=[second]), 400, "invalid_length")
+
+
 async def test_a_body_that_announces_too_much_is_refused_unread(client):
     answer = await client.post("/hook/t", content_length=6 * MB)
     problem(answer, 413, "too_large")
@@ -184,6 +191,26 @@ async def test_a_body_that_lies_about_its_length_is_cut_off_at_the_limit(client,
     problem(answer, 413, "too_large")
     assert answer.taken <= LIMITS.bodies.hook + 65536
     assert answer.header("connection") == "close"
+
+
+async def test_a_refused_client_may_finish_what_it_sends_within_bounds(client):
+    ten = [b"x" * MB] * 10
+    answer = await client.post("/hook/t", body=ten, content_length=10 * MB)
+    assert (answer.status, answer.taken, answer.thrown_away) == (413, 0, 10 * MB)
+    endless = await client.post("/hook/t", body=itertools.repeat(b"x" * MB))
+    assert (endless.status, endless.thrown_away) == (413, 32 * MB)
+
+
+async def test_a_refused_client_that_sends_no_more_is_not_waited_for_long(client, monkeypatch):
+    monkeypatch.setattr(pipeline, "_LINGER_SECONDS", 0.01)
+    never = asyncio.Event()
+
+    async def stalling():
+        yield b"x"
+        await never.wait()
+
+    answer = await client.post("/hook/t", body=stalling(), content_length=10 * MB)
+    assert answer.status == 413
 
 
 async def test_a_body_of_exactly_the_limit_passes(client):
