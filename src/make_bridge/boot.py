@@ -131,6 +131,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *flow_handlers.commands(flows),
         ],
         shards,
+        data_keys,
         listeners,
     )
     queries = QueryBus(

@@ -20,7 +20,7 @@ VALUES = {"key": "s3cret-key", "name": "X-API-Key"}
 
 @pytest.fixture(scope="module")
 def bus(shards):
-    return CommandBus(handlers.commands(ComponentHandlers(sealing=data_keys_of(shards))), shards)
+    return CommandBus(handlers.commands(ComponentHandlers(sealing=data_keys_of(shards))), shards, data_keys_of(shards))
 
 
 @pytest.fixture(scope="module")

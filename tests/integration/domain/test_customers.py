@@ -12,7 +12,7 @@ from make_bridge.kernel.errors import Conflict, InvalidInput, NotFound, Permissi
 from make_bridge.kernel.ids import TeamId
 from make_bridge.platform.bus.commands import CommandBus
 from make_bridge.platform.bus.queries import QueryBus
-from support.organizations import administrator, customer, make_organization, organizations_of
+from support.organizations import administrator, customer, data_keys_of, make_organization, organizations_of
 
 ADD_SCENARIO = """
 INSERT INTO shard.scenarios (organization_id, team_id, name, state, used_packages, scheduling, interface)
@@ -36,7 +36,7 @@ def directory(shards, clock):
 
 @pytest.fixture
 def bus(shards, directory):
-    return CommandBus(handlers.commands(directory, organizations_of(shards)), shards)
+    return CommandBus(handlers.commands(directory, organizations_of(shards)), shards, data_keys_of(shards))
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ async def test_a_customer_changed_elsewhere_is_seen_within_five_seconds(
 ):
     made = await directory.resolve(organization_id, "dana")
     elsewhere = handlers.commands(CustomerDirectory(shards, SystemClock()), organizations_of(shards))
-    await CommandBus(elsewhere, shards).execute(context, DeleteCustomer(customer_id=made.id))
+    await CommandBus(elsewhere, shards, data_keys_of(shards)).execute(context, DeleteCustomer(customer_id=made.id))
     assert (await directory.resolve(organization_id, "dana")).id == made.id
     clock.advance(5.1)
     assert (await directory.resolve(organization_id, "dana")).id != made.id

@@ -18,13 +18,13 @@ from make_bridge.domain.templates.store import TemplateStore
 from make_bridge.kernel.errors import Conflict, InvalidInput, NotFound, PermissionDenied
 from make_bridge.platform.bus.commands import CommandBus
 from make_bridge.platform.bus.queries import QueryBus
-from support.organizations import administrator, customer, make_organization
+from support.organizations import administrator, customer, data_keys_of, make_organization
 from support.templates import blueprint, field
 
 
 @pytest.fixture(scope="module")
 def bus(shards):
-    return CommandBus(handlers.commands(), shards)
+    return CommandBus(handlers.commands(), shards, data_keys_of(shards))
 
 
 @pytest.fixture(scope="module")

@@ -39,9 +39,7 @@ def mapping_items(ground: Ground, module_id: int) -> tuple[MappingItem, ...]:
     return tuple(found[:_MOST])
 
 
-def _before(
-    flow: tuple[Module, ...], outer: tuple[Module, ...], module_id: int
-) -> tuple[Module, ...] | None:
+def _before(flow: tuple[Module, ...], outer: tuple[Module, ...], module_id: int) -> tuple[Module, ...] | None:
     seen = outer
     for node in flow:
         if node.id == module_id:

@@ -3,21 +3,22 @@
 Registration is an explicit list; a second handler for one command fails at start, not at the first
 request. A command that carries an ``Idempotency-Key`` is answered from the stored answer when the
 same request comes again, and refused with 409 when another body comes under the same key; the key's
-row is written in the command's own transaction, so two at once wait for each other.
+row is written in the command's own transaction, so two at once wait for each other. Stored answers
+are sealed, because some hold a secret that is shown once.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
 import msgspec
 
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import ConfigurationError, Conflict, PermissionDenied
+from make_bridge.kernel.ids import OrganizationId
 from make_bridge.kernel.messages import Command, Event
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 from make_bridge.platform.database.shards import Shards
-from make_bridge.platform.database.transactions import WriteTx
 
 C = TypeVar("C", bound=Command[Any])
 R = TypeVar("R")
@@ -44,6 +45,18 @@ class CommandRegistration(Generic[C, R]):
     home: Home = "shard"
 
 
+class Sealing(Protocol):
+    """Seals with an organization's key."""
+
+    async def seal(self, organization_id: OrganizationId, purpose: tuple[str, int, str], secret: bytes) -> str:
+        """Return sealed text that opens for this organization and purpose only."""
+        ...
+
+    async def open(self, organization_id: OrganizationId, purpose: tuple[str, int, str], sealed: str) -> bytes:
+        """Return what was sealed."""
+        ...
+
+
 class CommandBus:
     """Finds the handler of a command and runs it inside its unit of work."""
 
@@ -51,10 +64,12 @@ class CommandBus:
         self,
         registrations: Iterable[CommandRegistration[Any, Any]],
         shards: Shards,
+        sealing: Sealing,
         listeners: Sequence[Listener] = (),
     ) -> None:
         """Refuse two handlers for one command. ``listeners`` hear committed events of this process, as a hint."""
         self._shards = shards
+        self._sealing = sealing
         self._listeners = listeners
         self._handlers: dict[type, CommandRegistration[Any, Any]] = {}
         for registration in registrations:
@@ -86,37 +101,33 @@ class CommandBus:
             async with shard.write(context.organization_id) as tx:
                 work = UnitOfWork(tx, context)
                 once = context.idempotency_key is not None
-                result = await (_perform_once if once else _perform)(work, registration, command)
+                result = await (self._perform_once if once else _perform)(work, registration, command)
         for listener in self._listeners:
             listener(context, work.events)
         return cast("R", result)
+
+    async def _perform_once(
+        self, work: UnitOfWork, registration: CommandRegistration[Any, Any], command: Command[Any]
+    ) -> object:
+        context = work.context
+        key = f"{context.actor.kind.value}/{context.actor.reference}/{context.idempotency_key}"
+        purpose = ("idempotency", 0, key)
+        digest = context.body_digest or b""
+        if not await work.tx.execute(_CLAIM_KEY, (context.organization_id, key, digest)):
+            row = await work.tx.one(_READ_KEY, (context.organization_id, key))
+            if row is None or bytes(row["body_digest"]) != digest:
+                message = "This Idempotency-Key was used before for another request: use a new key."
+                raise Conflict(message, code="idempotency_key_reused")
+            opened = await self._sealing.open(context.organization_id, purpose, bytes(row["answer"]).decode())
+            stored: object = msgspec.json.decode(opened, type=registration.result)
+            return stored
+        result = await _perform(work, registration, command)
+        sealed = await self._sealing.seal(context.organization_id, purpose, msgspec.json.encode(result))
+        await work.tx.execute(_STORE_ANSWER, (sealed.encode(), context.organization_id, key))
+        return result
 
 
 async def _perform(work: UnitOfWork, registration: CommandRegistration[Any, Any], command: Command[Any]) -> object:
     result: object = await registration.handler(work, command)
     await work.write_record(registration.home, registration.action)
     return result
-
-
-async def _perform_once(work: UnitOfWork, registration: CommandRegistration[Any, Any], command: Command[Any]) -> object:
-    context = work.context
-    key = f"{context.actor.kind.value}/{context.actor.reference}/{context.idempotency_key}"
-    digest = context.body_digest or b""
-    claimed = await work.tx.execute(_CLAIM_KEY, (context.organization_id, key, digest))
-    if not claimed:
-        return await _stored_answer(work.tx, registration, (context, key, digest))
-    result = await _perform(work, registration, command)
-    await work.tx.execute(_STORE_ANSWER, (msgspec.json.encode(result), context.organization_id, key))
-    return result
-
-
-async def _stored_answer(
-    tx: WriteTx, registration: CommandRegistration[Any, Any], asked: tuple[Context, str, bytes]
-) -> object:
-    context, key, digest = asked
-    row = await tx.one(_READ_KEY, (context.organization_id, key))
-    if row is None or bytes(row["body_digest"]) != digest:
-        message = "This Idempotency-Key was used before for another request: use a new key."
-        raise Conflict(message, code="idempotency_key_reused")
-    answer: object = msgspec.json.decode(bytes(row["answer"]), type=registration.result)
-    return answer
