@@ -4,7 +4,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["tests/**/*.test.{ts,tsx}"],
-    environment: "happy-dom",
+    // Tests that need a document say so in their first line; most do not.
+    environment: "node",
     restoreMocks: true,
   },
 });

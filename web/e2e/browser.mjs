@@ -46,7 +46,11 @@ export async function axe(page) {
     RULES,
   );
   return result.violations.map(
-    ({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target.flat().join(" ")} — ${failureSummary?.split("\n")[1]?.trim()}`).slice(0, 3).join(" | ")}`,
+    ({ id, nodes }) =>
+      `${id}: ${nodes
+        .map(({ target, failureSummary }) => `${target.flat().join(" ")} — ${failureSummary?.split("\n")[1]?.trim()}`)
+        .slice(0, 3)
+        .join(" | ")}`,
   );
 }
 

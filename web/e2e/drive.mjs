@@ -22,7 +22,9 @@ const focused = (page) =>
 const said = (page, role) => page.locator(`portal-integrations .aside[role=${role}]`).textContent();
 
 async function makeFlow(template, body = {}) {
-  const answer = await fetch(`${origin}/mock/flow?template=${template}&body=${encodeURIComponent(JSON.stringify(body))}`);
+  const answer = await fetch(
+    `${origin}/mock/flow?template=${template}&body=${encodeURIComponent(JSON.stringify(body))}`,
+  );
   return answer.json();
 }
 
@@ -30,7 +32,23 @@ async function makeFlow(template, body = {}) {
 async function listen(page) {
   await page.addInitScript(() => {
     window.told = [];
-    for (const name of ["ready", "loaderror", "connect-start", "connect-waiting", "connect-success", "connect-cancel", "connect-error", "activated", "paused", "resumed", "removed", "attention", "wizard-step", "dirty", "close"]) {
+    for (const name of [
+      "ready",
+      "loaderror",
+      "connect-start",
+      "connect-waiting",
+      "connect-success",
+      "connect-cancel",
+      "connect-error",
+      "activated",
+      "paused",
+      "resumed",
+      "removed",
+      "attention",
+      "wizard-step",
+      "dirty",
+      "close",
+    ]) {
       document.addEventListener(`bridge:${name}`, (event) => window.told.push([name, event.detail]));
     }
   });
@@ -60,7 +78,10 @@ const walks = {
     await gone;
     const events = await told(page);
     for (const name of ["ready", "connect-start", "connect-waiting", "connect-success", "activated", "wizard-step"]) {
-      assert.ok(events.some(([one]) => one === name), `bridge:${name} is told`);
+      assert.ok(
+        events.some(([one]) => one === name),
+        `bridge:${name} is told`,
+      );
     }
     assert.doesNotMatch(JSON.stringify(events), /flow\/|#|mail\.example|k-1/, "no address, secret or value is told");
     assert.match(await focused(page), /is on$/, "focus is on the new switch");
@@ -145,7 +166,9 @@ const walks = {
     await page.getByText("not saved yet").waitFor();
     assert.equal(await focused(page), "Keep going");
     await page.getByRole("button", { name: "Keep going" }).click();
-    await page.evaluate(() => document.addEventListener("bridge:close", (event) => event.preventDefault(), { once: true }));
+    await page.evaluate(() =>
+      document.addEventListener("bridge:close", (event) => event.preventDefault(), { once: true }),
+    );
     await page.getByRole("button", { name: "Close", exact: true }).click();
     assert.equal(await page.getByText("not saved yet").count(), 0, "the page's veto counts");
     await page.getByRole("button", { name: "Close", exact: true }).click();
@@ -198,7 +221,9 @@ const walks = {
   async "a failure to load is told, announced and repaired by trying again"(page) {
     await listen(page);
     let broken = true;
-    await page.route("**/api/bridge/integrations/", (route) => (broken ? route.fulfill({ status: 503, body: "<html>" }) : route.continue()));
+    await page.route("**/api/bridge/integrations/", (route) =>
+      broken ? route.fulfill({ status: 503, body: "<html>" }) : route.continue(),
+    );
     await page.goto(host());
     await page.getByRole("button", { name: "Try again" }).waitFor();
     const [name, detail] = (await told(page))[0];
@@ -223,7 +248,10 @@ const walks = {
     await page.goto(host());
     await ready(page);
     const button = card(page, "newsletter").getByText("Verbinden");
-    const [ink, ground] = await button.evaluate((one) => [getComputedStyle(one).color, getComputedStyle(one).backgroundColor]);
+    const [ink, ground] = await button.evaluate((one) => [
+      getComputedStyle(one).color,
+      getComputedStyle(one).backgroundColor,
+    ]);
     assert.equal(ink, "rgb(10, 12, 20)", `dark text on ${ground}`);
   },
 
@@ -235,7 +263,12 @@ const walks = {
     await page.waitForTimeout(300);
     assert.ok(asked.every(({ origin: to }) => to === origin));
     const paths = asked.map(({ pathname }) => pathname.split("/").slice(0, 4).join("/"));
-    assert.deepEqual([...new Set(paths)].sort(), ["/mock/host", "/mock/host.css", "/portal/static/js", "/states/api/bridge"]);
+    assert.deepEqual([...new Set(paths)].sort(), [
+      "/mock/host",
+      "/mock/host.css",
+      "/portal/static/js",
+      "/states/api/bridge",
+    ]);
   },
 
   async "a reload continues in the same tab, another tab needs the link"(page) {
@@ -277,7 +310,13 @@ const walks = {
     await page.getByRole("link", { name: /API address/ }).click();
     assert.equal(await page.evaluate(() => document.activeElement.id), "f-u1");
     assert.equal(await address.getAttribute("aria-invalid"), "true");
-    const tied = await address.evaluate((one) => one.getAttribute("aria-describedby").split(" ").map((id) => document.getElementById(id)?.textContent).join(" "));
+    const tied = await address.evaluate((one) =>
+      one
+        .getAttribute("aria-describedby")
+        .split(" ")
+        .map((id) => document.getElementById(id)?.textContent)
+        .join(" "),
+    );
     assert.match(tied, /not a complete address/);
     assert.match(tied, /Where orders are sent/);
     await address.fill("https://shop.example/x");
@@ -321,7 +360,13 @@ const walks = {
       page.waitForRequest(/\/steps\/where$/),
       page.getByRole("button", { name: "Save and continue" }).click(),
     ]);
-    assert.deepEqual(request.postDataJSON().values, { u1: "https://shop.example/x", t1: "Order {{1.id}}", m1: null, p1: "express", b1: false });
+    assert.deepEqual(request.postDataJSON().values, {
+      u1: "https://shop.example/x",
+      t1: "Order {{1.id}}",
+      m1: null,
+      p1: "express",
+      b1: false,
+    });
     assert.ok(request.headers()["flow-secret"]);
   },
 
@@ -335,7 +380,9 @@ const walks = {
     assert.equal(await page.evaluate(() => document.activeElement.id), "f-k1_create_key");
     await page.getByLabel("API key").fill("right");
     let created = 0;
-    page.on("request", (request) => { created += request.url().endsWith("/components") ? 1 : 0; });
+    page.on("request", (request) => {
+      created += request.url().endsWith("/components") ? 1 : 0;
+    });
     await page.getByRole("button", { name: "Save and continue" }).click();
     await page.getByRole("heading", { level: 1, name: "Where orders go" }).waitFor();
     await page.getByRole("button", { name: "Back" }).click();
@@ -344,7 +391,10 @@ const walks = {
   },
 
   async "the last page goes back to web addresses only"(page) {
-    for (const [redirectUri, follows] of [[`${origin}/demo`, true], ["javascript:document.title='bad'", false]]) {
+    for (const [redirectUri, follows] of [
+      [`${origin}/demo`, true],
+      ["javascript:document.title='bad'", false],
+    ]) {
       const { url } = await makeFlow(3, { autoActivate: true, redirectUri });
       await page.goto("about:blank");
       await page.goto(url);
@@ -383,7 +433,12 @@ for (const [name, walk] of Object.entries(walks)) {
     console.log(`ok   ${name}`);
   } catch (cause) {
     failed += 1;
-    console.log(`FAIL ${name}\n     ${String(cause?.message ?? cause).split("\n").slice(0, 6).join("\n     ")}`);
+    console.log(
+      `FAIL ${name}\n     ${String(cause?.message ?? cause)
+        .split("\n")
+        .slice(0, 6)
+        .join("\n     ")}`,
+    );
   }
   await context.close();
 }

@@ -15,6 +15,7 @@ const VIEWS = [
   { width: 1280, theme: "dark" },
   { width: 380, theme: "light" },
   { width: 380, theme: "dark" },
+  { width: 1280, theme: "dark", forced: "active" },
 ];
 
 await mkdir(SHOTS, { recursive: true });
@@ -24,7 +25,7 @@ const complaints = [];
 let looked = 0;
 
 async function look(state, view) {
-  const name = `${state.name}-${view.width}-${view.theme}`;
+  const name = `${state.name}-${view.width}-${view.forced ? "forced" : view.theme}`;
   const { context, page, errors } = await openPage(browser, view);
   try {
     await state.show(page, { origin, ...view });

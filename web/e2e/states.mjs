@@ -1,13 +1,17 @@
 /** Every state worth looking at, and how to get there. */
 
-const host = (prefix, more = "") => async (page, { origin, theme }) => {
-  await page.goto(`${origin}/mock/host?prefix=${prefix}&theme=${theme}${more}`);
-};
+const host =
+  (prefix, more = "") =>
+  async (page, { origin, theme }) => {
+    await page.goto(`${origin}/mock/host?prefix=${prefix}&theme=${theme}${more}`);
+  };
 const card = (page, name) => page.locator("li.card", { hasText: name });
 const ready = (page) => page.locator("portal-integrations li.card").first().waitFor();
 
 async function flow(page, { origin }, template, body = {}) {
-  const answer = await fetch(`${origin}/mock/flow?template=${template}&body=${encodeURIComponent(JSON.stringify(body))}`);
+  const answer = await fetch(
+    `${origin}/mock/flow?template=${template}&body=${encodeURIComponent(JSON.stringify(body))}`,
+  );
   const { url } = await answer.json();
   await page.goto(url);
 }
@@ -46,7 +50,9 @@ async function waiting(page, view) {
   await host("states")(page, view);
   await ready(page);
   const popup = page.waitForEvent("popup");
-  await card(page, "Send new orders").getByRole("button", { name: /^Connect/ }).click();
+  await card(page, "Send new orders")
+    .getByRole("button", { name: /^Connect/ })
+    .click();
   await card(page, "Send new orders").getByText("Continue in the window").waitFor();
   return popup;
 }
@@ -66,12 +72,22 @@ export const STATES = [
     show: async (page, view) => {
       await host("states")(page, view);
       await page.getByText("Needs attention").nth(1).waitFor();
-      await card(page, "newsletter").getByRole("button", { name: /Recent runs/ }).click();
+      await card(page, "newsletter")
+        .getByRole("button", { name: /Recent runs/ })
+        .click();
       await page.getByText("Ran by itself").first().waitFor();
-      await card(page, "Nightly").getByRole("button", { name: /Recent runs/ }).click();
+      await card(page, "Nightly")
+        .getByRole("button", { name: /Recent runs/ })
+        .click();
     },
   },
-  { name: "widget-empty", show: async (page, view) => { await host("empty")(page, view); await page.getByText("Nothing to connect yet").first().waitFor(); } },
+  {
+    name: "widget-empty",
+    show: async (page, view) => {
+      await host("empty")(page, view);
+      await page.getByText("Nothing to connect yet").first().waitFor();
+    },
+  },
   {
     name: "widget-error",
     show: async (page, view) => {
@@ -79,8 +95,20 @@ export const STATES = [
       await page.getByText("Details").click();
     },
   },
-  { name: "widget-signin", show: async (page, view) => { await host("signin")(page, view); await page.getByText("Please sign in again").first().waitFor(); } },
-  { name: "widget-plan", show: async (page, view) => { await host("plan")(page, view); await page.getByText("Not included").first().waitFor(); } },
+  {
+    name: "widget-signin",
+    show: async (page, view) => {
+      await host("signin")(page, view);
+      await page.getByText("Please sign in again").first().waitFor();
+    },
+  },
+  {
+    name: "widget-plan",
+    show: async (page, view) => {
+      await host("plan")(page, view);
+      await page.getByText("Not included").first().waitFor();
+    },
+  },
   {
     name: "widget-offline",
     show: async (page, view) => {
@@ -98,7 +126,12 @@ export const STATES = [
       await page.getByText("No match").waitFor();
     },
   },
-  { name: "widget-waiting", show: async (page, view) => { await waiting(page, view); } },
+  {
+    name: "widget-waiting",
+    show: async (page, view) => {
+      await waiting(page, view);
+    },
+  },
   {
     name: "widget-closed",
     show: async (page, view) => {
@@ -110,10 +143,14 @@ export const STATES = [
   {
     name: "widget-blocked",
     show: async (page, view) => {
-      await page.addInitScript(() => { window.open = () => null; });
+      await page.addInitScript(() => {
+        window.open = () => null;
+      });
       await host("states")(page, view);
       await ready(page);
-      await card(page, "Send new orders").getByRole("button", { name: /^Connect/ }).click();
+      await card(page, "Send new orders")
+        .getByRole("button", { name: /^Connect/ })
+        .click();
       await page.getByText("Open the set-up here instead").waitFor();
     },
   },
@@ -143,7 +180,9 @@ export const STATES = [
     show: async (page, view) => {
       await host("states")(page, view);
       await ready(page);
-      await card(page, "newsletter").getByRole("button", { name: /Run now/ }).click();
+      await card(page, "newsletter")
+        .getByRole("button", { name: /Run now/ })
+        .click();
       await card(page, "newsletter").getByText("Finished:").first().waitFor();
     },
   },
@@ -153,7 +192,9 @@ export const STATES = [
     show: async (page, view) => {
       await host("states")(page, view);
       await ready(page);
-      await card(page, "newsletter").getByRole("button", { name: /Remove/ }).click();
+      await card(page, "newsletter")
+        .getByRole("button", { name: /Remove/ })
+        .click();
       await page.getByRole("alertdialog").waitFor();
     },
   },
@@ -164,7 +205,9 @@ export const STATES = [
     show: async (page, view) => {
       await host("proxy", "&mode=iframe")(page, view);
       await connectStates(page, "iframe", async () => {
-        await card(page, "Send new orders").getByRole("button", { name: /^Connect/ }).click();
+        await card(page, "Send new orders")
+          .getByRole("button", { name: /^Connect/ })
+          .click();
         await page.frameLocator("portal-integrations iframe").getByRole("button", { name: "Get started" }).waitFor();
       });
     },
@@ -176,7 +219,9 @@ export const STATES = [
     show: async (page, view) => {
       await host("proxy", "&mode=iframe")(page, view);
       await ready(page);
-      await card(page, "newsletter").getByRole("button", { name: /^Connect/ }).click();
+      await card(page, "newsletter")
+        .getByRole("button", { name: /^Connect/ })
+        .click();
       const frame = page.frameLocator("portal-integrations iframe");
       await frame.getByRole("button", { name: "Get started" }).click();
       await frame.getByLabel("Server").fill("mail.example");
@@ -185,8 +230,20 @@ export const STATES = [
       await page.getByText("not saved yet").waitFor();
     },
   },
-  { name: "wizard-intro", show: async (page, view) => { await flow(page, view, 1); await heading(page, "Send new orders"); } },
-  { name: "wizard-key-existing", show: async (page, view) => { await flow(page, view, 1, { autoActivate: true }); await heading(page, "Your shop"); } },
+  {
+    name: "wizard-intro",
+    show: async (page, view) => {
+      await flow(page, view, 1);
+      await heading(page, "Send new orders");
+    },
+  },
+  {
+    name: "wizard-key-existing",
+    show: async (page, view) => {
+      await flow(page, view, 1, { autoActivate: true });
+      await heading(page, "Your shop");
+    },
+  },
   {
     name: "wizard-key-refused",
     show: async (page, view) => {
@@ -197,7 +254,13 @@ export const STATES = [
       await page.getByText("did not accept this key").first().waitFor();
     },
   },
-  { name: "wizard-connection-new", show: async (page, view) => { await flow(page, view, 3, { autoActivate: true }); await heading(page, "Newsletter account"); } },
+  {
+    name: "wizard-connection-new",
+    show: async (page, view) => {
+      await flow(page, view, 3, { autoActivate: true });
+      await heading(page, "Newsletter account");
+    },
+  },
   {
     name: "wizard-mapping",
     show: async (page, view) => {
@@ -287,7 +350,13 @@ export const STATES = [
     name: "wizard-unreachable",
     settle: 200,
     show: async (page, view) => {
-      await page.route("**/flow-api/**", (route) => route.fulfill({ status: 503, contentType: "application/json", body: JSON.stringify({ detail: "The service is starting.", code: "unavailable", requestId: "5f0e9c" }) }));
+      await page.route("**/flow-api/**", (route) =>
+        route.fulfill({
+          status: 503,
+          contentType: "application/json",
+          body: JSON.stringify({ detail: "The service is starting.", code: "unavailable", requestId: "5f0e9c" }),
+        }),
+      );
       await flow(page, view, 1);
       await heading(page, "The set-up could not be loaded");
       await page.getByText("Details").click();
@@ -335,5 +404,11 @@ export const STATES = [
       await page.getByText("No integration is active yet").waitFor();
     },
   },
-  { name: "demo-contacts", show: async (page, { origin }) => { await page.goto(`${origin}/demo#contacts`); await page.getByText("Aiko Tanaka").waitFor(); } },
+  {
+    name: "demo-contacts",
+    show: async (page, { origin }) => {
+      await page.goto(`${origin}/demo#contacts`);
+      await page.getByText("Aiko Tanaka").waitFor();
+    },
+  },
 ];

@@ -18,7 +18,11 @@ export function createFlow(template, profile, body = {}) {
     saved: new Set(),
     created: new Map(),
     hooks: new Map(),
-    options: { autoActivate: !!body.autoActivate, autoFinalize: !!body.autoFinalize, redirectUri: body.redirectUri ?? null },
+    options: {
+      autoActivate: !!body.autoActivate,
+      autoFinalize: !!body.autoFinalize,
+      redirectUri: body.redirectUri ?? null,
+    },
     scenario: { name: body.scenario?.name ?? template.name, enable: body.scenario?.enable ?? true, id: null },
   };
   flows.set(id, flow);
@@ -36,7 +40,17 @@ function fieldNow(flow, field) {
         hookUrl: flow.hooks.get(field.uuid) ?? null,
       }
     : null;
-  return { required: false, multiline: false, help: null, showWhen: null, allowMapping: false, error: null, ...field, value, component };
+  return {
+    required: false,
+    multiline: false,
+    help: null,
+    showWhen: null,
+    allowMapping: false,
+    error: null,
+    ...field,
+    value,
+    component,
+  };
 }
 
 function currentStep(flow) {
@@ -63,7 +77,7 @@ export function stateOf(flow) {
     summary: flow.template.steps.flatMap((step) =>
       step.fields
         .filter(({ type }) => !["banner", "separator", "markdown", "html", "hidden"].includes(type))
-        .map((field) => rowOf(flow, step, fieldNow(flow, field)))
+        .map((field) => rowOf(step, fieldNow(flow, field)))
         .filter(({ value }) => value !== ""),
     ),
     options: flow.options,
@@ -71,11 +85,13 @@ export function stateOf(flow) {
   };
 }
 
-function rowOf(flow, step, field) {
+function rowOf(step, field) {
   const chosen = field.component?.existing.find(({ id }) => id === field.value)?.label;
   const option = field.options?.find(({ value }) => value === field.value)?.label;
-  const plain = typeof field.value === "object" && field.value !== null ? JSON.stringify(field.value) : `${field.value ?? ""}`;
-  const value = chosen ?? option ?? field.component?.hookUrl ?? (field.type === "boolean" ? (field.value ? "Yes" : "No") : plain);
+  const plain =
+    typeof field.value === "object" && field.value !== null ? JSON.stringify(field.value) : `${field.value ?? ""}`;
+  const value =
+    chosen ?? option ?? field.component?.hookUrl ?? (field.type === "boolean" ? (field.value ? "Yes" : "No") : plain);
   const bad = typeof field.value === "string" && field.value.includes("unreachable");
   return {
     stepId: step.id,
@@ -101,11 +117,14 @@ export function saveStep(flow, stepId, values) {
   const step = flow.template.steps.find(({ id }) => id === stepId);
   const fields = {};
   for (const field of step.fields) {
-    const hidden = field.showWhen && (values[field.showWhen.uuid] ?? flow.values.get(field.showWhen.uuid)) !== field.showWhen.equals;
+    const hidden =
+      field.showWhen && (values[field.showWhen.uuid] ?? flow.values.get(field.showWhen.uuid)) !== field.showWhen.equals;
     const value = values[field.uuid];
     if (hidden || field.type === "hook") continue;
-    if (field.required && (value === undefined || value === null || value === "")) fields[field.uuid] = `Please fill in “${field.label}”.`;
-    else if (field.type === "url" && value && !/^https?:\/\//.test(value)) fields[field.uuid] = "An address begins with https://";
+    if (field.required && (value === undefined || value === null || value === ""))
+      fields[field.uuid] = `Please fill in “${field.label}”.`;
+    else if (field.type === "url" && value && !/^https?:\/\//.test(value))
+      fields[field.uuid] = "An address begins with https://";
     else if (value === "refused") fields[field.uuid] = "Your shop did not accept this. Check it and try again.";
   }
   if (Object.keys(fields).length > 0) return fields;
@@ -129,7 +148,8 @@ export function createComponent(flow, { uuid, name, values }) {
   for (const part of field.component.createFields) {
     if (part.required && !values[part.name]) fields[part.name] = `Please fill in “${part.label}”.`;
     if (part.type === "password" && values[part.name] === "wrong") {
-      fields[part.name] = "Your shop did not accept this key. Check that it is copied completely and has the right to write orders.";
+      fields[part.name] =
+        "Your shop did not accept this key. Check that it is copied completely and has the right to write orders.";
     }
   }
   if (Object.keys(fields).length > 0) return { fields };
@@ -149,7 +169,12 @@ export function finalize(flow) {
   nextId += 1;
   flow.scenario.id = nextId;
   flow.phase = "done";
-  flow.profile.scenarios.set(flow.template.id, { id: nextId, isActive: flow.scenario.enable, isConnected: true, logs: [] });
+  flow.profile.scenarios.set(flow.template.id, {
+    id: nextId,
+    isActive: flow.scenario.enable,
+    isConnected: true,
+    logs: [],
+  });
 }
 
 export function templateOf(id) {

@@ -10,16 +10,39 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createComponent, createFlow, finalize, findFlow, saveStep, start, stateOf, summaryOf, templateOf } from "./flows.mjs";
+import {
+  createComponent,
+  createFlow,
+  finalize,
+  findFlow,
+  saveStep,
+  start,
+  stateOf,
+  summaryOf,
+  templateOf,
+} from "./flows.mjs";
 import { TEMPLATES } from "./templates.mjs";
 
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
-const TYPES = { ".js": "text/javascript", ".css": "text/css", ".html": "text/html; charset=utf-8", ".svg": "image/svg+xml", ".map": "application/json" };
+const TYPES = {
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".html": "text/html; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".map": "application/json",
+};
 const HEX = () => randomBytes(16).toString("hex");
 const ago = (minutes) => new Date(Date.now() - minutes * 60_000).toISOString();
 
 const log = (minutes, status, operations = 3, duration = 840, type = "auto") => ({
-  id: HEX(), imtId: HEX(), status, type, timestamp: ago(minutes), duration, operations, transfer: 2048,
+  id: HEX(),
+  imtId: HEX(),
+  status,
+  type,
+  timestamp: ago(minutes),
+  duration,
+  operations,
+  transfer: 2048,
 });
 
 function profiles() {
@@ -29,8 +52,13 @@ function profiles() {
     proxy: { templates: [TEMPLATES[0], TEMPLATES[2], TEMPLATES[3], TEMPLATES[1]], scenarios: new Map() },
     states: {
       templates: [
-        TEMPLATES[0], TEMPLATES[2], TEMPLATES[3], TEMPLATES[1],
-        name(11, "Copy invoices to your accounting"), name(12, "Sync stock levels"), name(13, "Nightly export"),
+        TEMPLATES[0],
+        TEMPLATES[2],
+        TEMPLATES[3],
+        TEMPLATES[1],
+        name(11, "Copy invoices to your accounting"),
+        name(12, "Sync stock levels"),
+        name(13, "Nightly export"),
       ],
       scenarios: new Map([
         [3, made(31, { logs: [log(4, 1), log(64, 1, 5, 2300), log(130, 2, 4), log(3000, 3, 2), log(3060, 1)] })],
@@ -104,10 +132,15 @@ async function portal(profile, method, path, body, origin) {
     if (profile.actsFail) throw new Refusal(503, "The log is not available at the moment.");
     return byScenario(profile, parts[1])[1].logs;
   }
-  if (method === "GET" && parts.length === 1) return { integrations: profile.templates.map((one) => integrationOf(profile, one)) };
+  if (method === "GET" && parts.length === 1)
+    return { integrations: profile.templates.map((one) => integrationOf(profile, one)) };
   if (parts[1] === "init") {
     if (profile.initFails) throw new Refusal(422, "The template has no published version.");
-    const flow = createFlow(profile.templates.find(({ id }) => id === Number(parts[2])), profile, body ?? {});
+    const flow = createFlow(
+      profile.templates.find(({ id }) => id === Number(parts[2])),
+      profile,
+      body ?? {},
+    );
     return { publicUrl: `${origin}/flow/${flow.id}#${flow.secret}`, flow: { id: flow.id } };
   }
   if (parts[1] === "check-init") {
@@ -144,7 +177,12 @@ function flowApi(request, method, parts, body) {
   return stateOf(flow);
 }
 
-const ORDER = { id: "A-1042", total: 184.5, currency: "EUR", customer: { name: "Mia Novak", email: "mia@novak.example" } };
+const ORDER = {
+  id: "A-1042",
+  total: 184.5,
+  currency: "EUR",
+  customer: { name: "Mia Novak", email: "mia@novak.example" },
+};
 
 function detailOf(row) {
   const failed = row.status === 3;
@@ -154,7 +192,9 @@ function detailOf(row) {
     steps: [
       { moduleId: 1, module: "gateway:CustomWebHook", operation: 1, input: null, outputs: [ORDER], error: null },
       {
-        moduleId: 2, module: "http:ActionSendData", operation: 2,
+        moduleId: 2,
+        module: "http:ActionSendData",
+        operation: 2,
         input: { url: "https://shop.example/orders", method: "post", body: { title: "Order A-1042", total: 184.5 } },
         outputs: failed ? [] : [{ statusCode: 201, body: { ok: true, number: 77 } }],
         error: failed ? { message: "The shop answered 503 three times." } : null,
@@ -165,7 +205,11 @@ function detailOf(row) {
 
 function demoApi(method, parts, url) {
   if (parts[0] === "session") {
-    return { user: { name: "Dana Miller", email: "dana@acme-crm.example" }, organization: "Acme CRM", zone: url.origin };
+    return {
+      user: { name: "Dana Miller", email: "dana@acme-crm.example" },
+      organization: "Acme CRM",
+      zone: url.origin,
+    };
   }
   if (parts[0] === "send-order" && method === "POST") {
     const active = [...served.proxy.scenarios.values()].find((one) => one.isActive);
@@ -211,7 +255,10 @@ async function file(response, folder, path, headers = {}) {
   const name = normalize(path).replace(/^([./\\])+/, "");
   const content = await readFile(join(DIST, folder, name)).catch(() => null);
   if (!content) throw new Refusal(404, `There is no ${path}.`);
-  await send(response, 200, content, { "content-type": TYPES[extname(name)] ?? "application/octet-stream", ...headers });
+  await send(response, 200, content, {
+    "content-type": TYPES[extname(name)] ?? "application/octet-stream",
+    ...headers,
+  });
 }
 
 async function wizardPage(response) {
@@ -244,14 +291,18 @@ async function answer(request, response) {
   }
   if (path === "/mock/host.css") return send(response, 200, HOST_CSS, { "content-type": "text/css" });
   if (path === "/mock/host") {
-    return send(response, 200, hostPage(url.searchParams), { "content-type": TYPES[".html"], "content-security-policy": WIDGET_POLICY });
+    return send(response, 200, hostPage(url.searchParams), {
+      "content-type": TYPES[".html"],
+      "content-security-policy": WIDGET_POLICY,
+    });
   }
   if (path === "/mock/flow") {
     const options = JSON.parse(url.searchParams.get("body") ?? "{}");
     const flow = createFlow(templateOf(url.searchParams.get("template") ?? 1), served.proxy, options);
     return send(response, 200, { url: `${url.origin}/flow/${flow.id}#${flow.secret}`, id: flow.id });
   }
-  if (path.startsWith("/portal/static/js/")) return file(response, "js", path.slice(18), { "access-control-allow-origin": "*" });
+  if (path.startsWith("/portal/static/js/"))
+    return file(response, "js", path.slice(18), { "access-control-allow-origin": "*" });
   if (path.startsWith("/portal/static/wizard/")) return file(response, "wizard", path.slice(22));
   if (path.startsWith("/demo/static/")) return file(response, "demo", path.slice(13));
   if (path === "/demo") return file(response, "demo", "index.html", { "content-security-policy": WIDGET_POLICY });

@@ -1,13 +1,28 @@
 /** A step's answers: beginnings, conditions, complaints, and what is sent. */
 import { describe, expect, test } from "vitest";
 import type { Field, FieldShape, Step } from "../src/api";
-import { answersOf, controlId, isAsked, itemShape, startValue, startValues, wrongInStep, wrongWith } from "../wizard/src/answers";
+import {
+  answersOf,
+  controlId,
+  isAsked,
+  itemShape,
+  startValue,
+  startValues,
+  wrongInStep,
+  wrongWith,
+} from "../wizard/src/answers";
 import { sayer } from "../wizard/src/copy";
 
 const say = sayer("en");
-const field = (over: Partial<Field> & { uuid: string }): Field => ({ name: over.uuid, label: over.uuid, type: "text", ...over });
+const field = (over: Partial<Field> & { uuid: string }): Field => ({
+  name: over.uuid,
+  label: over.uuid,
+  type: "text",
+  ...over,
+});
 const step = (...fields: Field[]): Step => ({ id: "s", title: "S", state: "current", fields });
-const wrong = (shape: Partial<FieldShape>, value: unknown) => wrongWith({ name: "x", label: "X", type: "text", ...shape }, value, "p", say);
+const wrong = (shape: Partial<FieldShape>, value: unknown) =>
+  wrongWith({ name: "x", label: "X", type: "text", ...shape }, value, "p", say);
 
 describe("where an answer begins", () => {
   test("the given value wins over the default", () => {
@@ -23,7 +38,14 @@ describe("where an answer begins", () => {
 
   test("JSON is written out, collections and arrays reach their inner defaults", () => {
     expect(startValue({ name: "a", type: "json" }, { b: 1 })).toBe('{\n  "b": 1\n}');
-    const headers: FieldShape = { name: "h", type: "array", spec: [{ name: "n", type: "text" }, { name: "on", type: "boolean", default: true }] };
+    const headers: FieldShape = {
+      name: "h",
+      type: "array",
+      spec: [
+        { name: "n", type: "text" },
+        { name: "on", type: "boolean", default: true },
+      ],
+    };
     expect(startValue(headers, [{ n: "X", kept: 1 }])).toEqual([{ n: "X", on: true, kept: 1 }]);
     expect(startValue({ name: "c", type: "collection", spec: [{ name: "n", type: "text" }] }, null)).toEqual({ n: "" });
   });
@@ -99,7 +121,9 @@ describe("complaints", () => {
   test("limits are kept: of numbers, of texts, of lists, of patterns", () => {
     expect(wrong({ type: "number", validate: { min: 1, max: 10 } }, "12")).toEqual({ p: "Please enter 10 or less." });
     expect(wrong({ validate: { min: 2 } }, "a")).toEqual({ p: "Please enter at least 2 characters." });
-    expect(wrong({ type: "array", validate: { maxItems: 1 } }, ["a", "b"])).toEqual({ p: "Please keep at most 1 entry." });
+    expect(wrong({ type: "array", validate: { maxItems: 1 } }, ["a", "b"])).toEqual({
+      p: "Please keep at most 1 entry.",
+    });
     expect(wrong({ help: "Three digits", validate: { pattern: "^\\d{3}$" } }, "12")).toEqual({ p: "Three digits" });
     expect(wrong({ validate: { pattern: "(unclosed" } }, "12")).toEqual({});
   });
@@ -109,13 +133,18 @@ describe("complaints", () => {
   });
 
   test("inside groups a complaint carries its path", () => {
-    const headers: Partial<FieldShape> = { type: "array", spec: [{ name: "n", label: "Name", type: "text", required: true }] };
+    const headers: Partial<FieldShape> = {
+      type: "array",
+      spec: [{ name: "n", label: "Name", type: "text", required: true }],
+    };
     expect(wrong(headers, [{ n: "a" }, { n: "" }])).toEqual({ "p.1.n": "Please fill in “Name”." });
     expect(controlId("p.1.n")).toBe("f-p_1_n");
   });
 
   test("an empty group is looked into, so that what it requires is asked", () => {
-    expect(wrong({ type: "collection", spec: [{ name: "n", label: "N", type: "text", required: true }] }, null)).toEqual({
+    expect(
+      wrong({ type: "collection", spec: [{ name: "n", label: "N", type: "text", required: true }] }, null),
+    ).toEqual({
       "p.n": "Please fill in “N”.",
     });
   });
@@ -129,6 +158,10 @@ describe("what is sent", () => {
       field({ uuid: "q", type: "hidden", value: "quiet" }),
       field({ uuid: "l", type: "array", spec: [{ name: "n", type: "text" }] }),
     );
-    expect(answersOf(asked, asked.fields, { ...startValues(asked), l: [{ n: "" }] })).toEqual({ a: null, q: "quiet", l: [{ n: null }] });
+    expect(answersOf(asked, asked.fields, { ...startValues(asked), l: [{ n: "" }] })).toEqual({
+      a: null,
+      q: "quiet",
+      l: [{ n: null }],
+    });
   });
 });

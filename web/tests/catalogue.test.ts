@@ -6,16 +6,34 @@ import { type PortalClient, PortalFailure } from "../widget/src/client";
 import { voice } from "../widget/src/copy";
 import { cardState, type Entry } from "../widget/src/entry";
 
-function integration(template: number, scenario: { id?: number; isActive?: boolean } = {}, isConnected = true): Integration {
+function integration(
+  template: number,
+  scenario: { id?: number; isActive?: boolean } = {},
+  isConnected = true,
+): Integration {
   return {
-    scenario: { name: `Template ${template}`, usedPackages: ["http"], scheduling: { type: "immediately" }, ...scenario },
+    scenario: {
+      name: `Template ${template}`,
+      usedPackages: ["http"],
+      scheduling: { type: "immediately" },
+      ...scenario,
+    },
     state: { isConnected },
     template: { versionUid: 1, instanceableId: template },
   };
 }
 
 function row(over: Partial<LogRow>): LogRow {
-  return { id: "x", status: 1, type: "auto", timestamp: "2026-11-22T10:00:00Z", duration: 10, operations: 1, transfer: 0, ...over };
+  return {
+    id: "x",
+    status: 1,
+    type: "auto",
+    timestamp: "2026-11-22T10:00:00Z",
+    duration: 10,
+    operations: 1,
+    transfer: 0,
+    ...over,
+  };
 }
 
 function bench(list: Integration[], over: Partial<PortalClient> = {}) {
@@ -134,14 +152,23 @@ test("a finished set-up shows the scenario it made", async () => {
   await catalogue.load();
   const card = first(catalogue);
   vi.mocked(client.integrations).mockResolvedValue([integration(1, { id: 9, isActive: true })]);
-  await catalogue.settled(card, { id: "f", statusId: 3, statusMessage: "", isCompleted: true, result: { scenarios: [{ id: 9, description: "" }] } });
+  await catalogue.settled(card, {
+    id: "f",
+    statusId: 3,
+    statusMessage: "",
+    isCompleted: true,
+    result: { scenarios: [{ id: 9, description: "" }] },
+  });
   expect(first(catalogue)).toBe(card);
   expect(cardState(card)).toBe("active");
   expect(told.at(-1)).toEqual(["activated", { instance: 9, template: 1, release: 1 }]);
 });
 
 test("a connection that broke needs attention, two scenarios of one template are two cards", async () => {
-  const { catalogue } = bench([integration(1, { id: 5, isActive: true }, false), integration(1, { id: 6, isActive: false })]);
+  const { catalogue } = bench([
+    integration(1, { id: 5, isActive: true }, false),
+    integration(1, { id: 6, isActive: false }),
+  ]);
   await catalogue.load();
   expect(catalogue.entries.map(({ key }) => key)).toEqual(["t1", "t1-6"]);
   expect(catalogue.entries.map(cardState)).toEqual(["attention", "paused"]);

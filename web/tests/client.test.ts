@@ -4,7 +4,8 @@ import { PortalFailure, portalClient } from "../widget/src/client";
 
 const answers = vi.fn<typeof fetch>();
 const noToken = async () => undefined;
-const client = (token = noToken as () => Promise<string | undefined>) => portalClient("/proxy", token, new AbortController().signal);
+const client = (token = noToken as () => Promise<string | undefined>) =>
+  portalClient("/proxy", token, new AbortController().signal);
 const json = (body: unknown, status = 200) => new Response(JSON.stringify(body), { status });
 
 beforeEach(() => void vi.stubGlobal("fetch", answers.mockReset()));
@@ -38,7 +39,7 @@ test("a fetched token is used for one call, and no cookie goes with it", async (
   const direct = client(async () => `t${++count}`);
   await direct.logs(7);
   await direct.logs(7);
-  const used = answers.mock.calls.map(([, request]) => (request?.headers as Record<string, string>).Authorization);
+  const used = answers.mock.calls.map(([, request]) => new Headers(request?.headers).get("Authorization"));
   expect(used).toEqual(["Bearer t1", "Bearer t2"]);
   expect(answers.mock.calls[0]?.[1]?.credentials).toBe("omit");
 });
@@ -59,9 +60,20 @@ test("every verb has its address", async () => {
 });
 
 test("a problem keeps its words, its code and its reference", async () => {
-  answers.mockResolvedValue(json({ detail: "No such integration.", message: "…", code: "not-found", requestId: "r1" }, 404));
-  const failure = (await client().integrations().catch((cause: unknown) => cause)) as PortalFailure;
-  expect(failure).toMatchObject({ status: 404, code: "not-found", message: "No such integration.", requestId: "r1", kind: "gone", retryable: false });
+  answers.mockResolvedValue(
+    json({ detail: "No such integration.", message: "…", code: "not-found", requestId: "r1" }, 404),
+  );
+  const failure = (await client()
+    .integrations()
+    .catch((cause: unknown) => cause)) as PortalFailure;
+  expect(failure).toMatchObject({
+    status: 404,
+    code: "not-found",
+    message: "No such integration.",
+    requestId: "r1",
+    kind: "gone",
+    retryable: false,
+  });
 });
 
 test("a proxy's own page, a lost connection and an answer that is no JSON are failures of their own", async () => {
@@ -69,7 +81,12 @@ test("a proxy's own page, a lost connection and an answer that is no JSON are fa
   answers.mockRejectedValueOnce(new TypeError("Failed to fetch"));
   answers.mockResolvedValueOnce(new Response("<html>"));
   const failures = [];
-  for (let at = 0; at < 3; at += 1) failures.push((await client().integrations().catch((cause: unknown) => cause)) as PortalFailure);
+  for (let at = 0; at < 3; at += 1)
+    failures.push(
+      (await client()
+        .integrations()
+        .catch((cause: unknown) => cause)) as PortalFailure,
+    );
   expect(failures.map(({ code, retryable }) => [code, retryable])).toEqual([
     ["http-502", true],
     ["network", true],

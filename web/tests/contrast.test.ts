@@ -20,9 +20,16 @@ test("white is kept where white can be read", () => {
 
 test("a shade of any colour can be read on light and on dark surfaces", () => {
   for (const color of CUBE) {
-    for (const surfaces of [[WHITE, [243, 244, 248]], [[27, 30, 41], [39, 43, 57]]] as Rgb[][]) {
+    for (const surfaces of [
+      [WHITE, [243, 244, 248]],
+      [
+        [27, 30, 41],
+        [39, 43, 57],
+      ],
+    ] as Rgb[][]) {
       const shade = readableShade(color, ...surfaces);
-      for (const surface of surfaces) expect(contrast(shade, surface), `${color} on ${surface}`).toBeGreaterThanOrEqual(READABLE);
+      for (const surface of surfaces)
+        expect(contrast(shade, surface), `${color} on ${surface}`).toBeGreaterThanOrEqual(READABLE);
     }
   }
 });

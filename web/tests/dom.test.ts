@@ -1,3 +1,4 @@
+// @vitest-environment happy-dom
 /** Drawing changes what differs and keeps the rest, focus included. */
 import { beforeEach, expect, test, vi } from "vitest";
 import { h, paint } from "../src/dom";

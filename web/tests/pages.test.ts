@@ -5,7 +5,12 @@ import { madeAddress, pageCount, pageOf, stepBefore } from "../wizard/src/pages"
 
 const hook = (hookUrl: string | null) =>
   ({ uuid: "h", name: "h", type: "hook", component: { kind: "hook", hookUrl } }) as unknown as Field;
-const step = (id: string, state: Step["state"], fields: Field[] = [hook(null)]): Step => ({ id, title: id, state, fields });
+const step = (id: string, state: Step["state"], fields: Field[] = [hook(null)]): Step => ({
+  id,
+  title: id,
+  state,
+  fields,
+});
 
 function stateOf(over: Partial<FlowState>): FlowState {
   return {
@@ -41,7 +46,9 @@ test("going back skips steps that ask nothing", () => {
 
 test("an address is shown when saving made it, not when it was there before", () => {
   const before = stateOf({});
-  const after = stateOf({ steps: [step("a", "done", [hook("https://b.example/hook/x")]), step("b", "current"), step("c", "todo")] });
+  const after = stateOf({
+    steps: [step("a", "done", [hook("https://b.example/hook/x")]), step("b", "current"), step("c", "todo")],
+  });
   expect(madeAddress(before, after, "a")).toBe(true);
   expect(madeAddress(after, after, "a")).toBe(false);
   expect(madeAddress(before, after, "b")).toBe(false);

@@ -2,6 +2,8 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { pause, poll } from "../src/poll";
 
+const question = (hold: (resolve: (finished: boolean) => void) => void) => new Promise<boolean>(hold);
+
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
@@ -34,7 +36,11 @@ test("a hint asks at once and starts the pauses over", async () => {
 
 test("a hint while a question is under way asks once more, never twice at the same time", async () => {
   let answer: (finished: boolean) => void = () => {};
-  const ask = vi.fn(() => new Promise<boolean>((resolve) => void (answer = resolve)));
+  const ask = vi.fn(() =>
+    question((resolve) => {
+      answer = resolve;
+    }),
+  );
   const polling = poll(ask);
   await vi.advanceTimersByTimeAsync(1000);
   polling.soon();
@@ -47,7 +53,11 @@ test("a hint while a question is under way asks once more, never twice at the sa
 
 test("stopped means silent, also when an answer is still on its way", async () => {
   let answer: (finished: boolean) => void = () => {};
-  const ask = vi.fn(() => new Promise<boolean>((resolve) => void (answer = resolve)));
+  const ask = vi.fn(() =>
+    question((resolve) => {
+      answer = resolve;
+    }),
+  );
   const polling = poll(ask);
   await vi.advanceTimersByTimeAsync(1000);
   polling.stop();

@@ -1,3 +1,4 @@
+// @vitest-environment happy-dom
 /** The flow's secret, and where hints and people are sent. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { originOf, webAddress } from "../wizard/src/hints";
@@ -40,5 +41,6 @@ test("a hint goes to the exact origin that sent the customer, or nowhere", () =>
 
 test("the last page leads to web addresses only", () => {
   expect(webAddress("https://app.acme.example/done")).toBe("https://app.acme.example/done");
-  for (const address of [null, "", "javascript:alert(1)", "data:text/html,x", "/relative"]) expect(webAddress(address)).toBeNull();
+  for (const address of [null, "", "javascript:alert(1)", "data:text/html,x", "/relative"])
+    expect(webAddress(address)).toBeNull();
 });

@@ -1,8 +1,18 @@
+// @vitest-environment happy-dom
 /** The set-up's life: windows, polling, endings. Time is virtual, the server and the window are stand-ins. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { FlowSummary } from "../src/api";
 import { PortalFailure } from "../widget/src/client";
-import { createSetup, type Happening, isOver, move, type Place, SLOW_AFTER, type Setup, type SetupPorts } from "../widget/src/setup";
+import {
+  createSetup,
+  type Happening,
+  isOver,
+  move,
+  type Place,
+  type Setup,
+  type SetupPorts,
+  SLOW_AFTER,
+} from "../widget/src/setup";
 
 const URL_ = "https://bridge.example/flow/f1#secret";
 
@@ -11,7 +21,9 @@ class FakeWindow implements Place {
   shows: string[] = [];
   show = (url: string) => void this.shows.push(url);
   closed = () => this.shut;
-  close = () => void (this.shut = true);
+  close = () => {
+    this.shut = true;
+  };
   isSource = (source: MessageEventSource | null) => source === (this as unknown);
 }
 
@@ -54,7 +66,11 @@ function bench(over: Partial<SetupPorts> = {}): Bench {
     },
     body: vi.fn(() => null),
     leave: vi.fn(),
-    memory: { all: () => memory, remember: (key, id) => void memory.set(key, id), forget: (key) => void memory.delete(key) },
+    memory: {
+      all: () => memory,
+      remember: (key, id) => void memory.set(key, id),
+      forget: (key) => void memory.delete(key),
+    },
     changed: vi.fn(),
     tell: (name, detail) => void told.push([name, detail]),
     finished: vi.fn(),
@@ -146,7 +162,10 @@ test("a refused start closes the blank window and keeps the reason", async () =>
 
 test("an address that is no web address is refused", async () => {
   const { setup, windows } = bench({
-    client: { init: async () => ({ publicUrl: "javascript:alert(1)", flow: { id: "f1" } }), checkInit: async () => flow(false) },
+    client: {
+      init: async () => ({ publicUrl: "javascript:alert(1)", flow: { id: "f1" } }),
+      checkInit: async () => flow(false),
+    },
   });
   await setup.start();
   expect(setup.phase).toBe("failed");
@@ -232,7 +251,17 @@ test("a message counts only from the wizard's window and origin", async () => {
 });
 
 describe("the table of moves", () => {
-  const all: Happening[] = ["opened", "blocked", "redirected", "refused", "slow", "closed", "completed", "gone", "cancel"];
+  const all: Happening[] = [
+    "opened",
+    "blocked",
+    "redirected",
+    "refused",
+    "slow",
+    "closed",
+    "completed",
+    "gone",
+    "cancel",
+  ];
 
   test("nothing leads out of an ending", () => {
     for (const ending of ["failed", "expired", "done", "cancelled"] as const) {

@@ -1,3 +1,4 @@
+// @vitest-environment happy-dom
 /** Light or dark, and which tokens an integrator may set. */
 import { expect, test } from "vitest";
 import { schemeOf, tokenRules } from "../widget/src/theme";
@@ -19,7 +20,18 @@ test("an asked theme wins, auto follows the system", () => {
 test("every documented colour token can be set, with a default in both schemes", () => {
   for (const scheme of ["light", "dark"] as const) {
     const rules = tokenRules(scheme);
-    for (const token of ["primary", "surface", "elevated", "subtle", "text", "text-muted", "border", "success", "warning", "danger"]) {
+    for (const token of [
+      "primary",
+      "surface",
+      "elevated",
+      "subtle",
+      "text",
+      "text-muted",
+      "border",
+      "success",
+      "warning",
+      "danger",
+    ]) {
       expect(rules, token).toMatch(new RegExp(`var\\(--bridge-color-${token},#[0-9a-f]{3,8}\\)`));
     }
     expect(rules).toContain(`color-scheme:${scheme}`);

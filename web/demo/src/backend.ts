@@ -12,9 +12,14 @@ export class Refused extends Error {
 }
 
 async function call<Answer>(method: string, path: string): Promise<Answer> {
-  const response = await fetch(`/demo/api/${path}`, { method, headers: { Accept: "application/json" }, cache: "no-store" });
+  const response = await fetch(`/demo/api/${path}`, {
+    method,
+    headers: { Accept: "application/json" },
+    cache: "no-store",
+  });
   const body = (await response.json().catch(() => ({}))) as Answer & ApiProblem;
-  if (!response.ok) throw new Refused(response.status, body.detail ?? body.message ?? `The server answered ${response.status}.`);
+  if (!response.ok)
+    throw new Refused(response.status, body.detail ?? body.message ?? `The server answered ${response.status}.`);
   return body;
 }
 

@@ -93,7 +93,8 @@ function drawStep(step: DemoStep, at: number): Branch {
     ),
     step.error ? h("p", { class: "step-error" }, errorText(step.error)) : null,
     drawData("Input", step.input),
-    step.outputs.length > 0 && drawData(many ? `Output (${step.outputs.length} bundles)` : "Output", many ? step.outputs : step.outputs[0]),
+    step.outputs.length > 0 &&
+      drawData(many ? `Output (${step.outputs.length} bundles)` : "Output", many ? step.outputs : step.outputs[0]),
   );
 }
 
@@ -129,7 +130,11 @@ function drawExecution(row: DemoExecution, view: ExecutionsView): Branch {
           whenText(row.timestamp, view.now, LOCALE, "just now"),
         ),
       ),
-      h("svg", { viewBox: "0 0 24 24", class: "icon chevron", "aria-hidden": "true" }, h("path", { d: "M8 10l4 4 4-4" })),
+      h(
+        "svg",
+        { viewBox: "0 0 24 24", class: "icon chevron", "aria-hidden": "true" },
+        h("path", { d: "M8 10l4 4 4-4" }),
+      ),
     ),
     open && h("div", { class: "run-detail" }, drawDetail(view.details.get(row.id))),
   );
@@ -141,7 +146,9 @@ export function drawExecutions(view: ExecutionsView): Branch[] {
   if (executions.length === 0) {
     return [h("p", { class: "empty" }, "Nothing yet. Connect an integration, then send the sample order.")];
   }
-  return [h("ul", { class: "run-list", role: "list" }, ...executions.slice(0, SHOWN).map((row) => drawExecution(row, view)))];
+  return [
+    h("ul", { class: "run-list", role: "list" }, ...executions.slice(0, SHOWN).map((row) => drawExecution(row, view))),
+  ];
 }
 
 export function drawResult(result: Result | null): Branch[] {

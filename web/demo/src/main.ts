@@ -1,10 +1,10 @@
 /** Entry of the demo page: the integrator's product "Acme CRM" around the widget. */
 
+import type { DemoSession } from "../../src/api";
 import { getJson } from "./backend";
 import { showPages } from "./pages";
 import { drawSamples } from "./samples";
 import { startTrying } from "./trying";
-import type { DemoSession } from "../../src/api";
 import "./demo.css";
 
 function write(id: string, text: string): void {
@@ -17,7 +17,14 @@ async function signIn(): Promise<void> {
   write("organization", organization);
   write("user-name", user.name);
   write("user-email", user.email);
-  write("avatar", user.name.split(" ").map((word) => word.charAt(0)).join("").slice(0, 2));
+  write(
+    "avatar",
+    user.name
+      .split(" ")
+      .map((word) => word.charAt(0))
+      .join("")
+      .slice(0, 2),
+  );
 }
 
 drawSamples();

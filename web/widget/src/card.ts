@@ -134,19 +134,21 @@ function drawRows(entry: Entry, view: View): Branch {
   return h(
     "ul",
     { class: "runs" },
-    ...rows.slice(0, SHOWN_RUNS).map((row) =>
-      h(
-        "li",
-        { key: row.id, part: "row", "data-status": row.status },
-        icon(RUN_ICONS[row.status]),
-        h("span", {}, runSentence(row, view)),
+    ...rows
+      .slice(0, SHOWN_RUNS)
+      .map((row) =>
         h(
-          "time",
-          { class: "faint", datetime: row.timestamp, title: momentText(row.timestamp, locale) },
-          when(row.timestamp, view),
+          "li",
+          { key: row.id, part: "row", "data-status": row.status },
+          icon(RUN_ICONS[row.status]),
+          h("span", {}, runSentence(row, view)),
+          h(
+            "time",
+            { class: "faint", datetime: row.timestamp, title: momentText(row.timestamp, locale) },
+            when(row.timestamp, view),
+          ),
         ),
       ),
-    ),
   );
 }
 

@@ -62,12 +62,20 @@ export function createCatalogue({ client, voice, changed, announce, tell }: Cata
     for (const entry of catalogue.entries) {
       if (stopped || entry.scenario === undefined) continue;
       // The card works without; opening "Recent runs" asks again and says what is wrong.
-      await client.logs(entry.scenario).then((rows) => haveRuns(entry, rows), () => {});
+      await client.logs(entry.scenario).then(
+        (rows) => haveRuns(entry, rows),
+        () => {},
+      );
     }
   };
 
   /** One act at a time on each card; `name` is in every failure's sentence. */
-  const act = async (entry: Entry, busy: NonNullable<Entry["busy"]>, failed: PhraseKey, does: (id: number) => Promise<void>) => {
+  const act = async (
+    entry: Entry,
+    busy: NonNullable<Entry["busy"]>,
+    failed: PhraseKey,
+    does: (id: number) => Promise<void>,
+  ) => {
     if (entry.scenario === undefined || entry.busy) return;
     entry.busy = busy;
     entry.note = busy === "run" ? { tone: "info", text: voice().say("run.starting") } : null;

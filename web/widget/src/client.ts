@@ -18,7 +18,14 @@ import type {
 
 export type FailureKind = "offline" | "signin" | "plan" | "gone" | "other";
 
-const KINDS: Record<number, FailureKind> = { 0: "offline", 401: "signin", 402: "plan", 403: "plan", 404: "gone", 410: "gone" };
+const KINDS: Record<number, FailureKind> = {
+  0: "offline",
+  401: "signin",
+  402: "plan",
+  403: "plan",
+  404: "gone",
+  410: "gone",
+};
 
 /** What the widget may show of a failure: the kind decides the words, the rest stays under "Details". */
 export class PortalFailure extends Error {
@@ -95,7 +102,8 @@ export function portalClient(
   return {
     integrations: async () => (await call<IntegrationList>("GET", "integrations/")).integrations,
     init: (id, body) => call("POST", `integrations/init/${id}`, body),
-    checkInit: async (id) => (await call<CheckInitAnswer>("GET", `integrations/check-init/${encodeURIComponent(id)}`)).flow,
+    checkInit: async (id) =>
+      (await call<CheckInitAnswer>("GET", `integrations/check-init/${encodeURIComponent(id)}`)).flow,
     setActive: (id, active) => call("POST", one(id, active ? "/activate" : "/deactivate")),
     run: (id) => call("POST", one(id, "/run")),
     logs: (id) => call("GET", `scenarios/${id}/logs`),

@@ -48,7 +48,7 @@ function drawFailure(failure: PortalFailure, { say, acts }: View): Branch {
     "cloud",
     say(`${trouble}.title`),
     say(`${trouble}.text`),
-    button("primary", acts.reload, {}, say("action.retry")),
+    button("primary", acts.reload, { "data-focus": "retry" }, say("action.retry")),
     drawDetails(failure, say),
   );
 }

@@ -17,7 +17,7 @@ export interface ModalPorts {
   /** Draws the widget now, the open dialog included. */
   paint(): void;
   say(): Say;
-  focus(...names: string[]): void;
+  focus(name: string): void;
   remove(entry: Entry): Promise<void>;
   /** The page may keep a frame open; `dirty` says that something typed would be lost. */
   mayClose(dirty: boolean): boolean;
@@ -60,7 +60,7 @@ export function createModal({ tree, paint, say, focus, remove, mayClose }: Modal
     shown = null;
     paint();
     if (opener?.isConnected) opener.focus();
-    else focus(`${key}-connect`, `${key}-switch`, `${key}-setup`);
+    else focus(key);
   };
 
   const confirm = async () => {

@@ -5,7 +5,7 @@ import type { Entry } from "./entry";
 import type { Setup, SetupPhase } from "./setup";
 import { button, drawDetails, type View } from "./view";
 
-type Act = [name: "reopen" | "check" | "connect" | "dismiss", phrase: "again" | "restart" | "continue" | "finished" | "cancel"];
+type Act = [name: "reopen" | "check" | "connect" | "dismiss", phrase: "again" | "restart" | "finished" | "cancel"];
 
 const FINISHED: Act = ["check", "finished"];
 
@@ -14,7 +14,7 @@ const OFFERS: Partial<Record<SetupPhase, Act[]>> = {
   long: [FINISHED],
   closed: [["reopen", "again"], FINISHED],
   blocked: [FINISHED],
-  unfinished: [["connect", "continue"], FINISHED],
+  unfinished: [["connect", "restart"], FINISHED],
   failed: [["connect", "again"]],
   expired: [["connect", "restart"]],
 };

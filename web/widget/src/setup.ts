@@ -26,7 +26,16 @@ export type SetupPhase =
   | "done"
   | "cancelled";
 
-export type Happening = "opened" | "blocked" | "redirected" | "refused" | "slow" | "closed" | "completed" | "gone" | "cancel";
+export type Happening =
+  | "opened"
+  | "blocked"
+  | "redirected"
+  | "refused"
+  | "slow"
+  | "closed"
+  | "completed"
+  | "gone"
+  | "cancel";
 
 const RUNNING = { completed: "done", gone: "expired", refused: "failed", cancel: "cancelled" } as const;
 

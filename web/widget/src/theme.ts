@@ -35,11 +35,13 @@ export function schemeOf(host: HTMLElement, systemIsDark: boolean): Scheme {
 }
 
 export function tokenRules(scheme: Scheme): string {
-  const tokens = TOKENS.trim().split("\n").map((line) => {
-    const [name, outer, light, dark] = line.split(" ");
-    const color = scheme === "dark" ? dark : light;
-    return `--${name}:${outer === "-" ? color : `var(--bridge-${outer},${color})`};`;
-  });
+  const tokens = TOKENS.trim()
+    .split("\n")
+    .map((line) => {
+      const [name, outer, light, dark] = line.split(" ");
+      const color = scheme === "dark" ? dark : light;
+      return `--${name}:${outer === "-" ? color : `var(--bridge-${outer},${color})`};`;
+    });
   return `.root{color-scheme:${scheme};${tokens.join("")}}`;
 }
 
@@ -58,7 +60,9 @@ function paintedRgb(color: string): Rgb | null {
  */
 export function derivedRules(probe: HTMLElement): string {
   const { color, backgroundColor, borderTopColor } = getComputedStyle(probe);
-  const [primary, surface, subtle] = [color, backgroundColor, borderTopColor].map((one) => parseRgb(one) ?? paintedRgb(one));
+  const [primary, surface, subtle] = [color, backgroundColor, borderTopColor].map(
+    (one) => parseRgb(one) ?? paintedRgb(one),
+  );
   if (!primary || !surface || !subtle) return "";
   const onPrimary = cssRgb(readableOn(primary));
   const primaryText = cssRgb(readableShade(primary, surface, subtle));

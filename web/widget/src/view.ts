@@ -1,9 +1,9 @@
 /** What the widget's drawings share: their context, the customer's acts, buttons, and a failure's folded-away details. */
 
+import { type Attribute, type Branch, h } from "../../src/dom";
 import type { Catalogue } from "./catalogue";
 import type { PortalFailure } from "./client";
 import type { Say } from "./copy";
-import { type Attribute, type Branch, h } from "../../src/dom";
 import type { Entry } from "./entry";
 
 export interface Acts extends Pick<Catalogue, "switchTo" | "run" | "toggleRuns" | "loadRuns"> {

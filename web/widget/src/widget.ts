@@ -115,12 +115,22 @@ export function mountWidget(host: PortalIntegrations, tree: ShadowRoot): Widget 
     }, SAY_AFTER);
   };
 
-  /** Gives focus to the first of these places that exists, once the drawing is done. */
-  const focus = (...names: string[]) =>
-    setTimeout(() => {
-      const places = names.map((name) => tree.querySelector<HTMLElement>(`[data-focus="${CSS.escape(name)}"]`));
-      places.find(Boolean)?.focus();
-    });
+  /** Gives focus to the first of these places that exists: a card's own, in its order, or one named. */
+  const focus = (name: string) => {
+    const places = ["-setup", "-connect", "-switch", ""].map((part) =>
+      tree.querySelector<HTMLElement>(`[data-focus="${CSS.escape(name + part)}"]`),
+    );
+    places.find(Boolean)?.focus();
+  };
+
+  /** Call the answer after a change: if what had the focus is gone, the focus moves to the place named. */
+  const keepFocus = () => {
+    const had = tree.activeElement;
+    return (name: string) =>
+      setTimeout(() => {
+        if (had && !had.isConnected) focus(name);
+      });
+  };
 
   const refreshTheme = () => {
     const rules = tokenRules(schemeOf(host, darkness.matches));
@@ -148,14 +158,14 @@ export function mountWidget(host: PortalIntegrations, tree: ShadowRoot): Widget 
 
   /** Each phase is said once; what needs the customer is said at once. */
   const setupChanged = (entry: Entry) => {
-    changed();
     const { setup, key } = entry;
+    changed();
+    keepFocus()(key);
     if (!setup || spoken.get(setup) === setup.phase) return;
     const { phase } = setup;
     spoken.set(setup, phase);
     if (phase === "done" || phase === "cancelled") return;
     announce(voice().say(`setup.${phase}`), ["failed", "expired", "blocked"].includes(phase));
-    if (phase === "opening") focus(`${key}-setup`);
   };
 
   const setupOf = (entry: Entry): Setup => {
@@ -176,11 +186,10 @@ export function mountWidget(host: PortalIntegrations, tree: ShadowRoot): Widget 
       changed: () => setupChanged(entry),
       tell: (what, detail) => tell(`connect-${what}`, { template, ...detail }),
       finished: async (flow) => {
-        const focused = tree.activeElement;
+        const refocus = keepFocus();
         await catalogue.settled(entry, flow);
         setTimeout(setup.closePlace, how === "iframe" ? CLOSE_AFTER.iframe : CLOSE_AFTER.popup);
-        // What had the focus is gone with the set-up: the switch takes its place.
-        if (focused && how === "popup") focus(`${entry.key}-switch`);
+        refocus(entry.key);
       },
     });
     return setup;
@@ -206,7 +215,11 @@ export function mountWidget(host: PortalIntegrations, tree: ShadowRoot): Widget 
   };
 
   const acts: Acts = {
-    reload: () => void load(),
+    async reload() {
+      const refocus = keepFocus();
+      await load();
+      refocus(catalogue.failure ? "retry" : (catalogue.entries[0]?.key ?? ""));
+    },
     search(wanted) {
       query = wanted;
       const field = tree.querySelector("input");
@@ -233,7 +246,7 @@ export function mountWidget(host: PortalIntegrations, tree: ShadowRoot): Widget 
       entry.setup?.cancel();
       entry.setup = null;
       changed();
-      focus(`${entry.key}-connect`, `${entry.key}-switch`);
+      keepFocus()(entry.key);
     },
   };
 

@@ -50,7 +50,8 @@ export function specList(field: FieldShape): FieldShape[] {
 /** An array of one unnamed thing holds plain values; an array described by a list holds collections. */
 export function itemShape(field: FieldShape): FieldShape {
   if (field.spec && !Array.isArray(field.spec)) return field.spec;
-  if (Array.isArray(field.spec)) return { name: field.name, label: field.label ?? null, type: "collection", spec: field.spec };
+  if (Array.isArray(field.spec))
+    return { name: field.name, label: field.label ?? null, type: "collection", spec: field.spec };
   return { name: field.name, label: field.label ?? null, type: "text" };
 }
 

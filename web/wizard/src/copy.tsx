@@ -6,7 +6,6 @@ import { format, type MessageValues } from "../../src/message";
 export const ENGLISH = {
   "app.loading": "Loading the set-up…",
   "app.title": "{page} – {template}",
-  "app.for": "for {vendor}",
   "app.progress": "Progress",
   "app.step": "Step {index} of {of}",
   "app.step.said": "Step {index} of {of}: {title}",
@@ -23,7 +22,6 @@ export const ENGLISH = {
   "step.continue": "Save and continue",
   "step.next": "Continue",
   "step.back": "Back",
-  "step.optional": "optional",
   "step.failed": "This step could not be saved. Your answers are still here.",
   "step.nothing": "There is nothing to fill in here.",
 
@@ -66,17 +64,14 @@ export const ENGLISH = {
   "map.use": "Use an item instead",
   "map.plain": "Choose a fixed value instead",
 
-  "component.existing": "Use one you already have",
   "component.new": "Create a new one",
   "component.new.only": "Fill in once; it is kept encrypted and used only for this.",
   "component.name": "Name",
   "component.name.help": "So that you recognise it later.",
   "component.none": "There is none yet that you may use. Ask {vendor} to add one.",
-  "component.failed": "{label} could not be created. Nothing was saved.",
   "secret.show": "Show what is typed",
 
   "hook.later": "The address is made when you continue, and shown then.",
-  "hook.address": "Your address",
   "hook.secret": "Treat it like a password: whoever knows it can send data.",
   "hook.copy": "Copy",
   "hook.copied": "Copied",
@@ -88,8 +83,8 @@ export const ENGLISH = {
   "check.text": "This is what you chose. Everything can be changed later.",
   "check.change": "Change",
   "check.change.label": "Change {step}",
-  "check.trouble": "{n, plural, one {One answer may not work yet} other {# answers may not work yet}}. You can change it, or finish anyway.",
-  "check.ok": "in order",
+  "check.trouble":
+    "{n, plural, one {One answer may not work yet} other {# answers may not work yet}}. You can change it, or finish anyway.",
   "check.bad": "needs a look",
   "check.on": "It is switched on as soon as you finish.",
   "check.off": "It stays off until you switch it on in {vendor}.",
@@ -106,7 +101,8 @@ export const ENGLISH = {
   "done.back.link": "Go on now",
 
   "problem.expired.title": "This link has expired",
-  "problem.expired.text": "Nothing you saved is lost. Ask {vendor} for a new one, or start the set-up again from there.",
+  "problem.expired.text":
+    "Nothing you saved is lost. Ask {vendor} for a new one, or start the set-up again from there.",
   "problem.vendor": "the page that brought you here",
   "problem.load.title": "The set-up could not be loaded",
   "problem.load.text": "Nothing was changed. Most often this is over in a moment.",

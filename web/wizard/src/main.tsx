@@ -7,6 +7,7 @@ import { createRoot } from "react-dom/client";
 import { App } from "./app";
 import { FlowClient } from "./client";
 import { Spoken } from "./copy";
+import { Headings } from "./heading";
 import { ExpiredPage } from "./pages/problem-page";
 import { flowIdOf, takeSecret } from "./secret";
 import { theme, variables } from "./theme";
@@ -27,7 +28,9 @@ const schemes = {
 };
 
 const queries = new QueryClient({
-  defaultOptions: { queries: { refetchOnWindowFocus: false, refetchOnReconnect: false, staleTime: Number.POSITIVE_INFINITY } },
+  defaultOptions: {
+    queries: { refetchOnWindowFocus: false, refetchOnReconnect: false, staleTime: Number.POSITIVE_INFINITY },
+  },
 });
 
 const root = document.getElementById("root");
@@ -43,11 +46,13 @@ if (root) {
       >
         <QueryClientProvider client={queries}>
           <Spoken>
-            {flowId && secret ? (
-              <App flowId={flowId} client={new FlowClient(flowId, secret)} />
-            ) : (
-              <ExpiredPage vendor={null} />
-            )}
+            <Headings>
+              {flowId && secret ? (
+                <App flowId={flowId} client={new FlowClient(flowId, secret)} />
+              ) : (
+                <ExpiredPage vendor={null} />
+              )}
+            </Headings>
           </Spoken>
         </QueryClientProvider>
       </MantineProvider>

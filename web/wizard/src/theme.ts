@@ -1,8 +1,8 @@
 /** The wizard's look in Mantine's terms. Where Mantine's own greys and reds are below 4.5 to 1, they are replaced. */
 
 import {
-  createTheme,
   type CSSVariablesResolver,
+  createTheme,
   defaultVariantColorsResolver,
   type MantineColorsTuple,
   type VariantColorsResolver,
@@ -55,7 +55,9 @@ export const theme = createTheme({
     Checkbox: { defaultProps: { iconColor: "var(--on-brand)" } },
     Radio: { defaultProps: { iconColor: "var(--on-brand)" } },
     // The star is drawn by the style sheet: as text it would be part of the field's name.
-    InputWrapper: { defaultProps: { inputWrapperOrder: ["label", "description", "input", "error"], withAsterisk: false } },
+    InputWrapper: {
+      defaultProps: { inputWrapperOrder: ["label", "description", "input", "error"], withAsterisk: false },
+    },
   },
 });
 

@@ -22,7 +22,12 @@ function createPath(uuid: string, name: string): string {
   return `${uuid}.create.${name}`;
 }
 
-function useCreation(field: Field, component: ComponentChoice, open: boolean, created: (made: CreatedComponent) => void) {
+function useCreation(
+  field: Field,
+  component: ComponentChoice,
+  open: boolean,
+  created: (made: CreatedComponent) => void,
+) {
   const say = useSay();
   const { creations } = useForm();
   const [name, setName] = useState(component.label);

@@ -1,7 +1,7 @@
 /** A small file, read in the browser and sent with the step as `{name, data}`, data in base64. */
 
 import { FileInput } from "@mantine/core";
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
 import { useSay } from "../copy";
 import { type FieldProps, useControl } from "./form";
 
@@ -25,11 +25,11 @@ export function FileField(props: FieldProps): ReactNode {
   const say = useSay();
   const { set, ...control } = useControl(props);
   const stored = props.value as StoredFile | null;
-  const tooLarge = typeof props.value === "string";
+  const [tooLarge, setTooLarge] = useState(false);
   const take = async (file: File | null) => {
-    if (!file) set(null);
-    else if (file.size > LARGEST) set("too-large");
-    else set(await readFile(file));
+    const fits = !file || file.size <= LARGEST;
+    setTooLarge(!fits);
+    set(file && fits ? await readFile(file) : null);
   };
   return (
     <FileInput

@@ -9,7 +9,7 @@ import type { MappingItem } from "../../../src/api";
 import { controlId, isMapped, labelOf } from "../answers";
 import { useSay } from "../copy";
 import { Glyph } from "../glyph";
-import type { FieldProps } from "./form";
+import { type FieldProps, useControl } from "./form";
 import { TextField } from "./text";
 
 /** Types that are text already; the others change into text when an item is used. */
@@ -24,7 +24,15 @@ export function usedItems(value: unknown, items: MappingItem[]): string[] {
   return items.filter(({ expression }) => String(value).includes(expression)).map(({ label }) => label);
 }
 
-function ItemPicker({ id, items, pick }: { id: string; items: MappingItem[]; pick(item: MappingItem): void }): ReactNode {
+function ItemPicker({
+  id,
+  items,
+  pick,
+}: {
+  id: string;
+  items: MappingItem[];
+  pick(item: MappingItem): void;
+}): ReactNode {
   const say = useSay();
   const [search, setSearch] = useState("");
   const combobox = useCombobox({
@@ -92,37 +100,42 @@ interface MappableProps extends FieldProps {
 
 export function MappableField({ items, plain: Plain, ...props }: MappableProps): ReactNode {
   const say = useSay();
-  const { field, path, value, change } = props;
+  const { field, path, value } = props;
+  const { set } = useControl(props);
   const textual = TEXTUAL.has(field.type) && !field.options;
   const [asText, setAsText] = useState(textual || isMapped(value));
-  const caret = useRef<[number, number] | null>(null);
+  const touched = useRef(false);
   const label = labelOf(field);
 
   const control = () => document.getElementById(controlId(path)) as HTMLInputElement | null;
   const pick = (item: MappingItem) => {
     const text = typeof value === "string" || typeof value === "number" ? String(value) : "";
-    const [from, to] = caret.current ?? [text.length, text.length];
-    const next = insertAt(text, item.expression, Math.min(from, text.length), Math.min(to, text.length));
-    change(next.text);
-    caret.current = [next.caret, next.caret];
+    // A field keeps its cursor when it loses the focus; one nobody was in has none yet: then the end.
+    const at = touched.current ? control() : null;
+    const from = at?.selectionStart ?? text.length;
+    const to = at?.selectionEnd ?? text.length;
+    const next = insertAt(text, item.expression, from, to);
+    set(next.text);
     setTimeout(() => {
       control()?.focus();
       control()?.setSelectionRange(next.caret, next.caret);
     });
   };
-  const remember = () => {
-    const at = control();
-    if (at && document.activeElement === at) caret.current = [at.selectionStart ?? 0, at.selectionEnd ?? 0];
-  };
   const turn = () => {
     setAsText(!asText);
-    change(field.type === "boolean" && asText ? false : "");
+    set(field.type === "boolean" && asText ? false : "");
   };
 
   const used = usedItems(value, items);
   const shownField = textual ? field : { ...field, type: "text", options: null };
   return (
-    <div className="mappable" onSelect={remember} onBlur={remember} onKeyUp={remember}>
+    // biome-ignore lint/a11y/noStaticElementInteractions: it only notices the focus of the control inside
+    <div
+      className="mappable"
+      onFocus={(event) => {
+        touched.current ||= event.target.id === controlId(path);
+      }}
+    >
       {asText ? <TextField {...props} field={shownField} /> : <Plain {...props} />}
       <div className="mapping-bar">
         {used.length > 0 && <p className="muted small">{say("map.uses", { items: used.join(", ") })}</p>}

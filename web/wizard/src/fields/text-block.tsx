@@ -66,7 +66,12 @@ export function TextBlock({ field, value }: FieldProps): ReactNode {
       <Glyph name="info" />
       <div>
         {field.label && <p className="notice-title">{field.label}</p>}
-        {text && (field.type === "markdown" ? <Markdown text={text} /> : <p>{field.type === "html" ? textOfHtml(text) : text}</p>)}
+        {text &&
+          (field.type === "markdown" ? (
+            <Markdown text={text} />
+          ) : (
+            <p>{field.type === "html" ? textOfHtml(text) : text}</p>
+          ))}
       </div>
     </div>
   );

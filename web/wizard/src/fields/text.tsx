@@ -59,14 +59,7 @@ export function SecretField(props: FieldProps): ReactNode {
 
 export function BooleanField(props: FieldProps): ReactNode {
   const { set, required: _required, ...control } = useControl(props);
-  return (
-    <Checkbox
-      {...control}
-      className="checkbox"
-      checked={props.value === true}
-      onChange={(event) => set(event.target.checked)}
-    />
-  );
+  return <Checkbox {...control} checked={props.value === true} onChange={(event) => set(event.target.checked)} />;
 }
 
 const MOMENTS: Record<string, string> = { date: "date", time: "time", timestamp: "datetime-local" };

@@ -51,7 +51,9 @@ export function CheckPage({ state, open, finish, back, busy, failure }: CheckPro
     .filter(({ rows }) => rows.length > 0);
   return (
     <>
-      <Heading eyebrow={say("app.step", { index: pageCount(state), of: pageCount(state) })}>{say("check.title")}</Heading>
+      <Heading eyebrow={say("app.step", { index: pageCount(state), of: pageCount(state) })}>
+        {say("check.title")}
+      </Heading>
       <p className="lead">{say("check.text")}</p>
       {failure && <FailureNotice failure={failure} text={say("check.failed")} />}
       {trouble > 0 && (
