@@ -6,7 +6,7 @@
   12 hex of milliseconds, 1 hex of retention class, 3 hex of birth shard, 16 hex of randomness.
 """
 
-import secrets
+import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,7 +54,7 @@ def shard_of(row_id: int) -> int:
 def new_execution_id(retention: Retention = Retention.STANDARD, shard: int = 0) -> ExecutionId:
     """Return a fresh id; two made in one millisecond differ by 64 random bits."""
     milliseconds = time.time_ns() // 1_000_000  # noqa: TID251 - an id is stamped by the machine, tests never move it
-    return ExecutionId(f"{milliseconds:012x}{retention:x}{shard:03x}{secrets.token_hex(8)}")
+    return ExecutionId(f"{milliseconds:012x}{retention:x}{shard:03x}{os.urandom(8).hex()}")
 
 
 def is_execution_id(text: str) -> bool:

@@ -9,7 +9,9 @@ Three ways in, chosen per call:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
 
 from make_bridge.domain.executions import store
 from make_bridge.domain.executions.model import NewRun, Outcome
@@ -75,8 +77,8 @@ class Ingest:
     async def _at_once(self, shard: Shard, run: NewRun, program: Program, bundle: Bundle) -> WebhookResponse:
         performance = await self._performer.perform(run, program, [bundle], fence=0)
         await self._endings[shard.number].submit((run, performance.outcome))
-        self._metrics.accepted.labels("at_once").inc()
-        self._metrics.executions.labels(performance.outcome.status.name.lower()).inc()
+        self._metrics.accepted_by_path["at_once"].inc()
+        self._metrics.executions_by_status[performance.outcome.status.name.lower()].inc()
         self._metrics.operations.inc(performance.outcome.operations)
         if not program.has_response:
             return ACCEPTED
@@ -86,7 +88,7 @@ class Ingest:
         return FAILED if result is None or result.status == "error" else ACCEPTED
 
     async def _in_place(self, shard: Shard, run: NewRun, program: Program, bundle: Bundle) -> WebhookResponse:
-        leased = replace(run, owner=self._config.node)
+        leased = msgspec.structs.replace(run, owner=self._config.node)
         self._worker.reserve(shard, run.id)
         if program.has_response:
             self._waiting.listen(run.id)
@@ -96,7 +98,7 @@ class Ingest:
             self._worker.release(run.id)
             self._waiting.forget(run.id)
             raise
-        self._metrics.accepted.labels("in_place").inc()
+        self._metrics.accepted_by_path["in_place"].inc()
         self._worker.begin(shard, leased, program, [bundle], self._waiting.responder(run.id))
         return await self._answer(run, program)
 
@@ -108,7 +110,7 @@ class Ingest:
         except BaseException:
             self._waiting.forget(run.id)
             raise
-        self._metrics.accepted.labels("queued").inc()
+        self._metrics.accepted_by_path["queued"].inc()
         self._worker.wake()
         return await self._answer(run, program)
 

@@ -1,12 +1,14 @@
 """What is written when a run is accepted and when it ends.
 
-Both are plain values so that the group-commit writers can send hundreds of them in one statement.
+Both are plain values so that the group-commit writers can send hundreds of them in one statement, and
+structures of C, because making them is a measurable part of a run.
 ``seed`` and the time inside the id are the run's whole source of chance: a run taken up again by
 another process sees the same ``now``, ``random`` and ``uuid``.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+import msgspec
 
 from make_bridge.kernel.ids import ExecutionId, OrganizationId, ScenarioId, TeamId
 
@@ -20,8 +22,7 @@ class Status(IntEnum):
     ERROR = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRun:
+class NewRun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An execution about to be accepted. With ``owner`` it is leased to that node from the start."""
 
     id: ExecutionId
@@ -37,8 +38,7 @@ class NewRun:
     ordering_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How an execution ended; refused when ``fence`` is no longer the queue row's."""
 
     id: ExecutionId

@@ -4,7 +4,7 @@ Called by the ingest (runs in place) and by the worker (claimed runs). Nothing h
 queue; the outcome is a value that the settlement writer commits.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ from make_bridge.domain.executions import runlog
 from make_bridge.domain.executions.model import NewRun, Outcome, Status
 from make_bridge.domain.executions.trigger import Bundle
 from make_bridge.engine.blueprint.program import Program
-from make_bridge.engine.ports import Components, HttpClient, Ports, Responder, Sleeper
+from make_bridge.engine.ports import Components, HttpClient, NullJournal, Ports, Responder, Sleeper
 from make_bridge.engine.runner.request import RunLimits, RunRequest
 from make_bridge.engine.runner.result import RunResult
 from make_bridge.engine.runner.run import run
@@ -45,7 +45,9 @@ class Performer:
 
     def __init__(self, *, http: HttpClient, sleeper: Sleeper, components: ComponentsOf, clock: Clock) -> None:
         """Take the adapters that every run shares."""
-        self._ports = Ports(http=http, sleeper=sleeper, clock=clock)
+        self._http = http
+        self._sleeper = sleeper
+        self._journal = NullJournal()
         self._components = components
         self._clock = clock
         self._limits = RunLimits(pause_every=_PAUSE_EVERY)
@@ -75,8 +77,14 @@ class Performer:
             timezone=self._timezone,
             limits=self._limits,
         )
-        components = self._components.of(stored.organization_id, stored.team_id)
-        ports = replace(self._ports, responder=responder, components=components)
+        ports = Ports(
+            http=self._http,
+            sleeper=self._sleeper,
+            clock=self._clock,
+            journal=self._journal,
+            responder=responder,
+            components=self._components.of(stored.organization_id, stored.team_id),
+        )
         began = self._clock.monotonic()
         result = await run(program, request, ports)
         duration = int((self._clock.monotonic() - began) * 1000)

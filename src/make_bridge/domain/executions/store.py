@@ -12,6 +12,7 @@ from psycopg.rows import DictRow
 
 from make_bridge.domain.executions.model import NewRun, Outcome
 from make_bridge.kernel.ids import ExecutionId, OrganizationId, ScenarioId
+from make_bridge.platform.database.arrays import ByteaArray
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.transactions import ReadTx, WriteTx
 
@@ -161,8 +162,8 @@ def _acceptance(runs: Sequence[NewRun]) -> dict[str, object]:
         "versions": _digits(run.blueprint_version for run in runs),
         "origins": [run.origin for run in runs],
         "seeds": _digits(run.seed for run in runs),
-        "heads": [run.head for run in runs],
-        "bodies": [run.body for run in runs],
+        "heads": ByteaArray([run.head for run in runs]),
+        "bodies": ByteaArray([run.body for run in runs]),
     }
 
 
@@ -172,8 +173,8 @@ def _ending(outcomes: Sequence[Outcome]) -> dict[str, object]:
         "durations": _digits(o.duration_ms for o in outcomes),
         "operations": _digits(o.operations for o in outcomes),
         "transfers": _digits(o.transfer for o in outcomes),
-        "details": [o.detail for o in outcomes],
-        "steps": [o.steps for o in outcomes],
+        "details": ByteaArray([o.detail for o in outcomes]),
+        "steps": ByteaArray([o.steps for o in outcomes]),
     }
 
 

@@ -207,7 +207,7 @@ class Worker:
             self._metrics.settles_refused.inc()
             _log.warning("settle_refused", execution_id=outcome.id, fence=outcome.fence)
             return
-        self._metrics.executions.labels(outcome.status.name.lower()).inc()
+        self._metrics.executions_by_status[outcome.status.name.lower()].inc()
         self._metrics.operations.inc(outcome.operations)
         self._waiting.settled(outcome)
 

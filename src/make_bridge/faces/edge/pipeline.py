@@ -15,7 +15,7 @@ away for a moment first: cut off at once, most clients would see a broken connec
 """
 
 import asyncio
-import secrets
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -101,7 +101,7 @@ class Exchange:
 
     def __init__(self, receive: Receive, send: Send, surface: Surface, config: EdgeConfig) -> None:
         """Begin with nothing read and nothing sent."""
-        self.request_id = secrets.token_hex(16)
+        self.request_id = os.urandom(16).hex()
         self.surface = surface
         self._receive = receive
         self._send = send

@@ -42,7 +42,7 @@ class HookEndpoint:
         headers = request.headers
         head = CallHead(
             method=request.method,
-            query=request.url.query,
+            query=request.scope["query_string"].decode("latin-1"),
             content_type=headers.get("content-type", ""),
             headers=[pair for pair in headers.items() if pair[0] not in _SECRET_HEADERS][:_MAX_HEADERS],
         )

@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from make_bridge.kernel.ids import OrganizationId
+from make_bridge.platform.database import arrays
 from make_bridge.platform.database.transactions import Pool, ReadTx, WriteTx, begin, single
 
 RoleName = Literal["bridge_directory", "bridge_app", "bridge_engine"]
@@ -44,6 +45,7 @@ async def open_pool(conninfo: str, role: RoleName, limits: PoolLimits) -> AsyncI
     )
 
     async def configure(connection: psycopg.AsyncConnection) -> None:
+        arrays.register(connection)
         await connection.execute(f"SET ROLE {role}".encode())
 
     pool = AsyncConnectionPool(

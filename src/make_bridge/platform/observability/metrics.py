@@ -19,10 +19,14 @@ class Metrics:
         self.executions = Counter(
             "executions_total", "Executions settled by this process, by result.", ["status"], registry=registry
         )
+        self.executions_by_status = {
+            status: self.executions.labels(status) for status in ("success", "warning", "error")
+        }
         self.operations = Counter("operations_total", "Operations of settled executions.", registry=registry)
         self.accepted = Counter(
             "webhooks_accepted_total", "Webhook calls stored, by how their run began.", ["path"], registry=registry
         )
+        self.accepted_by_path = {path: self.accepted.labels(path) for path in ("at_once", "in_place", "queued")}
         self.settles_refused = Counter(
             "settles_refused_total", "Outcomes refused because their lease had passed on.", registry=registry
         )
