@@ -142,18 +142,17 @@ export function mountWidget(host: PortalIntegrations, tree: ShadowRoot): Widget 
 
   // ── set-up ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Nothing to say means no body at all, which is what existing proxies are used to. */
-  const initBody = ({ name }: Entry, instanceableId: number, needsReturn: boolean): InitBody | null => {
-    const body: InitBody = {};
+  /** Whoever finishes the set-up expects it to work: unless the page says otherwise, it is switched on. */
+  const initBody = ({ name }: Entry, instanceableId: number, needsReturn: boolean): InitBody => {
+    const body: InitBody = { scenario: host.scenario ?? { name, enable: true } };
     const redirectUri = attribute("redirect-uri") ?? (needsReturn ? location.href.split("#")[0] : null);
     if (redirectUri) body.redirectUri = redirectUri;
     if (host.hasAttribute("auto-activate")) body.autoActivate = true;
     if (host.hasAttribute("auto-finalize")) body.autoFinalize = true;
-    if (host.scenario) body.scenario = host.scenario;
     const { prefill } = host;
     const chosen = typeof prefill === "function" ? prefill({ instanceableId, name }) : prefill;
     if (chosen) body.prefill = { hard: chosen.hard ?? {}, soft: chosen.soft ?? {} };
-    return Object.keys(body).length > 0 ? body : null;
+    return body;
   };
 
   /** Each phase is said once; what needs the customer is said at once. */
