@@ -5,7 +5,7 @@ embedded one, one external database, and directory and shard in two. A server is
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from support.target import Target, serving_target
 
 HERE = Path(__file__).parent
 API_KEY = "shop-key-5b0c6f0e"
-INSTALLATIONS = pytest.StashKey[list[Installation]]()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +53,13 @@ def blueprint_of(name: str) -> dict[str, Any]:
     return blueprint
 
 
+def failed_module(log: dict[str, Any]) -> int | None:
+    """The number of the module that ended an execution, as its log tells."""
+    error = log["error"]
+    number: int | None = error.get("moduleId", error.get("module_id"))
+    return number
+
+
 @pytest.fixture(scope="session")
 def shop() -> Iterator[Target]:
     """The server that the customers' scenarios call."""
@@ -76,7 +82,6 @@ def product(
     postgres = None if layout == "embedded" else request.getfixturevalue("external_postgres")
     folder = tmp_path_factory.mktemp("product") / layout
     with installed(layout, folder, postgres, EGRESS_ALLOW="127.0.0.1") as installation:
-        request.session.stash.setdefault(INSTALLATIONS, []).append(installation)
         server = installation.server().start()
         integrator = new_organization(installation, server.url)
         yield Product(
@@ -87,7 +92,6 @@ def product(
             sums=integrator.publish(blueprint_of("sum")),
             shop=shop,
         )
-        request.session.stash[INSTALLATIONS].remove(installation)
 
 
 @pytest.fixture(scope="session")
@@ -104,8 +108,10 @@ def connected(product: Product) -> Connected:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Any:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the server said beside what a failed test says."""
     report = yield
-    if report.failed:
-        show_logs(report, item.session.stash.get(INSTALLATIONS, []))
+    product = getattr(item, "funcargs", {}).get("product")
+    if report.failed and product is not None:
+        show_logs(report, product.installation.folder)
     return report

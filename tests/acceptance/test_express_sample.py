@@ -19,6 +19,8 @@ from support.integrator import Wizard
 from support.network import Reply, free_port, send
 from support.waiting import until
 
+# Starting a server, and once the installation of the sample, is part of the first test.
+pytestmark = pytest.mark.timeout(400)
 FOLDER = Path(__file__).parent / "express"
 INSTALL_SECONDS = 100
 ORDER = {"orderId": "a-17", "total": 20}

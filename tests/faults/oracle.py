@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
@@ -18,7 +19,8 @@ from typing import Any
 import psycopg
 
 from faults.ledger import REFUSED, SENT, UNKNOWN, Plan
-from support.integrator import Connected
+from support.integrator import Connected, Portal
+from support.network import Reply
 from support.target import Call
 from support.waiting import until
 
@@ -26,7 +28,9 @@ _LEDGER = Path(__file__).with_name("ledger.py")
 _ACKED = "200"
 _CLIENT_ERRORS = ("4",)
 _DRAIN_SECONDS = 120.0
+_READ_SECONDS = 10.0
 _ERROR = 3
+_ENDS = frozenset({1, 2, _ERROR})
 _EXECUTIONS = """
 SELECT e.id, p.body, count(o.id) AS ends, max(o.status) AS status, max(o.node) AS node
 FROM shard.executions e
@@ -166,11 +170,15 @@ def drain(shard_dsn: str, scenario_ids: Sequence[int], *, within: float = _DRAIN
         )
 
 
+def count_ends(shard_dsn: str, lines: Sequence[Line]) -> int:
+    """Count which of these acknowledged operations have their end."""
+    with psycopg.connect(shard_dsn, autocommit=True) as connection:
+        return _number(connection, _ENDED, [line.execution_id for line in lines])
+
+
 def await_ends(shard_dsn: str, lines: Sequence[Line], *, within: float) -> None:
     """Wait until each of these acknowledged operations has its end."""
-    ids = [line.execution_id for line in lines]
-    with psycopg.connect(shard_dsn, autocommit=True) as connection:
-        until(lambda: _number(connection, _ENDED, ids) == len(ids), "all have ended", within=within, pause=0.1)
+    until(lambda: count_ends(shard_dsn, lines) == len(lines), "all have ended", within=within, pause=0.1)
 
 
 def judge(
@@ -224,11 +232,19 @@ def unread(scenario: Connected, lines: Sequence[Line]) -> list[str]:
     """Read these executions as a customer does, and return those whose log does not tell their end."""
     wrong = []
     for line in lines:
-        log = scenario.log(line.execution_id or "")
-        trigger = log["steps"][0]["outputs"][0] if log["steps"] else {}
-        if log["status"] not in {1, 2, 3} or trigger.get("op") != line.op:
-            wrong.append(f"{line.op}: {log}")
+        path = f"/scenarios/{scenario.id}/logs/{line.execution_id}"
+        reply = until(partial(_read, scenario.portal, path), f"{path} can be read", within=_READ_SECONDS)
+        log = reply.json()
+        steps = log.get("steps") or [{"outputs": [{}]}]
+        if log.get("status") not in _ENDS or steps[0]["outputs"][0].get("op") != line.op:
+            wrong.append(f"{line.op}: {reply}")
     return wrong
+
+
+def _read(portal: Portal, path: str) -> Reply | None:
+    """Read, or nothing when the server says that it cannot now and one should come again."""
+    reply = portal.call("GET", path)
+    return None if "retry-after" in reply.headers else reply
 
 
 def _is_unknown(status: str) -> bool:

@@ -9,7 +9,6 @@ import random
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from faults.ledger import Plan
@@ -101,8 +100,3 @@ def new_seed() -> int:
 def tell(text: str) -> None:
     """Say the numbers of a run; pytest shows them for a failed test, or with -rP for all."""
     sys.stdout.write(text + "\n")
-
-
-def work_in(folder: Path) -> Path:
-    """Return a folder whose name is short enough for the socket of an embedded database."""
-    return folder / "w"

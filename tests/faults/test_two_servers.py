@@ -1,8 +1,8 @@
 """Two servers on one PostgreSQL: one of them sleeps past its leases, or dies, with runs in flight.
 
-The sleeper is the dangerous one: its runs were given to the other, its calls were answered while it slept, and it wakes
-up sure that it still holds them. What it then wants to settle must be refused by the fence, and counted. The dead one
-only has to be replaced in time.
+The sleeper is the dangerous one: its runs were given to the other, its calls were answered while it slept, outcomes it
+had already sent lay in the network, and it wakes up sure that it still holds them all. What it then settles must be
+refused by the fence, and counted. The dead one only has to be replaced in time.
 """
 
 import os
@@ -14,14 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from faults.oracle import LedgerProcess, await_ends, drain, judge, keeping_ledger
+from faults.oracle import LedgerProcess, Verdict, await_ends, count_ends, drain, judge, keeping_ledger
 from faults.scene import TARGET_PORTS, Scene, build_scene, new_seed, tell
 from support.postgres_process import own_postgres
 from support.server import Installation, ServerProcess, installed
-from support.target import Call, Target, serving_target
+from support.slow_line import SlowLine, slow_line
+from support.target import Target, serving_target
 from support.waiting import until
 
-RUNS = 60
+RUNS = 30
 ORPHANS_RUN_WITHIN = 20.0
 IS_LONG = "MAKE_BRIDGE_TEST_KILLS" in os.environ
 
@@ -33,74 +34,92 @@ pytestmark = [
 
 @dataclass(slots=True)
 class Pair:
-    """Two servers, and the scenarios that either can run."""
+    """Two servers, and the scenarios that either can run; the line is the first one's way to the database."""
 
     installation: Installation
+    line: SlowLine
     first: ServerProcess
     second: ServerProcess
     scene: Scene
     target: Target
 
-    def send_slow(self, name: str, server: ServerProcess, folder: Path, seed: int) -> LedgerProcess:
-        """Send webhooks that start slow runs to one server, all of them, and wait for their answers."""
-        weights = {"slow": 1}
-        plan = self.scene.plan(name, self.target, url=server.url, weights=weights, seed=seed, most=RUNS, rate=300.0)
+    def begin_runs(self, name: str, folder: Path, seed: int, count: int = RUNS) -> LedgerProcess:
+        """Send webhooks that start slow runs to the first server, and wait for all their answers."""
+        numbers = {"weights": {"slow": 1}, "seed": seed, "most": count, "rate": 300.0}
+        plan = self.scene.plan(name, self.target, url=self.first.url, **numbers)
         with keeping_ledger(folder, plan) as ledger:
-            pass
-        assert ledger.acked() == RUNS, "not even a healthy server took every webhook"
+            until(lambda: ledger.acked() == count, f"all {count} webhooks are acknowledged", within=30)
         return ledger
-
-    def calls_of(self, name: str) -> list[Call]:
-        """The calls at the target that belong to one load."""
-        return [call for call in list(self.target.calls) if call.headers["x-op"].startswith(f"{name}-")]
 
     def rerun(self) -> set[str]:
         """The operations that were at the target more than once."""
         arrivals = Counter(call.headers["x-op"] for call in list(self.target.calls))
         return {op for op, count in arrivals.items() if count > 1}
 
+    def judge(self, *ledgers: LedgerProcess) -> Verdict:
+        drain(self.installation.shard_dsn, self.scene.scenario_ids)
+        return judge(ledgers, self.installation.shard_dsn, self.scene.scenario_ids, self.target.calls)
+
 
 @pytest.fixture
 def pair(tmp_path: Path, server: Callable[[str], Path]) -> Iterator[Pair]:
-    settings = {"EGRESS_ALLOW": "127.0.0.1"}
     with (
         serving_target(TARGET_PORTS) as target,
         own_postgres(server("postgresql-15")) as postgres,
-        installed("external-one", tmp_path / "w", postgres, **settings) as installation,
+        slow_line(postgres.port) as line,
+        installed("external-one", tmp_path / "w", postgres, EGRESS_ALLOW="127.0.0.1") as installation,
     ):
-        first = installation.server("first", NODE_ID="first").start()
+        over_the_line = installation.environment["DATABASE_URL"].replace(f":{postgres.port}/", f":{line.port}/")
+        first = installation.server("first", NODE_ID="first", DATABASE_URL=over_the_line).start()
         second = installation.server("second", NODE_ID="second").start()
-        yield Pair(installation, first, second, build_scene(installation, first.url), target)
+        yield Pair(installation, line, first, second, build_scene(installation, second.url), target)
 
 
 def test_what_a_sleeper_settles_after_its_leases_passed_on_is_refused(
     pair: Pair, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     seed = new_seed()
-    held = pair.target.hold()
-    sleepers = pair.send_slow("sleeper", pair.first, tmp_path, seed)
-    until(lambda: pair.target.in_flight == RUNS, f"{RUNS} runs are in flight on the first server", within=20)
+    # Half of its runs have done their work and only wait for the database; the others still wait for their answer.
+    to_settle = pair.target.hold()
+    settling = pair.begin_runs("settling", tmp_path, seed)
+    to_answer = pair.target.hold()
+    calling = pair.begin_runs("calling", tmp_path, seed + 1)
+    sleepers = [*settling.lines(), *calling.lines()]
+    until(lambda: pair.target.in_flight == len(sleepers), "all runs are in flight on the first server", within=20)
+    pair.line.freeze()
+    to_settle.release()
+    ids = [(line.execution_id or "").encode() for line in settling.lines()]
+    until(lambda: any(map(pair.line.holds, ids)), "the first outcome is on its way to the database", within=20)
     pair.first.pause()
     fell_asleep = time.monotonic()
-    held.release()
-    meanwhile = pair.scene.plan("meanwhile", pair.target, url=pair.second.url, seed=seed, rate=20.0)
+    reruns = pair.target.hold()
+    to_answer.release()
+    meanwhile = pair.scene.plan("meanwhile", pair.target, weights={"quick": 1}, seed=seed, rate=20.0)
     with keeping_ledger(tmp_path, meanwhile) as busy:
-        await_ends(pair.installation.shard_dsn, sleepers.lines(), within=2 * ORPHANS_RUN_WITHIN)
-    taken_over = max(call.at for call in pair.calls_of("sleeper")) - fell_asleep
-    pair.first.resume()
-    until(lambda: _spoken_for(pair.first) >= RUNS, "the sleeper knows that all its runs are gone", within=30)
-    refused, lost = pair.first.metric("settles_refused_total"), pair.first.metric("leases_lost_total")
-    awake = pair.send_slow("awake", pair.first, tmp_path, seed + 1)
-    drain(pair.installation.shard_dsn, pair.scene.scenario_ids)
-    verdict = judge([sleepers, busy, awake], pair.installation.shard_dsn, pair.scene.scenario_ids, pair.target.calls)
-    numbers = f"seed {seed}; taken over after {taken_over:.1f} s; settles refused {refused:g}, leases lost {lost:g}; "
+        # It wakes while the other is at work on the same runs: their rows are there, under a newer fence.
+        until(lambda: pair.target.in_flight == len(sleepers), "the second server runs them all", within=40)
+        taken_over = max(call.at for call in pair.target.calls) - fell_asleep
+        pair.first.resume()
+        pair.line.thaw()
+        until(
+            lambda: _spoken_for(pair.first) >= len(sleepers) or count_ends(pair.installation.shard_dsn, sleepers),
+            "the sleeper knows that its runs are gone",
+            within=30,
+        )
+        assert count_ends(pair.installation.shard_dsn, sleepers) == 0, "the sleeper has ended what was not its own"
+        refused, lost = pair.first.metric("settles_refused_total"), pair.first.metric("leases_lost_total")
+        reruns.release()
+        await_ends(pair.installation.shard_dsn, sleepers, within=30)
+    awake = pair.begin_runs("awake", tmp_path, seed + 2)
+    verdict = pair.judge(settling, calling, busy, awake)
+    numbers = f"seed {seed}; taken over after {taken_over:.1f} s; settles refused {refused:g}, leases lost {lost:g}"
     tell(f"{numbers}\n{verdict}")
-    record_property("faults", numbers + str(verdict))
+    record_property("faults", f"{numbers}; {verdict}")
     assert verdict.is_clean, f"the promises are broken: {verdict}"
     assert refused >= 1, "the sleeper tried to settle nothing: the test does not bite"
-    assert pair.rerun() >= {line.op for line in sleepers.lines()}
+    assert pair.rerun() == {line.op for line in sleepers}
     assert taken_over <= ORPHANS_RUN_WITHIN
-    assert pair.second.metric("leases_swept_total") >= RUNS
+    assert pair.second.metric("leases_swept_total") >= len(sleepers)
 
 
 @pytest.mark.skipif(not IS_LONG, reason="the long form of the fault tests: MAKE_BRIDGE_TEST_KILLS=20")
@@ -109,19 +128,18 @@ def test_the_runs_of_a_dead_server_run_elsewhere_in_time(
 ) -> None:
     seed = new_seed()
     held = pair.target.hold()
-    orphans = pair.send_slow("orphan", pair.first, tmp_path, seed)
-    until(lambda: pair.target.in_flight == RUNS, f"{RUNS} runs are in flight on the first server", within=20)
+    orphans = pair.begin_runs("orphan", tmp_path, seed, 2 * RUNS)
+    until(lambda: pair.target.in_flight == 2 * RUNS, f"{2 * RUNS} runs are in flight on the first server", within=20)
     pair.first.kill()
     died = time.monotonic()
     held.release()
-    drain(pair.installation.shard_dsn, pair.scene.scenario_ids, within=2 * ORPHANS_RUN_WITHIN)
+    verdict = pair.judge(orphans)
     taken_over = max(call.at for call in pair.target.calls) - died
-    verdict = judge([orphans], pair.installation.shard_dsn, pair.scene.scenario_ids, pair.target.calls)
     tell(f"seed {seed}; taken over after {taken_over:.1f} s\n{verdict}")
     record_property("faults", f"seed {seed}; taken over after {taken_over:.1f} s; {verdict}")
     assert verdict.is_clean, f"the promises are broken: {verdict}"
     assert taken_over <= ORPHANS_RUN_WITHIN
-    assert verdict.nodes == {"second": RUNS}
+    assert verdict.nodes == {"second": 2 * RUNS}
 
 
 def _spoken_for(server: ServerProcess) -> float:

@@ -39,8 +39,9 @@ BOMBS = {
     "a long replacement of signs": '{{replace(1.big; "/x+/"; "' + "$&" * 5_000 + '")}}',
     "doubling by concatenation": "{{" + "+".join(["1.big"] * 50) + "}}",
     "doubling by mixed text": "{{1.big}}" * 50,
-    "split into characters": "{{" + "length(split(1.big; )) + " * 50 + "1}}",
-    "join with a long separator": "{{join(split(1.big; ); 1.big)}}",
+    "split into characters": "{{split(1.big; )}}",
+    "many splits": "{{" + "length(split(1.lines; newline)) + " * 400 + "1}}",
+    "join with a long separator": "{{join(1.list; 1.big)}}",
     "joining of shared arrays": '{{join(1.shared; ",")}}',
     "shared arrays as text": "<{{1.shared}}>",
     "shared arrays as JSON": "{{toString(1.shared)}}",
@@ -71,6 +72,7 @@ def test_a_bomb_ends_with_its_budget_and_flat_memory(make_scope, name):
         "collection": shared_collection(),
         "list": list(range(3_000)),
         "path": ".a" * 200_000,
+        "lines": "a line\n" * 300,
     }
     template = compile_template(BOMBS[name])
     scope = make_scope(bundles={1: bundle})

@@ -180,6 +180,8 @@ def test_precedence_cannot_make_a_tree_higher_than_its_walkers_allow():
 
 def test_brackets_side_by_side_do_not_add_up(evaluate):
     assert evaluate("{{" + " + ".join(["(-(1))"] * 500) + "}}") == -500
+    assert evaluate("{{" + " + ".join(["-1"] * 500) + "}}") == -500
+    assert evaluate("{{" + " + ".join(["abs(-1)"] * 500) + "}}") == 500
 
 
 def test_a_long_chain_is_wide_not_deep(evaluate):

@@ -1,0 +1,123 @@
+"""The demo page from an offered card to a finished execution, as somebody sees it who follows the README.
+
+Each test ends by asking whether the browser complained: of an error in a script, of something the page's policy
+refused, of a request to any host but the server.
+"""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from support.browser import window_opened_by
+
+pytestmark = pytest.mark.requires_server("chromium")
+DESK = "Order desk"
+REVIEW = "Order review with your own rules"
+# What the order desk makes of the sample order: 2 × 69.00 and 1 × 46.50.
+ANSWER = {"order": "A-1042", "total": 184.5, "lane": "standard", "message": "Thank you, Mia Novak!"}
+
+
+def card_of(page, name):
+    return page.locator("portal-integrations").get_by_role("listitem", name=name)
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def heading(page, name):
+    return page.get_by_role("heading", name=name, exact=True, level=1)
+
+
+def connect(page, name):
+    """Press Connect on a card and return the wizard's window."""
+    return window_opened_by(page, card_of(page, name).get_by_role("button", name="Connect").click)
+
+
+def shown(step, name):
+    """Unfold a module's input or output and return it."""
+    step.locator("summary", has_text=name).click()
+    return json.loads(step.get_by_role("region", name=name).inner_text())
+
+
+def test_an_order_is_handled_by_an_integration_that_was_connected_a_minute_ago(visitor, demo, dana):
+    page = visitor.open(f"{demo.url}/demo")
+    card = card_of(page, DESK)
+    expect(card).to_contain_text("Available")
+
+    wizard = connect(page, DESK)
+    expect(heading(wizard, DESK)).to_be_visible()
+    expect(card).to_contain_text("Continue in the window that opened")
+    press(wizard, "Get started")
+    expect(heading(wizard, "Check and finish")).to_be_visible()
+    with wizard.expect_event("close"):
+        press(wizard, "Finish and switch on")
+        expect(heading(wizard, "All set")).to_be_visible()
+        expect(card).to_contain_text("Active")
+    expect(card.get_by_role("switch")).to_be_checked()
+
+    press(page, "Send a sample order")
+    expect(page.get_by_role("status").filter(has_text="The order was accepted")).to_be_visible()
+    execution = page.get_by_role("button", expanded=False).filter(has_text="Handled the order")
+    expect(execution).to_contain_text(DESK)
+    execution.click()
+    modules = page.locator(".run-detail").get_by_role("listitem")
+    expect(modules).to_have_count(5)
+    outputs = [shown(module, "Output") for module in modules.all()]
+    inputs = [shown(module, "Input") for module in modules.all()[1:]]
+    assert (outputs[0]["id"], outputs[0]["customer"]["name"]) == ("A-1042", "Mia Novak")
+    assert [bundle["title"] for bundle in outputs[1]] == ["Oak side table", "Linen lampshade"]
+    assert json.loads(inputs[-1]["body"]) == ANSWER
+    assert visitor.complaints == []
+
+
+def test_a_step_shows_its_address_and_says_beside_a_field_what_is_missing(visitor, demo, dana):
+    page = visitor.open(f"{demo.url}/demo")
+    wizard = connect(page, REVIEW)
+    press(wizard, "Get started")
+    expect(heading(wizard, "Your shop")).to_be_visible()
+    expect(wizard.locator("code")).to_contain_text(f"{demo.url}/hook/")
+    press(wizard, "Save and continue")
+
+    expect(heading(wizard, "Your rules")).to_be_visible()
+    reviewer = wizard.get_by_label("Who reviews them")
+    press(wizard, "Save and continue")
+    complaint = "Please fill in “Who reviews them”."
+    expect(reviewer).to_have_accessible_description(re.compile(f"^{complaint}"))
+    expect(reviewer).to_have_attribute("aria-invalid", "true")
+    expect(wizard.get_by_role("alert")).to_be_focused()
+    wizard.get_by_role("link", name=complaint).click()
+    expect(reviewer).to_be_focused()
+    reviewer.fill("Sam")
+    press(wizard, "Save and continue")
+
+    expect(heading(wizard, "Check and finish")).to_be_visible()
+    expect(wizard.get_by_role("main")).to_contain_text("Sam")
+    press(wizard, "Finish and switch on")
+    expect(card_of(page, REVIEW)).to_contain_text("Active")
+    assert visitor.complaints == []
+
+
+def test_an_integration_is_removed_only_after_a_second_word(visitor, demo, dana):
+    dana.connect(DESK, {})
+    page = visitor.open(f"{demo.url}/demo")
+    card = card_of(page, DESK)
+    question = page.get_by_role("alertdialog", name=f"Remove “{DESK}”?")
+    for answer, state in (("Keep it", "Active"), ("Remove", "Available")):
+        press(page, f"Remove {DESK}")
+        expect(question.get_by_role("button", name="Keep it")).to_be_focused()
+        press(question, answer)
+        expect(question).to_be_hidden()
+        expect(card).to_contain_text(state)
+    assert visitor.complaints == []
+
+
+def test_without_an_integration_the_page_says_what_to_do_first(visitor, demo, dana):
+    page = visitor.open(f"{demo.url}/demo")
+    expect(card_of(page, DESK)).to_be_visible()
+    press(page, "Send a sample order")
+    expect(page.get_by_role("status").filter(has_text="Connect one above, then send an order.")).to_be_visible()
+    visitor.expect_complaint("409")
+    assert visitor.complaints == []
