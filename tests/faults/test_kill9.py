@@ -12,7 +12,7 @@ with MAKE_BRIDGE_TEST_SEED.
 import os
 import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -124,7 +124,7 @@ def kill_and_judge(scene: Stage, folder: Path, victims: Sequence[str], seed: int
     drain(scene.installation.shard_dsn, scene.scene.scenario_ids)
     verdict = judge([ledger], scene.installation.shard_dsn, scene.scene.scenario_ids, scene.target.calls)
     tell(
-        f"seed {seed}; kills {len(victims)} ({', '.join(victims)}); ready again after at most"
+        f"seed {seed}; killed {dict(Counter(victims))}; ready again after at most"
         f" {max(scene.outages):.1f} s; orphans at the target again after at most {scene.slowest_orphan():.1f} s"
         f"\n{verdict}"
     )

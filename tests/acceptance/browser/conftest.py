@@ -98,7 +98,7 @@ def pytest_runtest_makereport(
     if report.failed and call.when == "call":
         for value in item.funcargs.values():
             if isinstance(value, Visitor):
-                show_windows(report, value, item.funcargs["tmp_path"])
+                show_windows(report, value, Path(str(item.funcargs["tmp_path"])))
             elif isinstance(value, ServerProcess):
                 show_logs(report, value.installation.folder)
     return report

@@ -92,6 +92,7 @@ async def test_the_payload_comes_back_byte_for_byte(shard, organization):
     await store.accept(shard, [run])
     async with shard.read(run.organization_id) as tx:
         row = await store.read_run(tx, run.organization_id, run.id)
+    assert row is not None
     assert bytes(row["body"]) == run.body
 
 
@@ -102,7 +103,7 @@ async def test_settling_ends_a_run_and_counts_its_use(shard, organization):
     assert [row["operations"] for row in await outcomes(shard, run)] == [3]
     async with shard.engine_write() as tx:
         assert await tx.one("SELECT 1 FROM shard.queue WHERE id = %s", (run.id,)) is None
-        usage = await tx.one("SELECT * FROM shard.usage_daily WHERE organization_id = %s", (run.organization_id,))
+        [usage] = await tx.all("SELECT * FROM shard.usage_daily WHERE organization_id = %s", (run.organization_id,))
     assert (usage["operations"], usage["data_transfer"], usage["executions"]) == (3, 10, 1)
 
 
@@ -169,6 +170,7 @@ async def test_a_run_carried_out_before_it_was_stored_is_whole(shard, organizati
     assert len(await outcomes(shard, run)) == 1
     async with shard.read(run.organization_id) as tx:
         detail = await store.read_detail(tx, run.organization_id, run.scenario_id, run.id)
+    assert detail is not None
     assert detail["status"] == Status.SUCCESS
     assert await leases.claim(shard, "other", 10) == []
 
@@ -186,7 +188,7 @@ async def test_the_serving_role_cannot_read_a_partition_directly(shard, organiza
     run = new_run(organization)
     await store.accept(shard, [run])
     async with shard.engine_write() as tx:
-        found = await tx.one(_ONE_PARTITION)
+        [found] = await tx.all(_ONE_PARTITION)
     with pytest.raises(Exception, match="permission denied"):
         async with shard.engine_write() as tx:
             await tx.all(f"SELECT * FROM {found['name']}")  # noqa: S608
