@@ -1,12 +1,14 @@
 """What the acceptance tests meet: a served product, an integrator with published templates, a shop that is called.
 
 The tests speak HTTP and nothing else, so the same ones run against every way to give the product its database: the
-embedded one, one external database, and directory and shard in two. A server is started once per way and session.
+embedded one, one external database, and directory and shard in two. Each is started when the first test asks for it.
 """
 
 import json
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,37 +70,46 @@ def shop() -> Iterator[Target]:
         yield target
 
 
-@pytest.fixture(scope="session", params=LAYOUTS)
-def layout(request: pytest.FixtureRequest) -> Layout:
-    chosen: Layout = request.param
-    return chosen
-
-
 @pytest.fixture(scope="session")
-def product(
-    layout: Layout, shop: Target, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Product]:
-    """Serve the product in one layout; shared by all tests, so each test brings a customer of its own."""
-    postgres = None if layout == "embedded" else request.getfixturevalue("external_postgres")
-    folder = tmp_path_factory.mktemp("product") / layout
-    with installed(layout, folder, postgres, EGRESS_ALLOW="127.0.0.1") as installation:
-        server = installation.server().start()
-        integrator = new_organization(installation, server.url)
-        yield Product(
-            installation=installation,
-            server=server,
-            integrator=integrator,
-            orders=import_template(installation, integrator.organization_id, HERE / "orders.json"),
-            sums=integrator.publish(blueprint_of("sum")),
-            shop=shop,
-        )
+def product_in(
+    shop: Target, server: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Layout], Product]]:
+    """Give the product in one layout: it is served from the first question until the session ends."""
+    served: dict[Layout, Product] = {}
+    with ExitStack() as exits:
+
+        @cache
+        def database() -> PostgresProcess:
+            return exits.enter_context(own_postgres(server("postgresql-15")))
+
+        def serve(layout: Layout) -> Product:
+            if layout not in served:
+                postgres = None if layout == "embedded" else database()
+                folder = tmp_path_factory.mktemp("product") / layout
+                installation = exits.enter_context(installed(layout, folder, postgres, EGRESS_ALLOW="127.0.0.1"))
+                served[layout] = _product(installation, shop)
+            return served[layout]
+
+        yield serve
 
 
-@pytest.fixture(scope="session")
-def external_postgres(server: Callable[[str], Path]) -> Iterator[PostgresProcess]:
-    """The PostgreSQL of the external layouts."""
-    with own_postgres(server("postgresql-15")) as postgres:
-        yield postgres
+def _product(installation: Installation, shop: Target) -> Product:
+    server = installation.server().start()
+    integrator = new_organization(installation, server.url)
+    return Product(
+        installation=installation,
+        server=server,
+        integrator=integrator,
+        orders=import_template(installation, integrator.organization_id, HERE / "orders.json"),
+        sums=integrator.publish(blueprint_of("sum")),
+        shop=shop,
+    )
+
+
+@pytest.fixture(params=LAYOUTS)
+def product(request: pytest.FixtureRequest, product_in: Callable[[Layout], Product]) -> Product:
+    """The served product, in each layout; it is shared, so each test brings a customer of its own."""
+    return product_in(request.param)
 
 
 @pytest.fixture
@@ -112,6 +123,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Show what the server said beside what a failed test says."""
     report = yield
     product = getattr(item, "funcargs", {}).get("product")
-    if report.failed and product is not None:
+    if report.failed and isinstance(product, Product):
         show_logs(report, product.installation.folder)
     return report

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import pytest
 
-from support.embedded import dsn_of, postmaster_pid
+from support.embedded import cluster_in, dsn_of, postmaster_pid
 from support.network import Reply, free_port, send
 from support.postgres_process import PostgresProcess
 from support.waiting import until
@@ -41,6 +41,7 @@ class Installation:
     environment: dict[str, str]
     external: tuple[str, str] | None = None
     servers: "list[ServerProcess]" = field(default_factory=list)
+    _cluster: int | None = None
 
     @property
     def data_dir(self) -> Path:
@@ -48,11 +49,18 @@ class Installation:
 
     @property
     def directory_dsn(self) -> str:
-        return dsn_of(self.data_dir) if self.external is None else self.external[0]
+        return self._embedded_dsn() if self.external is None else self.external[0]
 
     @property
     def shard_dsn(self) -> str:
-        return dsn_of(self.data_dir) if self.external is None else self.external[1]
+        return self._embedded_dsn() if self.external is None else self.external[1]
+
+    def _embedded_dsn(self) -> str:
+        """Name the socket's folder by a descriptor: a socket's path has 107 bytes, and a test's folder is deep."""
+        cluster = cluster_in(self.data_dir)
+        if self._cluster is None:
+            self._cluster = os.open(cluster, os.O_PATH)
+        return dsn_of(self.data_dir).replace(f"host={cluster} ", f"host=/proc/self/fd/{self._cluster} ")
 
     def command(self, *arguments: str | Path, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run `make-bridge` with these arguments, beside whatever serves."""
@@ -89,6 +97,9 @@ class Installation:
         """Stop whatever still serves."""
         for server in self.servers:
             server.end()
+        if self._cluster is not None:
+            os.close(self._cluster)
+            self._cluster = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -25,7 +25,9 @@ def unpack(packed, limit=100_000, step=1):
 
 
 @pytest.mark.parametrize("step", [1, 2, 7, 10_000])
-@pytest.mark.parametrize("packed", [gzip.compress(TEXT), zlib.compress(TEXT), bare_deflate(TEXT)])
+@pytest.mark.parametrize(
+    "packed", [gzip.compress(TEXT), zlib.compress(TEXT), bare_deflate(TEXT)], ids=["gzip", "zlib", "deflate"]
+)
 def test_gzip_zlib_and_bare_deflate_are_read_in_pieces_of_any_size(packed, step):
     assert unpack(packed, step=step) == TEXT
 
@@ -56,7 +58,11 @@ def test_a_bomb_is_stopped_at_the_limit_and_not_after():
     assert most < 6_000_000
 
 
-@pytest.mark.parametrize("packed", [gzip.compress(TEXT)[:-9], b"\x1f\x8b\x08 no gzip at all", gzip.compress(b"x") * 65])
+@pytest.mark.parametrize(
+    "packed",
+    [gzip.compress(TEXT)[:-9], b"\x1f\x8b\x08 no gzip at all", gzip.compress(b"x") * 65],
+    ids=["cut", "broken", "endless"],
+)
 def test_a_cut_broken_or_endlessly_divided_body_is_refused(packed):
     with pytest.raises(EgressFailure) as caught:
         unpack(packed, step=50)
