@@ -229,6 +229,14 @@ def test_lists_are_there_with_and_without_a_slash_and_never_redirect(product, pa
     assert_refused(customer.call("GET", f"{path}//"), 404)
 
 
+def test_the_short_names_lead_to_the_same_things(product):
+    integrator, customer = product.integrator, product.integrator.customer("alias")
+    for short, path in (("/api/bridge/integrations", "/integrations"), ("/api/scenarios", "/scenarios")):
+        reply = send("GET", product.url + short, headers=bearer(integrator.token("alias")))
+        assert reply.status == 200, reply
+        assert reply.json() == customer.get(path)
+
+
 def test_a_route_that_does_not_exist_and_a_method_that_is_not_taken_have_the_common_shape(product):
     customer = product.integrator.customer()
     assert_refused(customer.call("GET", "/nothing/here"), 404)

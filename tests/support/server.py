@@ -94,12 +94,12 @@ class Installation:
         return kept | own
 
     def close(self) -> None:
-        """Stop whatever still serves."""
-        for server in self.servers:
-            server.end()
+        """End whatever still serves; one that does not end as it should is a failure."""
+        wrong = [complaint for server in self.servers if (complaint := server.end())]
         if self._cluster is not None:
             os.close(self._cluster)
             self._cluster = None
+        assert wrong == []
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,14 +142,6 @@ class ServerProcess:
     def wait_ready(self, *, within: float = START_SECONDS) -> None:
         until(self._is_ready_or_dead, f"{self.name} is ready on port {self.port}", within=within, pause=0.05)
 
-    def stop(self) -> int:
-        """Ask it to end, wait, return its exit status."""
-        process = self._running()
-        process.send_signal(signal.SIGTERM)
-        status = process.wait(STOP_SECONDS)
-        self.process = None
-        return status
-
     def kill(self) -> None:
         """Kill the process group, as nothing can be caught or cleaned up; an embedded database is left to itself."""
         process = self._running()
@@ -177,18 +169,21 @@ class ServerProcess:
     def resume(self) -> None:
         os.killpg(self._running().pid, signal.SIGCONT)
 
-    def end(self) -> None:
-        """End it in whatever state it is."""
-        if self.process is None:
-            return
+    def end(self) -> str | None:
+        """Ask it to end, whatever it is at; return what is wrong with how it did."""
+        process, self.process = self.process, None
+        if process is None:
+            return None
         with contextlib.suppress(ProcessLookupError):
-            self.resume()
-            self.process.send_signal(signal.SIGTERM)
+            os.killpg(process.pid, signal.SIGCONT)
+            process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(STOP_SECONDS)
+            status = process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self.kill()
-        self.process = None
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(STOP_SECONDS)
+            return f"{self.name} did not end within {STOP_SECONDS:g} s of SIGTERM: {self.log_tail()}"
+        return None if status == 0 else f"{self.name} ended with the status {status}: {self.log_tail()}"
 
     def get(self, path: str) -> Reply:
         return send("GET", self.url + path)

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import msgspec
-
 from make_bridge.domain.executions import runlog, store
 from make_bridge.domain.executions.messages import (
     Execution,
@@ -34,6 +32,18 @@ def _execution(row: Row) -> Execution:
     )
 
 
+def _wire_error(error: runlog.StoredError | None) -> dict[str, Any] | None:
+    """Return an error as the API shows it, with the module that caused it."""
+    if error is None:
+        return None
+    shown: dict[str, Any] = {"name": error.name, "message": error.message}
+    if error.module is not None:
+        app, _, name = error.module.partition(":")
+        shown["causeModule"] = {"name": name, "appName": app}
+        shown["moduleId"] = error.module_id
+    return shown
+
+
 async def list_executions(tx: ReadTx, context: Context, query: ListExecutions) -> list[Execution]:
     """Answer ListExecutions; NotFound for a scenario that is not the organization's."""
     organization_id = context.organization_id
@@ -54,7 +64,7 @@ async def get_execution(tx: ReadTx, context: Context, query: GetExecution) -> Ex
     return ExecutionDetail(
         execution=_execution(row),
         outputs=detail.outputs,
-        error=msgspec.to_builtins(detail.error) if detail.error else None,
+        error=_wire_error(detail.error),
         steps=runlog.decode_steps(bytes(row["steps"]) if row["steps"] else None),
     )
 

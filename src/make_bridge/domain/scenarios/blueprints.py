@@ -15,6 +15,7 @@ from make_bridge.engine.blueprint.program import Program
 from make_bridge.engine.blueprint.validate import validate
 from make_bridge.kernel.errors import TooLarge
 
+_WITHOUT_PACKAGE = frozenset({"builtin", "placeholder"})
 MAX_BLUEPRINT_BYTES = 4 * 1024 * 1024
 
 
@@ -40,10 +41,10 @@ def read_facts(document: JsonObject) -> BlueprintFacts:
         raise TooLarge(message)
     blueprint = parse_blueprint(document)
     errors = [_sentence(finding) for finding in validate(blueprint, CATALOGUE) if finding.severity is Severity.FATAL]
-    apps = {module.app for module in blueprint.modules()}
+    apps = dict.fromkeys(module.app for module in blueprint.modules())
     return BlueprintFacts(
         name=blueprint.name,
-        used_packages=sorted(apps - {"builtin", "placeholder"}),
+        used_packages=[app for app in apps if app not in _WITHOUT_PACKAGE],
         interface=interface_of(blueprint.document),
         errors=errors,
         document=blueprint.document,

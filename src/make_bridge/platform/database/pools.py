@@ -19,6 +19,9 @@ from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.database import arrays
 from make_bridge.platform.database.transactions import Pool, ReadTx, WriteTx, begin, single
 
+# The pool gives up an attempt after this time and the next request starts a new one: without it the pauses
+# between attempts grow to minutes after an outage.
+_RECONNECT_SECONDS = 1.0
 RoleName = Literal["bridge_directory", "bridge_app", "bridge_engine"]
 
 
@@ -55,6 +58,7 @@ async def open_pool(conninfo: str, role: RoleName, limits: PoolLimits) -> AsyncI
         min_size=limits.min_size,
         max_size=limits.max_size,
         timeout=limits.wait,
+        reconnect_timeout=_RECONNECT_SECONDS,
         open=False,
     )
     await pool.open(wait=True, timeout=limits.wait * 4)

@@ -5,6 +5,7 @@ are in autocommit mode and the frame is sent by hand: ``BEGIN`` and the tenant's
 one round trip, and the tenant is an integer formatted by us, never text from outside.
 """
 
+import select
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import LiteralString
@@ -55,7 +56,7 @@ class WriteTx(ReadTx):
 async def begin(pool: Pool, frame: str) -> AsyncIterator[WriteTx]:
     """Open a transaction with ``frame`` (BEGIN and its settings), commit at the end, roll back on any error."""
     try:
-        async with pool.connection() as connection:
+        async with _lend(pool) as connection:
             await connection.execute(frame.encode())
             try:
                 yield WriteTx(connection)
@@ -72,10 +73,35 @@ async def begin(pool: Pool, frame: str) -> AsyncIterator[WriteTx]:
 async def single(pool: Pool) -> AsyncIterator[WriteTx]:
     """Lend a connection in autocommit: for exactly one statement, which commits by itself."""
     try:
-        async with pool.connection() as connection:
+        async with _lend(pool) as connection:
             yield WriteTx(connection)
     except LOST as error:
         raise _unavailable() from error
+
+
+@asynccontextmanager
+async def _lend(pool: Pool) -> AsyncIterator[Connection]:
+    """Lend a connection whose server has not hung up.
+
+    After the database died, a pool holds connections that only look alive. An idle connection has nothing
+    to read, so one that has was closed by the other side: it is dropped here, at the cost of one poll,
+    instead of failing a request each. (The pool's own check backs off between dead connections.)
+    """
+    connection = await pool.getconn()
+    while _hung_up(connection):
+        await connection.close()
+        await pool.putconn(connection)
+        connection = await pool.getconn()
+    try:
+        yield connection
+    finally:
+        await pool.putconn(connection)
+
+
+def _hung_up(connection: Connection) -> bool:
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _unavailable() -> Unavailable:
