@@ -88,7 +88,7 @@ export function startValue(field: FieldShape, given: unknown): unknown {
     case "file":
       return value;
     default:
-      if (field.options) return field.multiple && !Array.isArray(value) ? [] : (value ?? "");
+      if (field.options?.length) return field.multiple && !Array.isArray(value) ? [] : (value ?? "");
       return value === null ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
   }
 }
@@ -191,7 +191,7 @@ function wrongText(field: FieldShape, text: string, say: Say): string | null {
 }
 
 function missing(field: FieldShape, say: Say): string {
-  const chosen = field.options || isComponent(field);
+  const chosen = !!field.options?.length || isComponent(field);
   return say(chosen ? "error.choose" : "error.required", { label: labelOf(field) });
 }
 
@@ -217,7 +217,7 @@ export function wrongWith(field: FieldShape, value: unknown, path: string, say: 
   if (isEmpty(value)) return field.required && field.type !== "boolean" ? { [path]: missing(field, say) } : {};
   if (isMapped(value)) return {};
   if (Array.isArray(value)) return field.type === "array" ? wrongItems(field, value, path, say) : {};
-  if (typeof value !== "string" || field.options) return {};
+  if (typeof value !== "string" || field.options?.length) return {};
   const wrong = isNumber(field) ? wrongNumber(field, value, say) : wrongText(field, value, say);
   return wrong ? { [path]: wrong } : {};
 }

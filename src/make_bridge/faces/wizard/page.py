@@ -78,9 +78,15 @@ class BuiltFiles(StaticFiles):
         return response
 
 
+async def no_icon(_request: Request) -> Response:
+    """Answer the icon that browsers ask for by themselves: there is none, and that is no error."""
+    return Response(status_code=204, headers={"cache-control": "public, max-age=86400"})
+
+
 def wizard_pages(page: WizardPage, folder: Path) -> tuple[PublicRoute | PublicMount, ...]:
     """Return the page's route and the static files of widget and wizard."""
     return (
+        PublicRoute("/favicon.ico", no_icon, because="every browser asks for it"),
         PublicRoute("/flow/{flow_id}", page.handle, because="the page is empty; its calls carry the flow's secret"),
         PublicMount(
             "/portal/static",

@@ -34,7 +34,7 @@ const CONTROLS: Record<string, (props: FieldProps) => ReactNode> = {
 
 function PlainField(props: FieldProps): ReactNode {
   const { field } = props;
-  if (field.options && field.type !== "radio") {
+  if (field.options?.length && field.type !== "radio") {
     return field.multiple ? <SeveralField {...props} /> : <ChoiceField {...props} />;
   }
   const Control = CONTROLS[field.type] ?? TextField;

@@ -102,7 +102,7 @@ export function MappableField({ items, plain: Plain, ...props }: MappableProps):
   const say = useSay();
   const { field, path, value } = props;
   const { set } = useControl(props);
-  const textual = TEXTUAL.has(field.type) && !field.options;
+  const textual = TEXTUAL.has(field.type) && !field.options?.length;
   const [asText, setAsText] = useState(textual || isMapped(value));
   const touched = useRef(false);
   const label = labelOf(field);
