@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Frame, Page, Playwright, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Frame, Locator, Page, Playwright, Request
 
 FLAGS = (
     "--no-sandbox",
@@ -119,9 +119,20 @@ def window_opened_by(page: Page, act: Callable[[], None]) -> Page:
     return opened.value
 
 
+def press(page: Page, name: str) -> None:
+    """Press the button of this name."""
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def heading(page: Page, name: str) -> Locator:
+    """The heading that says which page this is."""
+    return page.get_by_role("heading", name=name, exact=True, level=1)
+
+
 def broken_rules(page: Page | Frame, axe: Path) -> list[str]:
     """Run axe over a page as it stands and return where it breaks WCAG 2.2 AA."""
-    page.evaluate(axe.read_text(encoding="utf-8"))
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(axe.read_text(encoding="utf-8"))
     found: list[str] = page.evaluate(_AXE_RUN, list(_AXE_RULES))
     return found
 

@@ -10,7 +10,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import window_opened_by
+from support.browser import heading, press, window_opened_by
 
 pytestmark = pytest.mark.requires_server("chromium")
 DESK = "Order desk"
@@ -21,14 +21,6 @@ ANSWER = {"order": "A-1042", "total": 184.5, "lane": "standard", "message": "Tha
 
 def card_of(page, name):
     return page.locator("portal-integrations").get_by_role("listitem", name=name)
-
-
-def press(page, name):
-    page.get_by_role("button", name=name, exact=True).click()
-
-
-def heading(page, name):
-    return page.get_by_role("heading", name=name, exact=True, level=1)
 
 
 def connect(page, name):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import Visitor, broken_rules, overflow, visit
+from support.browser import Visitor, broken_rules, heading, overflow, press, visit
 
 pytestmark = pytest.mark.requires_server("chromium")
 AXE = Path(__file__).resolve().parents[3] / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -48,14 +48,6 @@ def eye(request, browser, tmp_path):
     shots.mkdir(parents=True, exist_ok=True)
     yield Eye(visitor=visitor, view=request.param, shots=shots)
     visitor.context.close()
-
-
-def press(page, name):
-    page.get_by_role("button", name=name, exact=True).click()
-
-
-def heading(page, name):
-    return page.get_by_role("heading", name=name, exact=True, level=1)
 
 
 def test_the_demo_page_is_readable_in_each_of_its_states(eye, demo, dana):

@@ -20,6 +20,7 @@ _CLOSED: Final = (b"content-security-policy", b"default-src 'none'; base-uri 'no
 _NO_DEVICES: Final = (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 # The window that opens a provider's consent page has to keep its opener.
 _POP_UPS: Final = (b"cross-origin-opener-policy", b"same-origin-allow-popups")
+_ANY_OPENER: Final = (b"cross-origin-opener-policy", b"unsafe-none")
 _SAME_ORIGIN: Final = (b"cross-origin-resource-policy", b"same-origin")
 _ANY_ORIGIN: Final = (b"cross-origin-resource-policy", b"cross-origin")
 HTTPS_ONLY: Final = (b"strict-transport-security", b"max-age=31536000")
@@ -78,10 +79,18 @@ def surfaces(bodies: BodyLimits) -> tuple[Surface, ...]:
             forced=api,
             is_api=True,
         ),
-        # The wizard is embedded by the origins of its organization: its page sets `frame-ancestors` itself.
+        # The wizard is embedded by the origins of its organization: its page sets `frame-ancestors` itself. As a pop-up
+        # it keeps its opener, a stranger to us, to say how far it is: any opener policy would cut that tie.
+        Surface(
+            name="wizard",
+            prefixes=("/flow",),
+            max_body=bodies.api,
+            forced=(_NOSNIFF, _NO_REFERRER, _ANY_OPENER, _SAME_ORIGIN, _NO_DEVICES),
+            defaults=(_CLOSED, _NO_STORE),
+        ),
         Surface(
             name="page",
-            prefixes=("/flow", "/oauth", "/demo", "/console"),
+            prefixes=("/oauth", "/demo", "/console"),
             max_body=bodies.api,
             forced=(_NOSNIFF, _NO_REFERRER, _POP_UPS, _SAME_ORIGIN, _NO_DEVICES),
             defaults=(_CLOSED, _NO_STORE),

@@ -313,12 +313,13 @@ async def test_a_page_sets_its_own_policy_and_one_that_forgets_is_closed():
     async def forgetful(request):
         return HTMLResponse("")
 
-    client = client_of([public("/flow/a", page), public("/flow/b", forgetful)])
+    client = client_of([public("/flow/a", page), public("/flow/b", forgetful), public("/demo", page)])
     own, closed = await client.get("/flow/a"), await client.get("/flow/b")
     assert own.header("content-security-policy") == "frame-ancestors https://acme.example"
     assert "frame-ancestors 'none'" in closed.header("content-security-policy")
     assert own.header("x-frame-options") is None
-    assert own.header("cross-origin-opener-policy") == "same-origin-allow-popups"
+    assert own.header("cross-origin-opener-policy") == "unsafe-none", "as a pop-up it keeps its opener"
+    assert (await client.get("/demo")).header("cross-origin-opener-policy") == "same-origin-allow-popups"
 
 
 async def test_the_widget_s_script_loads_on_any_site(tmp_path):
