@@ -5,6 +5,8 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 export function durationText(milliseconds: number, locale: string): string {
+  // A run of microseconds is told as one millisecond: zero would read as if nothing had been done.
+  milliseconds = Math.max(milliseconds, 1);
   const [value, unit] =
     milliseconds < 1000
       ? ([Math.round(milliseconds), "millisecond"] as const)

@@ -11,7 +11,7 @@ import { button, drawDetails, note, type View } from "./view";
 const SHOWN_RUNS = 5;
 const RUN_ICONS = ["setting-up", "active", "attention", "error"] as const;
 /** The portal API gives an app's technical name alone. */
-const APP_NAMES: Record<string, string> = { http: "HTTP", json: "JSON", gateway: "Webhooks" };
+const APP_NAMES: Record<string, string> = { http: "HTTP", json: "JSON", gateway: "Webhooks", util: "Tools" };
 
 function appName(name: string): string {
   return APP_NAMES[name] ?? name.charAt(0).toUpperCase() + name.slice(1).replaceAll(/[-_]/g, " ");

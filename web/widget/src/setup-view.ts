@@ -34,7 +34,7 @@ export function drawSetup(entry: Entry, setup: Setup, view: View): Branch {
   const { say, acts } = view;
   const { phase } = setup;
   const words = setup.offline ? "offline" : setup.notYet ? "not-yet" : phase;
-  const offers = [...(OFFERS[phase] ?? []), ["dismiss", "cancel"] as Act];
+  const offers: Act[] = phase === "done" ? [] : [...(OFFERS[phase] ?? []), ["dismiss", "cancel"]];
   return h(
     "div",
     { class: "note", key: "setup", "data-tone": phase === "failed" || phase === "expired" ? "bad" : "info" },
@@ -42,7 +42,7 @@ export function drawSetup(entry: Entry, setup: Setup, view: View): Branch {
       "div",
       { class: "setup-line" },
       MOVING.has(phase) && h("span", { class: "spinner", "aria-hidden": "true" }),
-      h("p", { "data-focus": `${entry.key}-setup`, tabindex: "-1" }, say(`setup.${words}`)),
+      h("p", { "data-focus": `${entry.key}-setup`, tabindex: "-1" }, say(`setup.${words}`, { name: entry.name })),
     ),
     phase === "blocked" && drawBlocked(setup, view),
     drawDetails(setup.failure, say),
