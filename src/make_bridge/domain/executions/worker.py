@@ -9,7 +9,7 @@ that drains hands its leases back, so that another starts them at once.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
@@ -64,11 +64,6 @@ class _Held:
     task: asyncio.Task[None] | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class _Loops:
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-
-
 class Worker:
     """See the module."""
 
@@ -84,7 +79,7 @@ class Worker:
         self._held: dict[ExecutionId, _Held] = {}
         self._awake = asyncio.Event()
         self._stopping = False
-        self._loops = _Loops()
+        self._loops: list[asyncio.Task[None]] = []
         self._settlements = {shard.number: self._writer(shard) for shard in self._shards.all()}
 
     @property
@@ -104,7 +99,7 @@ class Worker:
     async def start(self) -> None:
         """Begin claiming, beating and sweeping."""
         for loop in (self._claiming(), self._beating(), self._sweeping()):
-            self._loops.tasks.append(asyncio.create_task(loop))
+            self._loops.append(asyncio.create_task(loop))
 
     async def stop(self) -> None:
         """Stop claiming, let runs end for a while, hand back the rest, write every outcome."""
@@ -116,9 +111,9 @@ class Worker:
             if not tasks:
                 break
             await asyncio.wait(tasks, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
-        for loop in self._loops.tasks:
+        for loop in self._loops:
             loop.cancel()
-        await asyncio.gather(*self._loops.tasks, return_exceptions=True)
+        await asyncio.gather(*self._loops, return_exceptions=True)
         await self._hand_back()
         for writer in self._settlements.values():
             await writer.close()

@@ -11,11 +11,11 @@ from make_bridge.domain.integrations.model import FlowDocument, FlowPhase, decod
 from make_bridge.domain.integrations.walk import Surroundings, Walk, describe
 from make_bridge.domain.organizations.messages import Organization
 from make_bridge.domain.scenarios import store as scenario_store
-from make_bridge.domain.scenarios.handlers import Sealing
 from make_bridge.domain.templates.messages import TemplateVersion
 from make_bridge.domain.templates.store import TemplateStore
 from make_bridge.kernel.ids import HookId, OrganizationId, TeamId, TemplateVersionId
 from make_bridge.platform.database.transactions import ReadTx
+from make_bridge.platform.security.sealing import Sealing
 
 
 class Organizations(Protocol):

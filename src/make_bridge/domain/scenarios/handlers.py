@@ -1,7 +1,7 @@
 """What changes scenarios: create, save, switch on and off, delete, and their hooks."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -24,24 +24,13 @@ from make_bridge.domain.scenarios.messages import (
 )
 from make_bridge.domain.scenarios.model import ScenarioState
 from make_bridge.kernel.errors import Conflict
-from make_bridge.kernel.ids import HookId, OrganizationId, ScenarioId, TeamId
+from make_bridge.kernel.ids import HookId, ScenarioId, TeamId
 from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
+from make_bridge.platform.security.sealing import Sealing
 from make_bridge.platform.security.secrets import new_opaque_token, opaque_token_digest
 
 _SHOWN_ERRORS = 5
-
-
-class Sealing(Protocol):
-    """Seals and opens an organization's secrets; see ``domain/organizations/keys.py``."""
-
-    async def seal(self, organization_id: OrganizationId, purpose: tuple[str, int, str], secret: bytes) -> str:
-        """Return the sealed text; ``purpose`` is (kind, id, field)."""
-        ...
-
-    async def open(self, organization_id: OrganizationId, purpose: tuple[str, int, str], sealed: str) -> bytes:
-        """Return the secret."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from make_bridge.domain.scenarios import store
-from make_bridge.domain.scenarios.handlers import Sealing
 from make_bridge.domain.scenarios.messages import (
     BlueprintVersion,
     GetBlueprint,
@@ -24,6 +23,7 @@ from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import NotFound
 from make_bridge.platform.bus.queries import QueryRegistration
 from make_bridge.platform.database.transactions import ReadTx
+from make_bridge.platform.security.sealing import Sealing
 
 
 async def list_scenarios(tx: ReadTx, context: Context, query: ListScenarios) -> list[Scenario]:

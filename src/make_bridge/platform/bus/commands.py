@@ -9,16 +9,16 @@ are sealed, because some hold a secret that is shown once.
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import ConfigurationError, Conflict, PermissionDenied
-from make_bridge.kernel.ids import OrganizationId
 from make_bridge.kernel.messages import Command, Event
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.security.sealing import Sealing
 
 C = TypeVar("C", bound=Command[Any])
 R = TypeVar("R")
@@ -43,18 +43,6 @@ class CommandRegistration(Generic[C, R]):
     permission: str
     action: str
     home: Home = "shard"
-
-
-class Sealing(Protocol):
-    """Seals with an organization's key."""
-
-    async def seal(self, organization_id: OrganizationId, purpose: tuple[str, int, str], secret: bytes) -> str:
-        """Return sealed text that opens for this organization and purpose only."""
-        ...
-
-    async def open(self, organization_id: OrganizationId, purpose: tuple[str, int, str], sealed: str) -> bytes:
-        """Return what was sealed."""
-        ...
 
 
 class CommandBus:

@@ -12,7 +12,7 @@ version of the key is due long before that. Boxes of older versions open as long
 import re
 import secrets
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -98,6 +98,18 @@ class SealingKey:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
+
+
+class Sealing(Protocol):
+    """Seals with an organization's own key, which it finds by itself; what bus and domain are given."""
+
+    async def seal(self, organization_id: OrganizationId, purpose: tuple[str, int, str], secret: bytes) -> str:
+        """Return sealed text that opens for this organization and purpose (kind, id, field) only."""
+        ...
+
+    async def open(self, organization_id: OrganizationId, purpose: tuple[str, int, str], sealed: str) -> bytes:
+        """Return what was sealed; raises SealBroken for text that was changed or moved."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
