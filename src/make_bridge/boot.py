@@ -54,8 +54,7 @@ from make_bridge.domain.templates.store import TemplateStore
 from make_bridge.faces.demo.routes import Demo, DemoConfig, demo_routes
 from make_bridge.faces.edge.application import build_application
 from make_bridge.faces.edge.authentication import Authenticator
-from make_bridge.faces.hooks import endpoint as hook_face
-from make_bridge.faces.hooks.endpoint import HookEndpoint
+from make_bridge.faces.hooks.endpoint import PREFIX, HookEndpoint, hook_face
 from make_bridge.faces.ops.routes import Operations
 from make_bridge.faces.portal.dependencies import PortalConfig, PortalDependencies
 from make_bridge.faces.portal.routes import PORTAL_ALIASES
@@ -234,7 +233,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     if demo is not None:
         routes += _demo_routes(domain, settings, demo)
     hooks = HookEndpoint(executions.targets, executions.ingest, max_body_bytes=settings.hook_body_bytes)
-    direct = {hook_face.PREFIX: hook_face.hook_application(hooks)}
+    direct = {PREFIX: hook_face(hooks)}
     app = build_application(routes, settings.edge(), aliases=PORTAL_ALIASES, direct=direct)
     return Serving(app=app, demo=demo)
 

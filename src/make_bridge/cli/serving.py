@@ -16,7 +16,7 @@ import uvloop
 from make_bridge.boot import Serving, open_domain, open_server
 from make_bridge.cli.operations import Config, DataDir
 from make_bridge.cli.output import command, complain, say
-from make_bridge.faces.edge.protocol import CorkedHttpProtocol
+from make_bridge.faces.edge.protocol import BridgeHttpProtocol
 from make_bridge.kernel.errors import BridgeError, ConfigurationError
 from make_bridge.platform.observability.logs import configure_logs
 from make_bridge.settings import LoadedSettings, load_settings
@@ -67,7 +67,7 @@ async def _serve(loaded: LoadedSettings) -> None:
         serving = await open_server(stack, loaded, say)
         config = uvicorn.Config(
             serving.app,
-            http=CorkedHttpProtocol,
+            http=BridgeHttpProtocol,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -8,6 +8,8 @@ into an error its scenario can handle.
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+import msgspec
+
 from make_bridge.engine.values import Value
 from make_bridge.kernel.clock import Clock, SystemClock
 from make_bridge.kernel.errors import BridgeError
@@ -196,13 +198,12 @@ class NoComponents:
         raise CredentialUnavailable(f"Connection or key {component_id} is not available here (for {url}).")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a run may touch. The defaults touch nothing."""
 
-    http: HttpClient = field(default_factory=NoNetwork)
-    sleeper: Sleeper = field(default_factory=NoSleep)
-    components: Components = field(default_factory=NoComponents)
-    journal: Journal = field(default_factory=NullJournal)
-    clock: Clock = field(default_factory=SystemClock)
+    http: HttpClient = msgspec.field(default_factory=NoNetwork)
+    sleeper: Sleeper = msgspec.field(default_factory=NoSleep)
+    components: Components = msgspec.field(default_factory=NoComponents)
+    journal: Journal = msgspec.field(default_factory=NullJournal)
+    clock: Clock = msgspec.field(default_factory=SystemClock)
     responder: Responder | None = None

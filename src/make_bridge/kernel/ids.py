@@ -6,12 +6,13 @@
   12 hex of milliseconds, 1 hex of retention class, 3 hex of birth shard, 16 hex of randomness.
 """
 
-import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import NewType
+
+from make_bridge.kernel.entropy import random_hex
 
 OrganizationId = NewType("OrganizationId", int)
 TeamId = NewType("TeamId", int)
@@ -54,7 +55,7 @@ def shard_of(row_id: int) -> int:
 def new_execution_id(retention: Retention = Retention.STANDARD, shard: int = 0) -> ExecutionId:
     """Return a fresh id; two made in one millisecond differ by 64 random bits."""
     milliseconds = time.time_ns() // 1_000_000  # noqa: TID251 - an id is stamped by the machine, tests never move it
-    return ExecutionId(f"{milliseconds:012x}{retention:x}{shard:03x}{os.urandom(8).hex()}")
+    return ExecutionId(f"{milliseconds:012x}{retention:x}{shard:03x}{random_hex(8)}")
 
 
 def is_execution_id(text: str) -> bool:
@@ -64,12 +65,16 @@ def is_execution_id(text: str) -> bool:
 
 def read_execution_id(execution_id: ExecutionId) -> ExecutionIdParts:
     """Read time, retention class and shard out of an id of the right form."""
-    milliseconds = int(execution_id[:12], 16)
     return ExecutionIdParts(
-        created=datetime.fromtimestamp(milliseconds / 1000, UTC),
+        created=created_at(execution_id),
         retention=Retention(int(execution_id[12], 16)),
         shard=int(execution_id[13:16], 16),
     )
+
+
+def created_at(execution_id: ExecutionId) -> datetime:
+    """Return when an execution was accepted, read out of its id."""
+    return datetime.fromtimestamp(int(execution_id[:12], 16) / 1000, UTC)
 
 
 def execution_id_floor(moment: datetime, retention: Retention) -> ExecutionId:

@@ -8,6 +8,7 @@ Three ways in, chosen per call:
 * **queued**: no room here, or the scenario runs one at a time: stored ready, any worker claims it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,9 +78,6 @@ class Ingest:
     async def _at_once(self, shard: Shard, run: NewRun, program: Program, bundle: Bundle) -> WebhookResponse:
         performance = await self._performer.perform(run, program, [bundle], fence=0)
         await self._endings[shard.number].submit((run, performance.outcome))
-        self._metrics.accepted_by_path["at_once"].inc()
-        self._metrics.executions_by_status[performance.outcome.status.name.lower()].inc()
-        self._metrics.operations.inc(performance.outcome.operations)
         if not program.has_response:
             return ACCEPTED
         result = performance.result
@@ -155,6 +153,9 @@ class Ingest:
     def _ended_writer(self, shard: Shard) -> GroupCommit[tuple[NewRun, Outcome], None]:
         async def flush(ended: Sequence[tuple[NewRun, Outcome]]) -> list[None]:
             await store.accept_settled(shard, ended, self._config.node)
+            self._metrics.accepted_by_path["at_once"].inc(len(ended))
+            statuses = Counter(outcome.status.name.lower() for _, outcome in ended)
+            self._metrics.count_settled(statuses, sum(outcome.operations for _, outcome in ended))
             return [None] * len(ended)
 
         return GroupCommit(flush)

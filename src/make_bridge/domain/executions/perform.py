@@ -18,7 +18,7 @@ from make_bridge.engine.runner.result import RunResult
 from make_bridge.engine.runner.run import run
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.errors import BridgeError
-from make_bridge.kernel.ids import ExecutionId, OrganizationId, TeamId, read_execution_id
+from make_bridge.kernel.ids import ExecutionId, OrganizationId, TeamId, created_at
 
 _PAUSE_EVERY = 50
 _STATUS = {"success": Status.SUCCESS, "warning": Status.WARNING, "error": Status.ERROR}
@@ -71,7 +71,7 @@ class Performer:
             scenario_name=program.name,
             trigger_bundles=bundles,
             inputs=bundles[0] if bundles and program.inputs else {},
-            started_at=read_execution_id(stored.id).created,
+            started_at=created_at(stored.id),
             seed=stored.seed,
             received_bytes=len(stored.body),
             timezone=self._timezone,

@@ -12,6 +12,8 @@ from make_bridge.engine.values import Value, size_of
 
 _BODY_BYTES: Final = 64
 _ITEM_BYTES: Final = 24
+# `[1,1,1]`: two bytes on the wire for an element of a slot and a scalar; no text is denser.
+_MOST_PER_WIRE_BYTE: Final = 24
 
 
 class StepLog:
@@ -38,6 +40,16 @@ class StepLog:
             step.truncated = True
         self.steps.append(step)
         return step
+
+    def received(self, step: Step | None, bundle: Value, wire_bytes: int) -> None:
+        """Note a bundle from outside; it is charged by its size on the wire (0: unknown), which needs no measuring."""
+        size = _BODY_BYTES + _MOST_PER_WIRE_BYTE * wire_bytes
+        if step is None or not wire_bytes or size > self._bytes:
+            self.output(step, bundle)
+            return
+        self._bytes -= size
+        step.output_count += 1
+        step.outputs.append(bundle)
 
     def output(self, step: Step | None, bundle: Value) -> None:
         """Note a bundle that the step gave."""

@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from make_bridge.engine.values import Value
 
 _UTC: Final = ZoneInfo("UTC")
@@ -51,9 +53,8 @@ class ResumePoint:
     step_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
-    """One execution."""
+class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One execution; a structure of C, because making it is a measurable part of a run."""
 
     execution_id: str
     organization_id: int
@@ -66,10 +67,10 @@ class RunRequest:
     trigger_bundles: Sequence[dict[str, Value]] = ()
     received_bytes: int = 0
     """What the trigger's bundles had on the wire; the run's transfer begins with it."""
-    inputs: Mapping[str, Value] = field(default_factory=dict)
-    organization_variables: Mapping[str, Value] = field(default_factory=dict)
-    team_variables: Mapping[str, Value] = field(default_factory=dict)
-    counters: Mapping[int, int] = field(default_factory=dict)
+    inputs: Mapping[str, Value] = msgspec.field(default_factory=dict)
+    organization_variables: Mapping[str, Value] = msgspec.field(default_factory=dict)
+    team_variables: Mapping[str, Value] = msgspec.field(default_factory=dict)
+    counters: Mapping[int, int] = msgspec.field(default_factory=dict)
     """Counters of Increment modules that never reset, by module."""
     timezone: ZoneInfo = _UTC
     limits: RunLimits = RunLimits()

@@ -88,7 +88,8 @@ def _receive(walker: Walker, state: RunState, entry: Node, bundle: Collection | 
     step = state.log.add(Step(module_id=entry.id, module=entry.module, operation=operation, phase="read"), None)
     if bundle is None:
         return None
-    return walker.emit(entry, [bundle], step, operation)
+    state.log.received(step, bundle, state.request.received_bytes)
+    return walker.emit(entry, [bundle], None, operation)
 
 
 async def _go_on(walker: Walker, state: RunState, point: ResumePoint) -> None:

@@ -11,11 +11,11 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Lifespan
+from starlette.types import Lifespan
 
 from make_bridge.faces.edge.access import require_declared
 from make_bridge.faces.edge.config import EdgeConfig
-from make_bridge.faces.edge.pipeline import Edge
+from make_bridge.faces.edge.pipeline import DirectFace, Edge
 from make_bridge.faces.edge.problems import answer
 from make_bridge.kernel.errors import BridgeError
 
@@ -25,13 +25,13 @@ def build_application(
     config: EdgeConfig,
     *,
     aliases: Mapping[str, str] | None = None,
-    direct: Mapping[str, ASGIApp] | None = None,
+    direct: Mapping[str, DirectFace] | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
 ) -> Edge:
     """Put the application together; raises ConfigurationError when a route does not say who may pass.
 
     Routes are tried in their order, so the busiest come first. ``aliases`` maps short paths to full ones, ``direct``
-    prefixes to public applications that the edge calls itself, past the router.
+    prefixes to public faces that the edge calls itself, past the router.
     """
     require_declared(routes)
     kinds: tuple[int | type[Exception], ...] = (BridgeError, HTTPException, RequestValidationError, Exception)

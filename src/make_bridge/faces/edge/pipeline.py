@@ -15,10 +15,10 @@ away for a moment first: cut off at once, most clients would see a broken connec
 """
 
 import asyncio
-import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -26,24 +26,39 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from make_bridge.faces.edge import problems
 from make_bridge.faces.edge.config import EdgeConfig
-from make_bridge.faces.edge.request_head import RequestHead, check_address, read_head
+from make_bridge.faces.edge.plain_http import PlainRequest, check_headers, render
+from make_bridge.faces.edge.request_head import RawHeaders, RequestHead, check_address, read_head
 from make_bridge.faces.edge.surfaces import HTTPS_ONLY, Surface, find_surface, surfaces
+from make_bridge.kernel.entropy import random_hex
 from make_bridge.kernel.errors import TooLarge
 
 _REFUSED: Final = 400
 _LINGER_SECONDS: Final = 2.0
 _LINGER_BYTES: Final = 32 * 1024 * 1024
+TakePlain = Callable[[PlainRequest], Awaitable[tuple[int, RawHeaders, bytes]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectFace:
+    """A public face that the edge calls itself, past the router.
+
+    ``plain`` answers the plainest requests (``plain_http``) with status, headers and body, in the same
+    way as ``application`` would; for everything else there is ``application``.
+    """
+
+    application: ASGIApp
+    plain: TakePlain
 
 
 class Edge:
     """See the module."""
 
     def __init__(
-        self, app: ASGIApp, config: EdgeConfig, aliases: Mapping[str, str], direct: Mapping[str, ASGIApp]
+        self, app: ASGIApp, config: EdgeConfig, aliases: Mapping[str, str], direct: Mapping[str, DirectFace]
     ) -> None:
         """``aliases`` maps a short path to the one it stands for, each for itself and what lies below it.
 
-        ``direct`` maps a prefix to an application that is called without the router.
+        ``direct`` maps a prefix to a face that is called without the router.
         """
         self._app = app
         self._direct = tuple(direct.items())
@@ -64,10 +79,37 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
             await exchange.fail(error, scope)
 
+    def takes_plain(self, path: str) -> TakePlain | None:
+        """Return the short way to the face of a path, if it has one."""
+        for prefix, face in self._direct:
+            if path.startswith(prefix):
+                return face.plain
+        return None
+
+    async def answer_plain(self, request: PlainRequest, take: TakePlain, server_headers: RawHeaders) -> bytes:
+        """Take a plain request through the same stations as any other and return the whole answer."""
+        request_id = random_hex(16)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        limits, surface = self._config.limits, find_surface(self._surfaces, request.path)
+        try:
+            check_address(request.path.encode(), request.query, limits)
+            request.headers = read_head(request.headers, limits, keeps_identity=surface.keeps_identity).headers
+            _check_size(request, surface)
+            status, headers, body = await take(request)
+            completed = _complete(server_headers + check_headers(headers), surface, request_id, self._config)
+            return render(status, completed, body)
+        except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
+            if problems.is_unforeseen(error):
+                problems.log_fault(error, method="POST", surface=surface.name)
+            problem = problems.problem_of(error)
+            headers = [*server_headers, (b"content-type", b"application/json"), *problem.headers]
+            completed = _complete(headers, surface, request_id, self._config)
+            return render(problem.status, completed, problem.body(request_id))
+
     def _face(self, path: str) -> ASGIApp:
         for prefix, face in self._direct:
             if path.startswith(prefix):
-                return face
+                return face.application
         return self._app
 
     def _admit(self, scope: Scope, exchange: "Exchange") -> Scope:
@@ -101,7 +143,7 @@ class Exchange:
 
     def __init__(self, receive: Receive, send: Send, surface: Surface, config: EdgeConfig) -> None:
         """Begin with nothing read and nothing sent."""
-        self.request_id = os.urandom(16).hex()
+        self.request_id = random_hex(16)
         self.surface = surface
         self._receive = receive
         self._send = send
@@ -160,17 +202,8 @@ class Exchange:
         await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
-    def _complete(self, message: Message) -> list[Any]:
-        given = list(message.get("headers", ()))
-        names = {name for name, _ in given}
-        forced = (*self.surface.forced, (b"x-request-id", self.request_id.encode()))
-        if not names.isdisjoint(name for name, _ in forced):
-            ours = {name for name, _ in forced}
-            given = [pair for pair in given if pair[0] not in ours]
-        given.extend(forced)
-        given.extend(pair for pair in self.surface.defaults if pair[0] not in names)
-        if self._config.is_https:
-            given.append(HTTPS_ONLY)
+    def _complete(self, message: Message) -> RawHeaders:
+        given = _complete(list(message.get("headers", ())), self.surface, self.request_id, self._config)
         if self._refused:
             given.append((b"connection", b"close"))
         return given
@@ -186,4 +219,26 @@ class Exchange:
                     self._unread = message["type"] == "http.request" and message.get("more_body", False)
 
     def _too_large(self) -> TooLarge:
-        return TooLarge(f"The body of this request is larger than {self.surface.max_body} bytes.")
+        return _too_large(self.surface)
+
+
+def _check_size(request: PlainRequest, surface: Surface) -> None:
+    if len(request.body) > surface.max_body:
+        raise _too_large(surface)
+
+
+def _too_large(surface: Surface) -> TooLarge:
+    return TooLarge(f"The body of this request is larger than {surface.max_body} bytes.")
+
+
+def _complete(given: RawHeaders, surface: Surface, request_id: str, config: EdgeConfig) -> RawHeaders:
+    """Return a face's headers with the surface's: forced ones replace, defaults stand where there is none."""
+    names = {name for name, _ in given}
+    if not names.isdisjoint(surface.forced_names):
+        given = [pair for pair in given if pair[0] not in surface.forced_names]
+    given.extend(surface.forced)
+    given.append((b"x-request-id", request_id.encode()))
+    given.extend(pair for pair in surface.defaults if pair[0] not in names)
+    if config.is_https:
+        given.append(HTTPS_ONLY)
+    return given

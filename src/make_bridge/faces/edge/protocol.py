@@ -1,14 +1,23 @@
-"""The HTTP protocol under the application: uvicorn's, with head and body of an answer sent together.
+"""The HTTP protocol under the application: uvicorn's, with a short way for the plainest requests.
 
-uvicorn writes them one after the other, and each write is a system call that wakes the peer: a fifth
-of the processor time of a small answer. Here what is written within one turn of the loop leaves in
-one piece.
+Two things make a webhook cheap here. A whole, plain POST (``plain_http``) to a face that answers such
+requests goes there directly: without the incremental parser, the ASGI messages and their objects, which
+together cost more than storing the call. And head and body of any other answer leave together: uvicorn
+writes them one after the other, and each write is a system call that wakes the peer.
 """
 
 import asyncio
-from typing import cast
+from collections.abc import Coroutine
+from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from make_bridge.faces.edge.pipeline import Edge
+from make_bridge.faces.edge.plain_http import read_plain
+
+_MOST_WAITING = 1 << 18
 
 
 class _Cork:
@@ -39,9 +48,112 @@ class _Cork:
         return getattr(self._transport, name)
 
 
-class CorkedHttpProtocol(HttpToolsProtocol):
+class BridgeHttpProtocol(HttpToolsProtocol):
     """One connection."""
 
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Begin between two requests; the application is the edge itself, with nothing wrapped around it."""
+        super().__init__(config, server_state, app_state, _loop)
+        if not isinstance(self.app, Edge):
+            raise TypeError(f"This protocol serves the edge, not {type(self.app).__name__}.")
+        self._edge = self.app
+        self._inside_request = False
+        self._answering: asyncio.Task[None] | None = None
+        self._waiting = b""
+        self._last_answer = 0.0
+        self._is_last = False
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, with the transport corked."""
+        """Begin, with the transport corked for the long way."""
+        self._wire = transport
         super().connection_made(cast("asyncio.Transport", _Cork(transport, self.loop)))
+
+    def data_received(self, data: bytes) -> None:
+        """Take the short way with a plain request; what comes before its answer waits."""
+        if self._answering is not None:
+            self._waiting += data
+            if len(self._waiting) > _MOST_WAITING:
+                self._wire.pause_reading()
+        elif not self._take_plain(data):
+            super().data_received(data)
+
+    def _take_plain(self, data: bytes) -> bool:
+        if self._inside_request or not self._is_idle():
+            return False
+        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+            return False
+        request = read_plain(data)
+        take = None if request is None else self._edge.takes_plain(request.path)
+        if request is None or take is None:
+            return False
+        answer = self._edge.answer_plain(request, take, self.server_state.default_headers)
+        self._answering = self.loop.create_task(self._write(answer))
+        return True
+
+    def _is_idle(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
+
+    async def _write(self, answer: Coroutine[Any, Any, bytes]) -> None:
+        """Send the answer, then go on with what has come meanwhile."""
+        wire = self._wire
+        try:
+            written = await answer
+            if self.flow.write_paused and not wire.is_closing():
+                await self.flow.drain()
+        except BaseException:
+            wire.close()
+            raise
+        self._answering = None
+        self._last_answer = self.loop.time()
+        self.server_state.total_requests += 1
+        if wire.is_closing():
+            return
+        if self._is_last:
+            wire.write(written.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
+            wire.close()
+            return
+        wire.write(written)
+        if self.timeout_keep_alive_task is None:
+            self._watch_idle(self.timeout_keep_alive)
+        if self._waiting:
+            data, self._waiting = self._waiting, b""
+            wire.resume_reading()
+            self.data_received(data)
+
+    def _watch_idle(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that was idle; one timer serves many requests of the short way."""
+        self.timeout_keep_alive_task = None
+        left = self._last_answer + self.timeout_keep_alive - self.loop.time()
+        if self._answering is not None:
+            self._watch_idle(self.timeout_keep_alive)
+        elif left > 0:
+            self._watch_idle(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def shutdown(self) -> None:
+        """End the connection, after the answer that is under way."""
+        if self._answering is None:
+            super().shutdown()
+        else:
+            self._is_last = True
+
+    def on_message_begin(self) -> None:
+        """Note that the parser holds a part of a request."""
+        self._inside_request = True
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """Note that it does not any more."""
+        self._inside_request = False
+        super().on_message_complete()

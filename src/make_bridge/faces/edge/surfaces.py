@@ -6,7 +6,7 @@ nothing: the pages' own policies carry a nonce and the organization's origins, s
 one that forgets is closed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from make_bridge.faces.edge.config import BodyLimits
@@ -37,6 +37,11 @@ class Surface:
     defaults: Headers = ()
     is_api: bool = False
     keeps_identity: bool = False
+    forced_names: frozenset[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Collect the names that only the edge sets, once."""
+        object.__setattr__(self, "forced_names", frozenset({b"x-request-id", *(name for name, _ in self.forced)}))
 
 
 def surfaces(bodies: BodyLimits) -> tuple[Surface, ...]:

@@ -8,17 +8,20 @@ is read by people.
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from make_bridge.domain.executions.ingest import Ingest
-from make_bridge.domain.executions.targets import Targets
+from make_bridge.domain.executions.targets import Target, Targets
 from make_bridge.domain.executions.trigger import CallHead
 from make_bridge.faces.edge.body import read_bytes
-from make_bridge.kernel.errors import NotFound
+from make_bridge.faces.edge.pipeline import DirectFace
+from make_bridge.faces.edge.plain_http import PlainRequest
+from make_bridge.faces.edge.request_head import RawHeaders
+from make_bridge.kernel.errors import NotFound, TooLarge
 
 PREFIX = "/hook/"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-_SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-make-apikey", "x-api-key"})
+_SECRET_HEADERS = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"x-make-apikey", b"x-api-key"})
 _MAX_TOKEN = 200
 _MAX_HEADERS = 100
 
@@ -34,18 +37,9 @@ class HookEndpoint:
 
     async def handle(self, request: Request, token: str) -> Response:
         """Handle one call."""
-        if len(token) > _MAX_TOKEN:
-            message = "There is no webhook at this address."
-            raise NotFound(message)
-        target = await self._targets.find(token)
+        target = await self._find(token)
         body = await read_bytes(request, self._max_body_bytes)
-        headers = request.headers
-        head = CallHead(
-            method=request.method,
-            query=request.scope["query_string"].decode("latin-1"),
-            content_type=headers.get("content-type", ""),
-            headers=[pair for pair in headers.items() if pair[0] not in _SECRET_HEADERS][:_MAX_HEADERS],
-        )
+        head = _head(request.method, request.scope["query_string"], request.headers.raw)
         execution_id, answer = await self._ingest.take(target, head, body)
         response = Response(answer.body, status_code=answer.status)
         for name, value in answer.headers:
@@ -53,20 +47,53 @@ class HookEndpoint:
         response.headers["x-execution-id"] = execution_id
         return response
 
+    async def handle_plain(self, request: PlainRequest, token: str) -> tuple[int, RawHeaders, bytes]:
+        """Handle one call that came the short way, whole and with nothing unusual about it."""
+        target = await self._find(token)
+        if len(request.body) > self._max_body_bytes:
+            raise TooLarge(f"The body of this request is larger than {self._max_body_bytes} bytes.")
+        head = _head("POST", request.query, request.headers)
+        execution_id, answer = await self._ingest.take(target, head, request.body)
+        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+        headers.append((b"x-execution-id", execution_id.encode()))
+        return answer.status, headers, answer.body
 
-def hook_application(endpoint: HookEndpoint) -> ASGIApp:
-    """Return the face as an application of its own, which the edge calls without a router in between.
+    async def _find(self, token: str) -> Target:
+        if len(token) > _MAX_TOKEN:
+            message = "There is no webhook at this address."
+            raise NotFound(message)
+        return await self._targets.find(token)
+
+
+def _head(method: str, query: bytes, headers: RawHeaders) -> CallHead:
+    kept = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name not in _SECRET_HEADERS]
+    content_type = next((value for name, value in kept if name == "content-type"), "")
+    return CallHead(
+        method=method, query=query.decode("latin-1"), content_type=content_type, headers=kept[:_MAX_HEADERS]
+    )
+
+
+def hook_face(endpoint: HookEndpoint) -> DirectFace:
+    """Return the face as the edge calls it, without a router in between.
 
     It is public: the address holds the secret, and a sender's signature is the scenario's business.
     """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        token = scope["path"].removeprefix(PREFIX)
-        if not token or "/" in token:
-            raise HTTPException(404)
+        token = _token(scope["path"])
         if scope["method"] not in _METHODS:
             raise HTTPException(405, headers={"allow": ", ".join(sorted(_METHODS))})
         response = await endpoint.handle(Request(scope, receive), token)
         await response(scope, receive, send)
 
-    return application
+    async def plain(request: PlainRequest) -> tuple[int, RawHeaders, bytes]:
+        return await endpoint.handle_plain(request, _token(request.path))
+
+    return DirectFace(application=application, plain=plain)
+
+
+def _token(path: str) -> str:
+    token = path.removeprefix(PREFIX)
+    if not token or "/" in token:
+        raise HTTPException(404)
+    return token

@@ -4,6 +4,8 @@ A registry of our own (not the library's global one), so that two servers in one
 share counters. Labels are closed sets: nothing a caller sends becomes a label.
 """
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
@@ -35,6 +37,12 @@ class Metrics:
         )
         self.leases_swept = Counter("leases_swept_total", "Leases freed from silent holders.", registry=registry)
         self.running = Gauge("executions_running", "Executions in flight in this process.", registry=registry)
+
+    def count_settled(self, statuses: Mapping[str, int], operations: int) -> None:
+        """Count executions that ended together, by result: one call for a batch costs what one for each would."""
+        for status, count in statuses.items():
+            self.executions_by_status[status].inc(count)
+        self.operations.inc(operations)
 
     def render(self) -> bytes:
         """Return the text exposition format."""
