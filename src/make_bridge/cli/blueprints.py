@@ -1,14 +1,16 @@
-"""Commands on blueprints that need no server: check one, run one with every module's bundles shown."""
+"""Commands on blueprints that need no server: check one, draw one, run one with every module's bundles shown."""
 
 import asyncio
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
+from make_bridge.cli.graph import as_mermaid, as_svg, as_tree
 from make_bridge.cli.operations import Json, read_json_file
-from make_bridge.cli.output import as_json, as_table, command, say
+from make_bridge.cli.output import as_json, as_table, command, say, say_tree
 from make_bridge.domain.executions.outbound import GuardedHttp, LoopSleeper
 from make_bridge.engine.apps.catalogue import CATALOGUE
 from make_bridge.engine.blueprint.compile import compile_blueprint
@@ -20,12 +22,21 @@ from make_bridge.engine.runner.request import RunRequest
 from make_bridge.engine.runner.result import RunResult, Step
 from make_bridge.engine.runner.run import run
 from make_bridge.kernel.clock import SystemClock
+from make_bridge.kernel.errors import InvalidInput
 from make_bridge.kernel.ids import new_execution_id
 from make_bridge.platform.egress.client import EgressClient
 from make_bridge.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True)
 _SHOWN = 400
+
+
+class Form(StrEnum):
+    """How a blueprint is drawn."""
+
+    TREE = "tree"
+    MERMAID = "mermaid"
+    SVG = "svg"
 
 
 @app.command("validate")
@@ -47,6 +58,35 @@ async def validate_blueprint(
         say("No findings: the blueprint can be switched on.")
     if errors:
         raise typer.Exit(1)
+
+
+@app.command("graph")
+@command
+async def draw_blueprint(
+    file: Annotated[Path, typer.Argument(help="A blueprint, as exported.")],
+    *,
+    form: Annotated[Form, typer.Option("--format", help="A tree here, Mermaid for a page, or an SVG picture.")] = (
+        Form.TREE
+    ),
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it into this file.")] = None,
+) -> None:
+    """Draw a blueprint: what runs after what, what decides, what handles errors."""
+    blueprint = parse_blueprint(read_json_file(file))
+    if form is Form.TREE and output is None:
+        say_tree(as_tree(blueprint))
+        return
+    if form is Form.TREE:
+        message = "A tree is for the terminal: choose --format mermaid or --format svg for a file."
+        raise InvalidInput(message)
+    text = as_svg(blueprint) if form is Form.SVG else as_mermaid(blueprint)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"Cannot write {output}: {error.strerror}.") from error
+    say(f"Wrote {output}.")
 
 
 @app.command("run")

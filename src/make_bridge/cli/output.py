@@ -9,6 +9,7 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.tree import Tree
 
 from make_bridge.kernel.errors import BridgeError, InvalidInput
 
@@ -39,6 +40,11 @@ def as_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     _out.print(table)
+
+
+def say_tree(tree: Tree) -> None:
+    """Print a tree."""
+    _out.print(tree)
 
 
 def as_facts(facts: Iterable[tuple[str, object]]) -> None:
