@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 from make_bridge.engine.expression_errors import ExpressionError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NOTHING: Final = timedelta()
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _MAX_MILLISECONDS: Final = 8_640_000_000_000_000  # ECMAScript's own limit; ours is nearer, but ints stay small
 _OUT_OF_RANGE: Final = "The date lies outside the years 1 to 9999."
-_LONGEST_DATE: Final = 64
+_LONGEST_DATE: Final = 100
 _NOON: Final = 12
 _MIDNIGHT_AFTER: Final = 24
 
@@ -45,23 +46,29 @@ def to_instant(moment: datetime) -> datetime:
     return instant.replace(microsecond=instant.microsecond - excess) if excess else instant
 
 
-def to_wall_clock(instant: datetime, zone: ZoneInfo) -> datetime:
-    """Return what clocks in ``zone`` show; ``fold`` says which of two equal readings it is."""
+def in_zone(instant: datetime, zone: ZoneInfo) -> datetime:
+    """Return the instant as clocks in ``zone`` show it, with its offset."""
     try:
-        return instant.astimezone(zone).replace(tzinfo=None)
+        return instant.astimezone(zone)
     except OverflowError:
         raise ExpressionError(_OUT_OF_RANGE) from None
 
 
-def from_wall_clock(wall: datetime, zone: ZoneInfo) -> datetime:
+def to_wall_clock(instant: datetime, zone: ZoneInfo) -> datetime:
+    """Return what clocks in ``zone`` show."""
+    return in_zone(instant, zone).replace(tzinfo=None)
+
+
+def from_wall_clock(wall: datetime, zone: ZoneInfo, wanted: timedelta | None = None) -> datetime:
     """Return the instant at which clocks in ``zone`` show ``wall``.
 
-    A reading skipped in spring moves forward by the gap; of a reading shown twice in autumn ``fold`` chooses.
+    A reading skipped in spring moves forward by the gap. One shown twice in autumn is the first, unless only the
+    second has the distance from UTC that is ``wanted``.
     """
-    first = wall.replace(tzinfo=zone, fold=0)
-    second = wall.replace(tzinfo=zone, fold=1)
-    twice = (first.utcoffset() or timedelta()) > (second.utcoffset() or timedelta())
-    return to_instant(second if twice and wall.fold else first)
+    first = wall.replace(tzinfo=zone, fold=0).utcoffset() or _NOTHING
+    second = wall.replace(tzinfo=zone, fold=1).utcoffset() or _NOTHING
+    distance = second if first > second == wanted else first
+    return to_instant(shift(wall.replace(tzinfo=UTC, fold=0), -distance))
 
 
 def shift(moment: datetime, by: timedelta) -> datetime:
@@ -110,8 +117,10 @@ def find_zone(name: str) -> ZoneInfo | None:
 
 def parse_date(text: str, zone: ZoneInfo) -> datetime | None:
     """Read one of the usual forms (spec §8); without an offset the text speaks of ``zone``. None if it is no date."""
+    if len(text) > _LONGEST_DATE:
+        return None
     stripped = text.strip()
-    if not stripped or len(stripped) > _LONGEST_DATE:
+    if not stripped:
         return None
     for form in _DATE_TEXTS:
         match = form.fullmatch(stripped)

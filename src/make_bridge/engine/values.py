@@ -17,7 +17,7 @@ import msgspec
 
 from make_bridge.engine.dates import epoch_milliseconds, from_epoch_milliseconds, iso_text, parse_date
 from make_bridge.engine.expression_errors import ExpressionError
-from make_bridge.engine.numbers import normalize, number_to_text, text_to_number
+from make_bridge.engine.numbers import MAX_SAFE_INTEGER, WHITE_SPACE, normalize, number_to_text, text_to_number
 
 
 @final
@@ -40,6 +40,7 @@ IGNORE: Final = _Marker("IGNORE")
 ERASE: Final = _Marker("ERASE")
 
 _EXCERPT: Final = 40
+_LONGEST_BLANK: Final = 1000
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _TIME: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]?\d)(?::([0-5]?\d))?", re.ASCII)
 
@@ -105,6 +106,8 @@ def _decode(buffer: bytes) -> str:
 
 def to_number(value: Value) -> int | float:
     """Return ``value`` as a number: dates are epoch milliseconds, null and blank text are 0."""
+    if type(value) is int and -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
+        return value
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, (int, float)):
@@ -113,7 +116,7 @@ def to_number(value: Value) -> int | float:
         number = text_to_number(value)
         if number is not None:
             return number
-        if not value.strip():
+        if len(value) <= _LONGEST_BLANK and not value.strip(WHITE_SPACE):
             return 0
     elif isinstance(value, datetime):
         return epoch_milliseconds(value)
@@ -133,6 +136,8 @@ def to_boolean(value: Value) -> bool:
 
 def truthy(value: Value) -> bool:
     """Say whether a condition holds (spec §6): false, null, "", 0 and "false" do not."""
+    if value is True or value is False:
+        return value
     if isinstance(value, str):
         return value not in {"", "false"}
     if isinstance(value, (bool, int, float)):

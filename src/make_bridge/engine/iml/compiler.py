@@ -5,19 +5,19 @@ are computed once, here. A closure calls those of its operands directly, so eval
 high, which the parser bounds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Final
-from zoneinfo import ZoneInfo
 
 from make_bridge.engine.expression_errors import ExpressionError
 from make_bridge.engine.iml.calls import compile_call
+from make_bridge.engine.iml.compiled import Compiled, CompilingScope, Evaluator, constant, fold
 from make_bridge.engine.iml.functions import FUNCTIONS
 from make_bridge.engine.iml.functions.signature import Function
+from make_bridge.engine.iml.joining import join_as_text
 from make_bridge.engine.iml.keywords import CONSTANTS, EMPTY_ARRAY, VARYING
 from make_bridge.engine.iml.operators import OPERATORS, Operator, add, negate
-from make_bridge.engine.iml.paths import Evaluator, compile_path
-from make_bridge.engine.iml.scope import Budget, Scope
+from make_bridge.engine.iml.paths import compile_path, module_path
+from make_bridge.engine.iml.scope import Scope
 from make_bridge.engine.iml.syntax import (
     VARIABLES,
     BareText,
@@ -35,9 +35,6 @@ from make_bridge.engine.iml.syntax import (
 from make_bridge.engine.iml.texts import text_of
 from make_bridge.engine.values import Value, truthy
 
-_STEPS_WHILE_COMPILING: Final = 1000
-_OUTPUT_WHILE_COMPILING: Final = 10_000
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
@@ -51,20 +48,13 @@ class Reference:
     path: tuple[Segment, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compiled:
-    """A closure, and whether it needs nothing of its scope but the budget."""
-
-    evaluate: Evaluator
-    constant: bool
-
-
 @dataclass(slots=True)
 class Compiler:
     """Compiles the expressions of one template and notes what they read and call."""
 
     references: dict[Reference, None] = field(default_factory=dict)
     functions: set[str] = field(default_factory=set)
+    scope: CompilingScope = field(default_factory=CompilingScope)
 
     def compile(self, node: Node) -> Compiled:
         """Compile one node after its operands."""
@@ -80,7 +70,7 @@ class Compiler:
             case Call():
                 return self._call(node)
             case Negation():
-                return _negation(node, self.compile(node.operand))
+                return self._finished(*_negation(node, self.compile(node.operand)))
             case Chain():
                 return self._chain(node)
 
@@ -88,15 +78,15 @@ class Compiler:
         head, segments = path.head, path.segments
         if isinstance(head, int):
             self.references[Reference(module_id=head, path=segments)] = None
-            return Compiled(evaluate=compile_path(lambda scope: scope.bundle(head), segments), constant=False)
+            return Compiled(evaluate=module_path(head, segments))
         if head != VARIABLES:
             self.references[Reference(module_id=None, path=(head, *segments))] = None
-            return Compiled(evaluate=lambda _scope: None, constant=False)
+            return Compiled(evaluate=lambda _scope: None)
         self.references[Reference(module_id=None, path=segments)] = None
         family = segments[0] if segments else None
         if not isinstance(family, str):
-            return Compiled(evaluate=lambda _scope: None, constant=False)
-        return Compiled(evaluate=compile_path(lambda scope: scope.variable(family), segments[1:]), constant=False)
+            return Compiled(evaluate=lambda _scope: None)
+        return Compiled(evaluate=compile_path(lambda scope: scope.variable(family), segments[1:]))
 
     def _call(self, call: Call) -> Compiled:
         self.functions.add(call.name)
@@ -104,31 +94,32 @@ class Compiler:
         for argument in call.arguments:
             arguments.append(self.compile(argument))  # noqa: PERF401 - a comprehension would be a frame per level
         function = FUNCTIONS.get(call.name)
-        evaluate = compile_call(call, function, tuple(argument.evaluate for argument in arguments))
+        evaluate = compile_call(call, function, tuple(arguments), self.scope)
         pure = function is not None and (not isinstance(function, Function) or function.pure)
-        return _folded(evaluate, constant=pure and all(argument.constant for argument in arguments))
+        return self._finished(evaluate, arguments if pure else None)
 
     def _chain(self, chain: Chain) -> Compiled:
         operands: list[Compiled] = []
         for operand in chain.operands:
             operands.append(self.compile(operand))  # noqa: PERF401 - a comprehension would be a frame per level
-        evaluators = tuple(operand.evaluate for operand in operands)
-        return _folded(_chain_evaluator(chain, evaluators), constant=all(operand.constant for operand in operands))
+        return self._finished(_chain_evaluator(chain, operands), operands)
 
-
-def constant(value: Value) -> Compiled:
-    return Compiled(evaluate=lambda _scope: value, constant=True)
+    def _finished(self, evaluate: Evaluator, operands: Sequence[Compiled] | None) -> Compiled:
+        """Compute what depends on constants only; ``None`` says that it depends on the scope."""
+        if operands is None or not all(operand.constant for operand in operands):
+            return Compiled(evaluate=evaluate)
+        return fold(evaluate, self.scope)
 
 
 def _keyword(name: str) -> Compiled:
     if name == EMPTY_ARRAY:
         return Compiled(evaluate=lambda _scope: [], constant=True)
     if name in VARYING:
-        return Compiled(evaluate=VARYING[name], constant=False)
+        return Compiled(evaluate=VARYING[name])
     return constant(CONSTANTS[name])
 
 
-def _negation(node: Negation, operand: Compiled) -> Compiled:
+def _negation(node: Negation, operand: Compiled) -> tuple[Evaluator, Sequence[Compiled]]:
     read = operand.evaluate
 
     def evaluate(scope: Scope) -> Value:
@@ -139,27 +130,71 @@ def _negation(node: Negation, operand: Compiled) -> Compiled:
             error.locate(node.position)
             raise
 
-    return _folded(evaluate, constant=operand.constant)
+    return evaluate, (operand,)
 
 
-def _chain_evaluator(chain: Chain, operands: tuple[Evaluator, ...]) -> Evaluator:
+def _chain_evaluator(chain: Chain, compiled: Sequence[Compiled]) -> Evaluator:
+    operands = tuple(operand.evaluate for operand in compiled)
     match chain.operators[0]:
         case "&":
-            return lambda scope: all(truthy(operand(scope)) for operand in operands)
+            return _all(operands)
         case "|":
-            return lambda scope: any(truthy(operand(scope)) for operand in operands)
+            return _any(operands)
         case ",":
-            return lambda scope: _join(scope, [text_of(operand(scope), scope) for operand in operands], ", ")
+            return _listed(operands, chain.positions)
     if len(operands) == 2:  # noqa: PLR2004 - the most frequent chain: left, operator, right
-        return _binary(OPERATORS[chain.operators[0]], operands, chain.positions[0])
+        operate, known = OPERATORS[chain.operators[0]], compiled[1].known
+        if known is not None:
+            return _with_constant(operate, operands[0], known.value, chain.positions[0])
+        return _binary(operate, operands, chain.positions[0])
     if set(chain.operators) == {"+"}:
+        if any(operand.known is not None and isinstance(operand.known.value, str) for operand in compiled[:2]):
+            return join_as_text(compiled, (chain.positions[0], *chain.positions))
         return _sum(operands, chain.positions)
     return _from_the_left(chain, operands)
+
+
+def _all(operands: tuple[Evaluator, ...]) -> Evaluator:
+    if len(operands) == 2:  # noqa: PLR2004 - left and right, without a generator
+        left, right = operands
+        return lambda scope: truthy(left(scope)) and truthy(right(scope))
+    return lambda scope: all(truthy(operand(scope)) for operand in operands)
+
+
+def _any(operands: tuple[Evaluator, ...]) -> Evaluator:
+    if len(operands) == 2:  # noqa: PLR2004 - left and right, without a generator
+        left, right = operands
+        return lambda scope: truthy(left(scope)) or truthy(right(scope))
+    return lambda scope: any(truthy(operand(scope)) for operand in operands)
+
+
+def _listed(operands: tuple[Evaluator, ...], positions: tuple[int, ...]) -> Evaluator:
+    """Join what stands between commas, which are text."""
+
+    def evaluate(scope: Scope) -> Value:
+        try:
+            return _join(scope, [text_of(operand(scope), scope) for operand in operands], ", ")
+        except ExpressionError as error:
+            error.locate(positions[0])
+            raise
+
+    return evaluate
 
 
 def _join(scope: Scope, texts: list[str], separator: str = "") -> str:
     scope.budget.allocate(sum(map(len, texts)) + len(separator) * len(texts))
     return separator.join(texts)
+
+
+def _with_constant(operate: Operator, left: Evaluator, right: Value, position: int) -> Evaluator:
+    def evaluate(scope: Scope) -> Value:
+        try:
+            return operate(left(scope), right, scope)
+        except ExpressionError as error:
+            error.locate(position)
+            raise
+
+    return evaluate
 
 
 def _binary(operate: Operator, operands: tuple[Evaluator, ...], position: int) -> Evaluator:
@@ -212,38 +247,3 @@ def _sum(operands: tuple[Evaluator, ...], positions: tuple[int, ...]) -> Evaluat
         return total
 
     return evaluate
-
-
-class _NoScope:
-    """The scope of a constant sub-tree, which asks for nothing but a small budget."""
-
-    def __init__(self) -> None:
-        self.budget = Budget(steps=_STEPS_WHILE_COMPILING, output=_OUTPUT_WHILE_COMPILING)
-        self.now = datetime(1970, 1, 1, tzinfo=UTC)
-        self.timezone = ZoneInfo("UTC")
-        self.execution_id = ""
-
-    def bundle(self, _module_id: int) -> Value:
-        return None
-
-    def variable(self, _name: str) -> Value:
-        return None
-
-    def random(self) -> float:
-        return 0.0
-
-    def uuid(self) -> str:
-        return ""
-
-
-def _folded(evaluate: Evaluator, *, constant: bool) -> Compiled:
-    """Compute a constant sub-tree now; one that fails, or is no scalar, stays to be evaluated each time."""
-    if not constant:
-        return Compiled(evaluate=evaluate, constant=False)
-    try:
-        value = evaluate(_NoScope())
-    except ExpressionError:
-        return Compiled(evaluate=evaluate, constant=False)
-    if isinstance(value, (list, dict)):
-        return Compiled(evaluate=evaluate, constant=True)
-    return Compiled(evaluate=lambda _scope: value, constant=True)

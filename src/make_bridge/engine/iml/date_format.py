@@ -2,21 +2,32 @@
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
-from make_bridge.engine.dates import epoch_milliseconds, to_wall_clock
+from make_bridge.engine.dates import epoch_milliseconds, in_zone
 from make_bridge.engine.iml.date_tokens import MONTHS, SUNDAY, WEEKDAYS, split_format
 
 _NOON: Final = 12
 _TEENS: Final = range(11, 14)
 
 
-def format_date(instant: datetime, pattern: str, zone: ZoneInfo) -> str:
+Printer: TypeAlias = Callable[[datetime], str]
+
+
+def printers_of(pattern: str) -> tuple[Printer, ...]:
+    """Return what prints each part of a format."""
+    return tuple(_PRINTERS[part.text] if part.is_token else _literal(part.text) for part in split_format(pattern))
+
+
+def _literal(text: str) -> Printer:
+    return lambda _wall: text
+
+
+def format_date(instant: datetime, printers: tuple[Printer, ...], zone: ZoneInfo) -> str:
     """Print ``instant`` as clocks in ``zone`` show it."""
-    wall = to_wall_clock(instant, zone).replace(tzinfo=zone)
-    parts = split_format(pattern)
-    return "".join([_PRINTERS[part.text](wall) if part.is_token else part.text for part in parts])
+    wall = in_zone(instant, zone)
+    return "".join([printer(wall) for printer in printers])
 
 
 def _ordinal(number: int) -> str:
@@ -54,20 +65,21 @@ def _twelve(wall: datetime) -> int:
 
 
 def _offset(wall: datetime, separator: str) -> str:
-    minutes = (wall.utcoffset() or timedelta()) // timedelta(minutes=1)
-    sign = "-" if minutes < 0 else "+"
-    hours, rest = divmod(abs(minutes), 60)
+    """Print the distance from UTC; the seconds of it that zones had before 1900 or so are cut."""
+    distance = wall.utcoffset() or timedelta()
+    sign = "-" if distance < timedelta() else "+"
+    hours, rest = divmod(abs(distance) // timedelta(minutes=1), 60)
     return f"{sign}{hours:02d}{separator}{rest:02d}"
 
 
-def _fraction(digits: int) -> Callable[[datetime], str]:
+def _fraction(digits: int) -> Printer:
     return lambda wall: f"{wall.microsecond:06d}".ljust(digits, "0")[:digits]
 
 
-_PRINTERS: Final[dict[str, Callable[[datetime], str]]] = {
+_PRINTERS: Final[dict[str, Printer]] = {
     "YYYY": lambda wall: f"{wall.year:04d}",
     "YY": lambda wall: f"{wall.year % 100:02d}",
-    "Y": lambda wall: str(wall.year),
+    "Y": lambda wall: f"{wall.year:04d}",
     "Q": lambda wall: str(_quarter(wall)),
     "Qo": lambda wall: _ordinal(_quarter(wall)),
     "M": lambda wall: str(wall.month),

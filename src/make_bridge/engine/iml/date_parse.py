@@ -17,13 +17,14 @@ from make_bridge.engine.dates import (
     from_wall_clock,
     make_wall_clock,
     shift,
+    to_instant,
     to_wall_clock,
 )
 from make_bridge.engine.expression_errors import ExpressionError
-from make_bridge.engine.iml.date_tokens import MONTHS, SUNDAY, WEEKDAYS, FormatPart, split_format
+from make_bridge.engine.iml import limits
+from make_bridge.engine.iml.date_tokens import MONTHS, SUNDAY, WEEKDAYS, FormatPart
 from make_bridge.engine.values import describe
 
-_LONGEST: Final = 500
 _NOON: Final = 12
 _MIDNIGHT_AFTER: Final = 24
 _CENTURY_TURNS: Final = 68  # 68 is 2068, 69 is 1969
@@ -66,15 +67,20 @@ _READERS: Final[dict[str, tuple[re.Pattern[str], str]]] = {
 }
 
 
-def parse_formatted_date(text: str, pattern: str, zone: ZoneInfo, today: datetime) -> datetime:
-    """Read ``text`` by ``pattern``; raises ``ExpressionError`` "… is not a valid date" when it does not fit."""
-    stripped = text.strip()
-    parts = split_format(pattern)
-    fields = _read(stripped, parts) if len(stripped) <= _LONGEST else None
-    instant = _Assembly(fields, zone, to_wall_clock(today, zone).date()).instant() if fields is not None else None
+def parse_formatted_date(
+    text: str, pattern: str, parts: tuple[FormatPart, ...], zone: ZoneInfo, today: datetime
+) -> datetime:
+    """Read ``text`` by the ``parts`` of ``pattern``; raises "… is not a valid date" when it does not fit."""
+    fields = _read(text.strip(), parts) if len(text) <= limits.DATE_TEXT else None
+    instant = None if fields is None else _Assembly(fields, zone, _date_of(today, fields, zone)).instant()
     if instant is None:
         raise ExpressionError(f"{describe(text)} is not a valid date of the format {describe(pattern)}.", argument=1)
     return instant
+
+
+def _date_of(today: datetime, fields: dict[str, str], zone: ZoneInfo) -> date:
+    """Return what day it is: in the zone, or in UTC where the text states its own offset."""
+    return to_instant(today).date() if "offset" in fields else to_wall_clock(today, zone).date()
 
 
 def _read(text: str, parts: tuple[FormatPart, ...]) -> dict[str, str] | None:
@@ -156,13 +162,11 @@ class _Assembly:
             return None
 
     def _day_of_iso_week(self) -> date:
-        year, week, _ = self.today.isocalendar()
+        year = self.today.isocalendar().year
         if "short_iso_year" in self.fields:
             year = _full_year(self.fields["short_iso_year"])
-        year = self.numbers.get("iso_year", year)
-        alone = self.fields.keys().isdisjoint({"iso_week", "iso_year", "short_iso_year"})
         return date.fromisocalendar(
-            year, self.numbers.get("iso_week", week if alone else 1), self.numbers.get("iso_weekday", 1)
+            self.numbers.get("iso_year", year), self.numbers.get("iso_week", 1), self.numbers.get("iso_weekday", 1)
         )
 
     def _day_of_calendar(self) -> date | None:

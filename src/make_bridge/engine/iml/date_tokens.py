@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Final
 
 from make_bridge.engine.expression_errors import ExpressionError
-
-MAX_FORMAT: Final = 500
+from make_bridge.engine.iml import limits
+from make_bridge.engine.values import describe
 
 MONTHS: Final = (
     "January",
@@ -51,8 +51,10 @@ class FormatPart:
 
 def check_format(pattern: str) -> None:
     """Refuse a format of unreasonable length, before anything is spent on it."""
-    if len(pattern) > MAX_FORMAT:
-        raise ExpressionError(f"The date format is longer than {MAX_FORMAT} characters.", argument=2)
+    if len(pattern) > limits.DATE_FORMAT:
+        raise ExpressionError(
+            f"The date format {describe(pattern)} is longer than {limits.DATE_FORMAT} characters.", argument=2
+        )
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,7 @@ charge a step for each pair, because one array may stand in many places of anoth
 """
 
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from make_bridge.engine.dates import epoch_milliseconds, parse_date
 from make_bridge.engine.iml.scope import Scope
@@ -16,10 +16,15 @@ from make_bridge.engine.values import IGNORE, Value
 
 Identity: TypeAlias = tuple[str, object]
 
+_LONG: Final = 256
+_COST_OF_A_DATE: Final = 8  # a text is tried in several forms
+
 
 def same(left: Value, right: Value, scope: Scope) -> bool:
     """Compare as ``=`` does."""
     if type(left) is type(right) and not isinstance(left, (list, dict)):
+        if isinstance(left, (str, bytes)) and len(left) > _LONG:
+            scope.budget.scan(len(left))
         return left == right
     waiting: list[tuple[Value, Value]] = [(left, right)]
     while waiting:
@@ -42,6 +47,9 @@ def same(left: Value, right: Value, scope: Scope) -> bool:
 def _same_scalars(left: Value, right: Value, scope: Scope) -> bool:
     if _is_nothing(left) or _is_nothing(right):
         return (_is_nothing(left) or left == "") and (_is_nothing(right) or right == "")
+    for value in (left, right):
+        if isinstance(value, (str, bytes)):
+            scope.budget.scan(len(value))
     if isinstance(left, str):
         return _text_equals(left, right, scope)
     if isinstance(right, str):
@@ -65,9 +73,11 @@ def _text_equals(text: str, other: Value, scope: Scope) -> bool:
     if isinstance(other, (int, float)):
         return text_to_number(text) == other
     if isinstance(other, datetime):
+        scope.budget.step(_COST_OF_A_DATE)
         return parse_date(text, scope.timezone) == other
     if isinstance(other, bytes):
-        return text.encode("utf-8", "surrogatepass") == other
+        scope.budget.scan(4 * len(text))
+        return len(text) <= len(other) and text.encode("utf-8", "surrogatepass") == other
     return False
 
 

@@ -4,7 +4,7 @@ import math
 from typing import Final
 
 from make_bridge.engine.dates import epoch_milliseconds, to_instant
-from make_bridge.engine.iml.paths import Evaluator
+from make_bridge.engine.iml.compiled import Evaluator
 from make_bridge.engine.iml.scope import Scope
 from make_bridge.engine.numbers import normalize
 from make_bridge.engine.values import ERASE, IGNORE, Value

@@ -41,6 +41,8 @@ def subtract(left: Value, right: Value, _scope: Scope) -> Value:
 
 
 def multiply(left: Value, right: Value, _scope: Scope) -> Value:
+    if type(left) is int and type(right) is int:
+        return normalize(left * right)
     return normalize(float(to_number(left)) * float(to_number(right)))
 
 
@@ -94,12 +96,16 @@ def _compare(left: Value, right: Value, scope: Scope) -> int:
     first, second = _as_number(left, right, scope), _as_number(right, left, scope)
     if first is not None and second is not None:
         return (first > second) - (first < second)
-    first_text, second_text = text_of(left, scope), text_of(right, scope)
-    if first_text.isascii() and second_text.isascii():
-        return (first_text > second_text) - (first_text < second_text)
-    scope.budget.scan(len(first_text) + len(second_text))
-    first_units, second_units = code_units(first_text), code_units(second_text)
-    return (first_units > second_units) - (first_units < second_units)
+    return _compare_texts(text_of(left, scope), text_of(right, scope), scope)
+
+
+def _compare_texts(left: str, right: str, scope: Scope) -> int:
+    if left.isascii() and right.isascii():
+        scope.budget.scan(min(len(left), len(right)))
+        return (left > right) - (left < right)
+    scope.budget.scan(4 * (len(left) + len(right)))
+    first, second = code_units(left), code_units(right)
+    return (first > second) - (first < second)
 
 
 def _as_number(value: Value, other: Value, scope: Scope) -> int | float | None:

@@ -5,44 +5,39 @@ expressions and reading them is one job. Open parentheses and calls wait on a li
 no text can exhaust it; the depth of the tree is bounded as well, for those who walk it.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
 from make_bridge.engine.expression_errors import ExpressionSyntaxError
+from make_bridge.engine.iml import limits
 from make_bridge.engine.iml.reader import Reader
 from make_bridge.engine.iml.syntax import PRECEDENCE, Call, Chain, Empty, Negation, Node, Part
 
-MAX_LENGTH: Final = 65_536  # characters of all expressions of one template; literal text does not count
-MAX_NESTING: Final = 100
-# Precedence adds levels of its own between two brackets, `1 | 2 & (3 …`; this is the bound for walkers.
-MAX_HEIGHT: Final = 200
+_OPENING: Final = re.compile(r"\{\{+")
 
 
 def parse_template(text: str) -> tuple[Part, ...]:
     """Read literal text and expressions; raises ``ExpressionSyntaxError`` with the position of the trouble."""
-    parts: list[Part] = []
+    return tuple(part for _, part in parse_parts(text))
+
+
+def parse_parts(text: str) -> list[tuple[int, Part]]:
+    """Read the parts with the position each begins at."""
+    parts: list[tuple[int, Part]] = []
     at = 0
-    room = MAX_LENGTH
-    opening = _find_opening(text, 0)
-    while opening >= 0:
+    room = limits.EXPRESSION
+    while found := _OPENING.search(text, at):
+        opening = found.end() - 2  # of three braces in a row the last two open, since no expression begins with one
         if opening > at:
-            parts.append(text[at:opening])
-        reader = Reader(text, opening + 2)
-        parts.append(reader.lone_module() or _Expression(reader, opening, limit=opening + room).read())
+            parts.append((at, text[at:opening]))
+        reader = Reader(text, opening, room)
+        parts.append((opening, reader.lone_module() or _Expression(reader).read()))
         at = reader.at + 2
         room -= at - opening
-        opening = _find_opening(text, at)
     if at < len(text):
-        parts.append(text[at:])
-    return tuple(parts)
-
-
-def _find_opening(text: str, at: int) -> int:
-    """Find ``{{``; of three braces in a row the last two open, since no expression begins with one."""
-    opening = text.find("{{", at)
-    while opening >= 0 and text.startswith("{", opening + 2):
-        opening += 1
-    return opening
+        parts.append((at, text[at:]))
+    return parts
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,13 +94,12 @@ class _Frame:
 class _Expression:
     """The reading of one expression, up to but without its closing braces."""
 
-    __slots__ = ("frames", "limit", "nesting", "opening", "reader")
+    __slots__ = ("frames", "nesting", "opening", "reader")
 
-    def __init__(self, reader: Reader, opening: int, limit: int) -> None:
+    def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self.opening = opening
-        self.limit = limit
-        self.frames = [_Frame(opening=opening)]
+        self.opening = reader.opening
+        self.frames = [_Frame(opening=reader.opening)]
         self.nesting = 0
 
     def read(self) -> Node:
@@ -114,10 +108,7 @@ class _Expression:
             return Empty()
         while True:
             self._read_operand()
-            if self.reader.at > self.limit:
-                raise ExpressionSyntaxError(
-                    f"The expressions of one text may have {MAX_LENGTH} characters in all.", position=self.opening
-                )
+            self.reader.check_length()
             while self._closes_bracket():
                 pass
             if len(self.frames) == 1 and self.frames[0].complete and self.reader.sees("}}"):
@@ -192,11 +183,13 @@ class _Expression:
 
     def _descend(self, position: int) -> None:
         self.nesting += 1
-        if self.nesting > MAX_NESTING:
-            raise ExpressionSyntaxError(f"The expression nests more than {MAX_NESTING} levels deep.", position=position)
+        if self.nesting > limits.NESTING:
+            raise ExpressionSyntaxError(
+                f"The expression nests more than {limits.NESTING} levels deep.", position=position
+            )
 
     def _checked(self, tree: _Tree) -> _Tree:
-        if tree.height > MAX_HEIGHT:
+        if tree.height > limits.HEIGHT:
             raise ExpressionSyntaxError("The expression nests too many operators.", position=self.opening)
         return tree
 

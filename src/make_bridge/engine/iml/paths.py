@@ -7,14 +7,13 @@ Plain data semantics: a collection has its own keys and nothing else, so names s
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final
 
+from make_bridge.engine.iml.compiled import Evaluator
 from make_bridge.engine.iml.scope import Scope
 from make_bridge.engine.iml.syntax import Segment
 from make_bridge.engine.numbers import number_to_text
 from make_bridge.engine.values import Value
-
-Evaluator: TypeAlias = Callable[[Scope], Value]
 
 _STEP: Final = re.compile(r"[^.\[\]]+")
 _LONGEST_POSITION: Final = 15
@@ -38,14 +37,32 @@ def descend(value: Value, segments: Sequence[Segment]) -> Value:
 
 def find(value: Value, path: Value, scope: Scope) -> Value:
     """Follow a computed path: a number or dotted text; positions in arrays count from 1."""
+    if isinstance(path, str):
+        if isinstance(value, dict) and path in value:
+            return value[path]
+        scope.budget.scan(len(path))
+        return _follow(value, _steps(path), scope)
+    return finder(path)(value, scope)
+
+
+def finder(path: Value) -> Callable[[Value, Scope], Value]:
+    """Return ``find`` for one path, which is looked at here."""
     if isinstance(path, (int, float)) and not isinstance(path, bool):
-        return step_into(value, number_to_text(path))
+        position = number_to_text(path)
+        return lambda value, _scope: step_into(value, position)
     if not isinstance(path, str):
-        return None
-    if isinstance(value, dict) and path in value:
-        return value[path]
-    scope.budget.scan(len(path))
+        return lambda _value, _scope: None
     steps = _steps(path)
+
+    def follow(value: Value, scope: Scope) -> Value:
+        if isinstance(value, dict) and path in value:
+            return value[path]
+        return _follow(value, steps, scope)
+
+    return follow
+
+
+def _follow(value: Value, steps: tuple[str, ...], scope: Scope) -> Value:
     if not steps:
         return None
     scope.budget.step(len(steps))
@@ -77,6 +94,21 @@ def step_into(value: Value, key: str) -> Value:
         position = int(key)
         return value[position - 1] if 0 < position <= len(value) else None
     return None
+
+
+def module_path(module_id: int, segments: tuple[Segment, ...]) -> Evaluator:
+    """Return a closure that follows the segments in a module's bundle; a lone key, as most are, costs one call."""
+    if len(segments) == 1 and isinstance(segments[0], str):
+        return _field_of_module(module_id, segments[0])
+    return compile_path(lambda scope: scope.bundle(module_id), segments)
+
+
+def _field_of_module(module_id: int, key: str) -> Evaluator:
+    def evaluate(scope: Scope) -> Value:
+        value = scope.bundle(module_id)
+        return value.get(key) if isinstance(value, dict) else None
+
+    return evaluate
 
 
 def compile_path(read_head: Evaluator, segments: tuple[Segment, ...]) -> Evaluator:

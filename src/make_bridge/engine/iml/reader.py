@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from make_bridge.engine.expression_errors import ExpressionSyntaxError
+from make_bridge.engine.iml import limits
 from make_bridge.engine.iml.syntax import KEYWORDS, VARIABLES, BareText, Keyword, Node, Number, Path, Segment, Text
 from make_bridge.engine.numbers import text_to_number
 
@@ -30,11 +31,21 @@ _OPERATOR_WORDS: Final = {"and": "&", "or": "|", "mod": "%"}
 class Reader:
     """A place in a template's text that moves as words are read."""
 
-    __slots__ = ("at", "text")
+    __slots__ = ("at", "limit", "opening", "text")
 
-    def __init__(self, text: str, at: int) -> None:
+    def __init__(self, text: str, opening: int, room: int) -> None:
+        """``opening`` is where the braces of the expression stand, which may have ``room`` characters."""
         self.text = text
-        self.at = at
+        self.opening = opening
+        self.at = opening + 2
+        self.limit = opening + room
+
+    def check_length(self) -> None:
+        """Refuse an expression that is too long; called often enough that a long one is not read to its end."""
+        if self.at > self.limit:
+            raise ExpressionSyntaxError(
+                f"The expressions of one text may have {limits.EXPRESSION} characters in all.", position=self.opening
+            )
 
     def skip_space(self) -> None:
         space = _SPACE.match(self.text, self.at)
@@ -94,13 +105,14 @@ class Reader:
 
     def _word(self) -> Node:
         """Read a variable, a keyword, or text that lacks its quotes."""
-        word = _WORD.match(self.text, self.at)
+        end = self.limit + 2  # a word that is cut there is too long, which is said right after
+        word = _WORD.match(self.text, self.at, end)
         if not word:
             raise self.unexpected()
         self.at = word.end()
         if word[0] == VARIABLES:
             return Path(head=VARIABLES, segments=self._segments())
-        dotted = _DOTTED_WORDS.match(self.text, self.at)
+        dotted = _DOTTED_WORDS.match(self.text, self.at, end)
         if dotted:
             self.at = dotted.end()
             return BareText(value=word[0] + dotted[0])
@@ -116,6 +128,9 @@ class Reader:
                 self.at = end + 1
                 return quote.join(pieces)
             at = end + 2
+            if at > self.limit:
+                self.at = at
+                self.check_length()
         raise ExpressionSyntaxError("The quotation mark is not closed.", position=self.at)
 
     def _number_or_reference(self) -> Node:
@@ -139,6 +154,7 @@ class Reader:
     def _segments(self) -> tuple[Segment, ...]:
         segments: list[Segment] = []
         while True:
+            self.check_length()
             if self.takes("."):
                 segments.append(self._key())
             elif index := _INDEX.match(self.text, self.at):

@@ -11,19 +11,22 @@ from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from make_bridge.engine.expression_errors import BudgetExceeded
+from make_bridge.engine.iml import limits
 from make_bridge.engine.values import Value
 
-DEFAULT_STEPS: Final = 100_000
-DEFAULT_OUTPUT: Final = 1_000_000
-_SCAN_SHIFT: Final = 8
+# Where Python's search for a text in a text may take their product, and where it turns to a linear one.
+_SHORT_TEXT: Final = 2_500
+_LINEAR_FROM: Final = 30_000
+_PRODUCT_SHIFT: Final = 12
+_LONGEST_BY_PRODUCT: Final = 100
 
 
 @dataclass(slots=True)
 class Budget:
     """The operations and the bytes that are left; share one over all templates that belong together."""
 
-    steps: int = DEFAULT_STEPS
-    output: int = DEFAULT_OUTPUT
+    steps: int = limits.STEPS
+    output: int = limits.OUTPUT
 
     def step(self, count: int = 1) -> None:
         """Charge ``count`` operations."""
@@ -33,7 +36,15 @@ class Budget:
 
     def scan(self, size: int) -> None:
         """Charge the reading of ``size`` bytes or characters: one operation for each 256."""
-        self.step(1 + (size >> _SCAN_SHIFT))
+        self.step(1 + (size >> limits.SCAN_SHIFT))
+
+    def search(self, size: int, wanted: int) -> None:
+        """Charge the search for a text of ``wanted`` characters in one of ``size``."""
+        if size < _LINEAR_FROM:
+            compared = size * (wanted if size < _SHORT_TEXT else min(wanted, _LONGEST_BY_PRODUCT))
+            self.step(1 + (size >> limits.SCAN_SHIFT) + (compared >> _PRODUCT_SHIFT))
+        else:
+            self.scan(size)
 
     def allocate(self, size: int) -> None:
         """Charge ``size`` bytes of new data; call it before making them."""

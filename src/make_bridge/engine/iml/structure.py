@@ -1,17 +1,16 @@
 """Mappers: nested JSON whose texts are templates, compiled once and evaluated for every bundle."""
 
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import cast
 
 from make_bridge.engine.expression_errors import ExpressionSyntaxError
-from make_bridge.engine.iml.compiler import Compiled, Reference
-from make_bridge.engine.iml.paths import Evaluator
+from make_bridge.engine.iml import limits
+from make_bridge.engine.iml.compiled import Compiled, Evaluator
+from make_bridge.engine.iml.compiler import Reference
 from make_bridge.engine.iml.scope import Scope
 from make_bridge.engine.iml.template import Template, compile_template
 from make_bridge.engine.numbers import normalize
 from make_bridge.engine.values import ERASE, IGNORE, Value
-
-MAX_DEPTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +42,8 @@ def compile_value(json: object) -> CompiledValue:
 
 
 def _compile(json: object, templates: list[Template], depth: int) -> Compiled:
-    if depth > MAX_DEPTH:
-        raise ExpressionSyntaxError(f"The mapped value nests more than {MAX_DEPTH} levels deep.")
+    if depth > limits.MAPPED_NESTING:
+        raise ExpressionSyntaxError(f"The mapped value nests more than {limits.MAPPED_NESTING} levels deep.")
     if isinstance(json, str):
         template = compile_template(json)
         templates.append(template)

@@ -6,19 +6,18 @@ their text in a bounded cache. Long ones are not kept: they are rare, and few wo
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from itertools import pairwise
 
-from make_bridge.engine.iml.compiler import Compiled, Compiler, Reference
+from make_bridge.engine.expression_errors import BudgetExceeded
+from make_bridge.engine.iml import limits
+from make_bridge.engine.iml.compiled import Compiled, Evaluator, constant
+from make_bridge.engine.iml.compiler import Compiler, Reference
 from make_bridge.engine.iml.functions import FUNCTIONS
-from make_bridge.engine.iml.parser import parse_template
-from make_bridge.engine.iml.paths import Evaluator
+from make_bridge.engine.iml.joining import join_as_text
+from make_bridge.engine.iml.parser import parse_parts
 from make_bridge.engine.iml.scope import Scope
 from make_bridge.engine.iml.syntax import Part
-from make_bridge.engine.iml.texts import text_of
 from make_bridge.engine.values import Value
-
-_REMEMBERED: Final = 2048
-_LONGEST_REMEMBERED: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,17 +38,18 @@ class Template:
 
 def compile_template(text: str) -> Template:
     """Compile ``text``; raises ``ExpressionSyntaxError`` with a position. A repeated text costs a look-up."""
-    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _compile(text)
+    return _remembered(text) if len(text) <= limits.TEMPLATE_REMEMBERED else _compile(text)
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=limits.TEMPLATES_REMEMBERED)
 def _remembered(text: str) -> Template:
     return _compile(text)
 
 
 def _compile(text: str) -> Template:
     compiler = Compiler()
-    compiled = _compile_parts(parse_template(text), compiler)
+    parts = parse_parts(text)
+    compiled = _charged(_compile_parts(parts, compiler), parts, len(text))
     return Template(
         text=text,
         constant=compiled.constant,
@@ -60,22 +60,32 @@ def _compile(text: str) -> Template:
     )
 
 
-def _compile_parts(parts: tuple[Part, ...], compiler: Compiler) -> Compiled:
-    if len(parts) == 1 and not isinstance(parts[0], str):
-        return compiler.compile(parts[0])
-    if all(isinstance(part, str) for part in parts):
-        literal = "".join(part for part in parts if isinstance(part, str))
-        return Compiled(evaluate=lambda _scope: literal, constant=True)
-    return _mixed([part if isinstance(part, str) else compiler.compile(part) for part in parts])
+def _compile_parts(parts: list[tuple[int, Part]], compiler: Compiler) -> Compiled:
+    if len(parts) == 1 and not isinstance(parts[0][1], str):
+        return compiler.compile(parts[0][1])
+    pieces = [constant(part) if isinstance(part, str) else compiler.compile(part) for _, part in parts]
+    known = [piece.known.value for piece in pieces if piece.known is not None]
+    if len(known) == len(pieces) and all(isinstance(value, str) for value in known):
+        return constant("".join(value for value in known if isinstance(value, str)))
+    evaluate = join_as_text(pieces, [position for position, _ in parts])
+    return Compiled(evaluate=evaluate, constant=all(piece.constant for piece in pieces))
 
 
-def _mixed(parts: list[str | Compiled]) -> Compiled:
-    """Join literal text and the values of expressions as text."""
-    pieces = tuple(part if isinstance(part, str) else part.evaluate for part in parts)
+def _charged(compiled: Compiled, parts: list[tuple[int, Part]], end: int) -> Compiled:
+    """Charge long expressions for their operators, which by themselves cost nothing: a short one has few."""
+    spans = pairwise((*(position for position, _ in parts), end))
+    places = [span for (_, part), span in zip(parts, spans, strict=True) if not isinstance(part, str)]
+    length = sum(until - at for at, until in places)
+    if compiled.constant or length <= limits.EXPRESSION_FREE:
+        return compiled
+    first, cost, inner = places[0][0], length >> limits.EXPRESSION_SHIFT, compiled.evaluate
 
     def evaluate(scope: Scope) -> Value:
-        texts = [piece if isinstance(piece, str) else text_of(piece(scope), scope) for piece in pieces]
-        scope.budget.allocate(sum(map(len, texts)))
-        return "".join(texts)
+        try:
+            scope.budget.step(cost)
+        except BudgetExceeded as error:
+            error.locate(first)
+            raise
+        return inner(scope)
 
-    return Compiled(evaluate=evaluate, constant=all(isinstance(part, str) or part.constant for part in parts))
+    return Compiled(evaluate=evaluate)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from make_bridge.engine.iml import ExpressionError
+from make_bridge.engine.iml import Budget, ExpressionError, compile_template
 from make_bridge.engine.iml.functions import FUNCTIONS
 from make_bridge.engine.values import ERASE, IGNORE
 
@@ -71,9 +71,9 @@ def test_a_missing_first_argument_is_no_error(evaluate, expression, expected):
     [
         ("nope(1)", "nope", None, 2, "The function nope() does not exist."),
         ("Upper(1)", "Upper", None, 2, "The function Upper() does not exist."),
-        ("upper()", "upper", None, 2, "The function upper() takes 1 arguments; it is given 0."),
-        ("upper(1; 2)", "upper", None, 2, "The function upper() takes 1 arguments; it is given 2."),
-        ("if(1)", "if", None, 2, "The function if() takes at least 2 arguments; it is given 1."),
+        ("upper()", "upper", None, 2, "The function upper() takes 1 argument; it is given 0. Write upper(text)."),
+        ("upper(1; 2)", "upper", None, 2, "The function upper() takes 1 argument; it is given 2. Write upper(text)."),
+        ("if(1)", "if", None, 2, "The function if() takes at least 2 arguments; it is given 1. Write if("),
         ("if(1;2;3;4)", "if", None, 2, "The function if() takes at most 3 arguments; it is given 4."),
         ('map(1.t; "k")', "map", 1, 2, "'abc' is not a valid array."),
         ("1 + first(1.c)", "first", 1, 6, "The collection is not a valid array."),
@@ -82,11 +82,11 @@ def test_a_missing_first_argument_is_no_error(evaluate, expression, expected):
         ("round(1.t)", "round", 1, 2, "'abc' is not a valid number."),
         ("upper(round(1.t))", "round", 1, 8, "'abc' is not a valid number."),
         ("substring(1.t; 1.l)", "substring", 2, 2, "The array is not a valid number."),
-        ("sum(1; 2; 1.t)", "sum", None, 2, "'abc' is not a valid number."),
+        ("sum(1; 2; 1.t)", "sum", 3, 2, "'abc' is not a valid number."),
         ("addDays(1.t; 1)", "addDays", 1, 2, "'abc' is not a valid date."),
         ("addDays(now; 1.t)", "addDays", 2, 2, "'abc' is not a valid number."),
         ("addDays(now; 1e15)", "addDays", 2, 2, "The number is too large for a date."),
-        ("addDays(now; 1e16)", "addDays", 2, 2, "The number is too large for a date."),
+        ("addDays(now; 1e16)", "addDays", 2, 2, "The number '10000000000000000' is too large for a date."),
         ("addYears(now; 99999)", "addYears", 2, 2, "The date lies outside the years 1 to 9999."),
         ('setDay(now; "someday")', "setDay", 2, 2, "'someday' is neither a number nor a name such as Sunday."),
         ('dateDifference(now; now; "eons")', "dateDifference", 3, 2, "'eons' is not a unit"),
@@ -96,14 +96,14 @@ def test_a_missing_first_argument_is_no_error(evaluate, expression, expected):
         ('sha1("a"; "octal")', "sha1", 2, 2, "'octal' is not an encoding"),
         ('sha1("a"; "hex"; "xyz"; "hex")', "sha1", 3, 2, "'xyz' is not valid hex."),
         ('parseNumber("12 apples")', "parseNumber", 1, 2, "'12 apples' is not a valid number."),
-        ("trunc(1.5; 101)", "trunc", 2, 2, "The number of decimals must lie between 0 and 100."),
-        ("formatNumber(1.5; -1)", "formatNumber", 2, 2, "The number of decimals must lie between 0 and 100."),
+        ("trunc(1.5; 101)", "trunc", 2, 2, "The number of decimals must lie between 0 and 100; it is 101."),
+        ("formatNumber(1.5; -1)", "formatNumber", 2, 2, "The number of decimals must lie between 0 and 100; it is -1."),
         ('sort(1.rows; "up"; "n")', "sort", 2, 2, "'up' is not an order"),
         ("keys(1.t)", "keys", 1, 2, "'abc' is not a valid collection."),
         ("length(1.c)", "length", 1, 2, "The collection is neither a text nor an array."),
-        ('replace("a"; "/(/"; "b")', "replace", None, 2, "The pattern is not valid: missing ): (."),
-        ("min(1.mixed)", "min", None, 2, "'b' is not a valid number."),
-        ("max(1e308; 1.t)", "max", None, 2, "'abc' is not a valid number."),
+        ('replace("a"; "/(/"; "b")', "replace", 2, 2, "The pattern is not valid: missing ): (. The pattern is '/(/'."),
+        ("min(1.mixed)", "min", 1, 2, "'b' is not a valid number."),
+        ("max(1e308; 1.t)", "max", 2, 2, "'abc' is not a valid number."),
         ("sum(1e308; 1e308)", "sum", None, 2, "The result is not a number"),
         ('arrayDifference(1.l; 1.l; "odd")', "arrayDifference", 3, 2, "'odd' is not a mode"),
     ],
@@ -117,11 +117,35 @@ def test_an_error_names_function_argument_and_place(evaluate, expression, functi
     assert error.message.startswith(message)
 
 
-def test_an_error_reads_as_a_sentence_with_its_place(evaluate):
+@pytest.mark.parametrize(
+    ("template", "sentence"),
+    [
+        ("Dear {{upper(first(1.t))}}", "first(), argument 1 (array), at 13: 'abc' is not a valid array."),
+        ("{{substring(1.t; 1.t)}}", "substring(), argument 2 (start), at 2: 'abc' is not a valid number."),
+        ("{{merge(1.l; 1.l; 5)}}", "merge(), argument 3 (array), at 2: '5' is not a valid array."),
+        ("{{sum(1; 1.t)}}", "sum(), argument 2 (value), at 2: 'abc' is not a valid number."),
+        ("{{setDay(now; 1.t)}}", "setDay(), argument 2 (number), at 2: 'abc' is neither a number nor a name such as"),
+        ("{{1.n * 1.t}}", "at 6: 'abc' is not a valid number."),
+        ("x {{1.n}}{{1.b}}", "at 9: The buffer holds no text: it is not UTF-8."),
+        ('{{"x" + 1.n + 1.b}}', "at 12: The buffer holds no text: it is not UTF-8."),
+        ("{{upper(1.n, 1.b)}}", "at 11: The buffer holds no text: it is not UTF-8."),
+        ("{{nope(1)}}", "nope(), at 2: The function nope() does not exist."),
+        ("{{trim(1; 2)}}", "trim(), at 2: The function trim() takes 1 argument; it is given 2. Write trim(text)."),
+    ],
+)
+def test_an_error_reads_as_a_sentence_with_its_place(evaluate, template, sentence):
     with pytest.raises(ExpressionError) as caught:
-        evaluate("Dear {{upper(first(1.t))}}", BUNDLE)
+        evaluate(template, BUNDLE)
 
-    assert str(caught.value) == "first(), argument 1, at 13: 'abc' is not a valid array."
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_choice_that_fails_itself_is_named(make_scope):
+    scope = make_scope(bundles={1: {"a": "x" * 9_000, "b": "x" * 8_999 + "y"}}, budget=Budget(steps=10))
+
+    with pytest.raises(ExpressionError) as caught:
+        compile_template("{{1 + switch(1.a; 1.b; 2)}}").evaluate(scope)
+    assert (caught.value.function, caught.value.position) == ("switch", 6)
 
 
 @pytest.mark.parametrize(
@@ -207,6 +231,8 @@ def test_mathematical_functions_at_their_edges(evaluate, expression, expected):
         ('substring("Hello"; -5; 2)', "He"),
         ('substring("Hello"; 0; -1)', ""),
         ('substring("Hello"; 99)', ""),
+        ('substring("Hello"; 1; "")', "ello"),
+        ('substring("Hello"; 1; )', "ello"),
         ('indexOf("abc"; "")', 0),
         ('indexOf("abcabc"; "a"; 1)', 3),
         ('trim("\ufeff\u00a0\n x \t")', "x"),

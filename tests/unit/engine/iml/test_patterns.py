@@ -127,3 +127,18 @@ def test_no_pattern_runs_away(evaluate, pattern, text):
         assert isinstance(evaluate('{{replace(1.t; 1.p; "-")}}', {"t": text, "p": f"/{pattern}/g"}), str)
 
     assert time.thread_time() - started < 1
+
+
+def test_a_search_that_is_slow_for_its_length_is_charged_for_its_time():
+    """From each of few places it looks ahead to the end; counting matches and characters would not notice."""
+    pattern = compile_pattern("a(.*b)?", "g")
+    text = ("a" + "x" * 99) * 1_000
+    counted = 4 * 1_000 + (len(text) * pattern.regexp.programsize >> 8) + 1_000
+    budget = Budget(steps=1_000_000)
+    ended = False
+    try:
+        assert sum(1 for _ in pattern.matches(text, budget)) == 1_000
+    except BudgetExceeded:
+        ended = True
+
+    assert ended or 1_000_000 - budget.steps > counted + 9_000

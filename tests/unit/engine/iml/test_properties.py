@@ -189,6 +189,22 @@ def test_no_tree_does_more_than_raise_an_expression_error(make_scope, tree, bund
         to_json_text(compile_template(print_template([tree])).evaluate(make_scope(bundles={1: bundle})))
 
 
+@settings(quick, max_examples=200)
+@given(st.lists(st.one_of(anything.filter(lambda t: "{" not in t), trees), min_size=1, max_size=3), bundles)
+def test_an_error_says_where_in_the_text_it_happened(make_scope, parts, bundle):
+    text, failure = print_template(parts), None
+    template = compile_template(text)
+    try:
+        template.evaluate(make_scope(bundles={1: bundle}, budget=Budget(steps=200, output=2_000)))
+    except ExpressionError as error:
+        failure = error
+    if failure is not None:
+        assert failure.position is not None
+        assert 0 <= failure.position < len(text)
+        assert failure.function is None or text.startswith(failure.function, failure.position)
+        assert failure.argument is None or failure.function is not None
+
+
 @settings(quick, max_examples=15)
 @given(st.data())
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))

@@ -9,17 +9,10 @@ from typing import Final, TypeAlias
 from make_bridge.engine.dates import epoch_milliseconds
 from make_bridge.engine.expression_errors import ExpressionError
 from make_bridge.engine.iml.equality import Identity, identity, same
-from make_bridge.engine.iml.functions.signature import (
-    Function,
-    anything,
-    array,
-    integer,
-    optional_integer,
-    optional_text,
-    text,
-)
+from make_bridge.engine.iml.functions.parameters import anything, array, as_array, optional, text, whole
+from make_bridge.engine.iml.functions.signature import Function, Run, example
 from make_bridge.engine.iml.operators import code_units
-from make_bridge.engine.iml.paths import find
+from make_bridge.engine.iml.paths import find, finder
 from make_bridge.engine.iml.scope import Scope
 from make_bridge.engine.iml.texts import text_of
 from make_bridge.engine.values import Value, describe, to_number
@@ -54,6 +47,19 @@ def _map(scope: Scope, items: list[Value], key: Value, filter_key: str | None = 
         return [*chosen]
     found = (find(item, key, scope) for item in chosen)
     return [value for value in found if value is not None]
+
+
+def _prepare_map(key: Value, *condition: Value) -> Run | None:
+    """Split the key once; a call with a condition takes the long way."""
+    if condition or key is None or key == "":
+        return None
+    follow = finder(key)
+
+    def run(scope: Scope, items: list[Value]) -> Value:
+        charge(scope, len(items))
+        return [value for item in items if (value := follow(item, scope)) is not None]
+
+    return run
 
 
 def _wanted_texts(scope: Scope, wanted: Value) -> frozenset[str]:
@@ -190,25 +196,174 @@ def _array_difference(scope: Scope, items: list[Value], others: list[Value], mod
     result = _difference(scope, items, others)
     if mode != "symmetric" or not isinstance(result, list):
         return result
-    return _merge(scope, result, array(_difference(scope, others, items), scope))
+    return _merge(scope, result, as_array(_difference(scope, others, items), scope))
 
+
+_MAILS: Final[Value] = {
+    "mails": [{"label": "work", "address": "a@x"}, {"label": "home", "address": "b@x"}, {"label": "other"}]
+}
+_PEOPLE: Final[Value] = {"people": [{"name": "Ann", "age": 9}, {"name": "Bob", "age": 30}, {"name": "Ann", "age": 41}]}
 
 ARRAYS: Final = (
-    Function(name="first", run=_first, parameters=(array,), required=1),
-    Function(name="last", run=_last, parameters=(array,), required=1),
-    Function(name="map", run=_map, parameters=(array, anything, optional_text, anything), required=2),
-    Function(name="join", run=_join, parameters=(array, text), required=2),
-    Function(name="add", run=_add, parameters=(array,), rest=anything, required=2),
-    Function(name="remove", run=_remove, parameters=(array,), rest=anything, required=2),
-    Function(name="merge", run=_merge, parameters=(), rest=array, required=1),
-    Function(name="slice", run=_slice, parameters=(array, integer, optional_integer), required=2),
-    Function(name="sort", run=_sort, parameters=(array, optional_text, optional_text), required=1),
-    Function(name="reverse", run=_reverse, parameters=(array,), required=1),
-    Function(name="shuffle", run=_shuffle, parameters=(array,), required=1, pure=False),
-    Function(name="distinct", run=_distinct, parameters=(array, optional_text), required=1),
-    Function(name="deduplicate", run=_distinct, parameters=(array,), required=1),
-    Function(name="flatten", run=_flatten, parameters=(array, optional_integer), required=1),
-    Function(name="arrayDiff", run=_difference, parameters=(array, array), required=2),
-    Function(name="arrayIntersect", run=_intersection, parameters=(array, array), required=2),
-    Function(name="arrayDifference", run=_array_difference, parameters=(array, array, optional_text), required=2),
+    Function(
+        name="first",
+        summary="Returns the first element; null when there is none.",
+        run=_first,
+        parameters=(array("array"),),
+        required=1,
+        examples=(example('first(split("a,b"; ","))', "a"), example("first(emptyarray)", None)),
+    ),
+    Function(
+        name="last",
+        summary="Returns the last element; null when there is none.",
+        run=_last,
+        parameters=(array("array"),),
+        required=1,
+        examples=(example('last(split("a,b"; ","))', "b"),),
+    ),
+    Function(
+        name="map",
+        summary="Returns the values of a key of all elements, or of those whose filter key has one of the values.",
+        run=_map,
+        prepare=_prepare_map,
+        parameters=(array("array"), anything("key"), optional(text("filterKey")), anything("filterValues")),
+        required=2,
+        examples=(
+            example('map(1.mails; "address")', ["a@x", "b@x"], _MAILS),
+            example('map(1.mails; "address"; "label"; "work,other")', ["a@x"], _MAILS),
+            example('get(map(1.mails; "address"; "label"; "home"); 1)', "b@x", _MAILS),
+        ),
+    ),
+    Function(
+        name="join",
+        summary="Returns the elements as one text with a separator between them.",
+        run=_join,
+        parameters=(array("array"), text("separator")),
+        required=2,
+        examples=(example('join(split("a b"; space); "-")', "a-b"), example('join(emptyarray; ",")', "")),
+    ),
+    Function(
+        name="add",
+        summary="Returns the array with values added at its end.",
+        run=_add,
+        parameters=(array("array"),),
+        rest=anything("value"),
+        required=2,
+        examples=(example('add(split("a"; ","); "b"; 3)', ["a", "b", 3]),),
+    ),
+    Function(
+        name="remove",
+        summary="Returns the array without the elements that equal one of the values.",
+        run=_remove,
+        parameters=(array("array"),),
+        rest=anything("value"),
+        required=2,
+        examples=(example('remove(split("a,b,a"; ","); "a")', ["b"]),),
+    ),
+    Function(
+        name="merge",
+        summary="Returns one array with the elements of all.",
+        run=_merge,
+        parameters=(),
+        rest=array("array"),
+        required=1,
+        examples=(example('merge(split("a"; ","); split("b"; ","))', ["a", "b"]),),
+    ),
+    Function(
+        name="slice",
+        summary="Returns the elements from start up to, but without, end; the first is 0, -1 is the last.",
+        run=_slice,
+        parameters=(array("array"), whole("start"), optional(whole("end"))),
+        required=2,
+        examples=(
+            example('slice(split("a,b,c"; ","); 1)', ["b", "c"]),
+            example('slice(split("a,b,c"; ","); 0; 1)', ["a"]),
+        ),
+    ),
+    Function(
+        name="sort",
+        summary="Sorts by the elements or a key of them: asc, desc, or asc ci and desc ci, which ignore letter case.",
+        run=_sort,
+        parameters=(array("array"), optional(text("order")), optional(text("key"))),
+        required=1,
+        examples=(
+            example('sort(split("b,a,C"; ","))', ["C", "a", "b"]),
+            example('sort(split("b,a,C"; ","); "asc ci")', ["a", "b", "C"]),
+            example('map(sort(1.people; "desc"; "age"); "age")', [41, 30, 9], _PEOPLE),
+        ),
+    ),
+    Function(
+        name="reverse",
+        summary="Returns the elements in the opposite order.",
+        run=_reverse,
+        parameters=(array("array"),),
+        required=1,
+        examples=(example('reverse(split("a,b"; ","))', ["b", "a"]),),
+    ),
+    Function(
+        name="shuffle",
+        summary="Returns the elements in an order of chance, the same when the execution is repeated.",
+        run=_shuffle,
+        parameters=(array("array"),),
+        required=1,
+        pure=False,
+        examples=(example('length(shuffle(split("a,b,c"; ",")))', 3),),
+    ),
+    Function(
+        name="distinct",
+        summary="Returns the elements without repetitions, of the whole or of a key; the first is kept.",
+        run=_distinct,
+        parameters=(array("array"), optional(text("key"))),
+        required=1,
+        examples=(
+            example('distinct(split("a,b,a"; ","))', ["a", "b"]),
+            example('map(distinct(1.people; "name"); "age")', [9, 30], _PEOPLE),
+        ),
+    ),
+    Function(
+        name="deduplicate",
+        summary="Returns the elements without repetitions; the first is kept.",
+        run=_distinct,
+        parameters=(array("array"),),
+        required=1,
+        examples=(example('deduplicate(split("a,b,a"; ","))', ["a", "b"]),),
+    ),
+    Function(
+        name="flatten",
+        summary="Opens up arrays inside the array, all of them or so many levels.",
+        run=_flatten,
+        parameters=(array("array"), optional(whole("depth"))),
+        required=1,
+        examples=(
+            example("flatten(1.deep)", [1, 2, 3], {"deep": [1, [2, [3]]]}),
+            example("flatten(1.deep; 1)", [1, 2, [3]], {"deep": [1, [2, [3]]]}),
+        ),
+    ),
+    Function(
+        name="arrayDiff",
+        summary="Returns the elements of the first array that are not in the second.",
+        run=_difference,
+        parameters=(array("first"), array("second")),
+        required=2,
+        examples=(example("arrayDiff(1.a; 1.b)", [1, 3], {"a": [1, 2, 3], "b": [2]}),),
+    ),
+    Function(
+        name="arrayIntersect",
+        summary="Returns the elements of the first array that are in the second.",
+        run=_intersection,
+        parameters=(array("first"), array("second")),
+        required=2,
+        examples=(example("arrayIntersect(1.a; 1.b)", [2], {"a": [1, 2, 3], "b": [2, 9]}),),
+    ),
+    Function(
+        name="arrayDifference",
+        summary="Returns what only the first array has (classic), or what only one of both has (symmetric).",
+        run=_array_difference,
+        parameters=(array("first"), array("second"), optional(text("mode"))),
+        required=2,
+        examples=(
+            example('arrayDifference(1.a; 1.b; "symmetric")', [1, 3], {"a": [1, 2], "b": [2, 3]}),
+            example("arrayDifference(1.a; 1.b)", [1], {"a": [1, 2], "b": [2, 3]}),
+        ),
+    ),
 )

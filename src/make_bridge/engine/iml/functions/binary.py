@@ -9,13 +9,8 @@ from functools import partial
 from typing import Final
 
 from make_bridge.engine.expression_errors import ExpressionError
-from make_bridge.engine.iml.functions.signature import (
-    Function,
-    OnNull,
-    anything,
-    optional_text,
-    text_or_buffer,
-)
+from make_bridge.engine.iml.functions.parameters import anything, optional, text, text_or_buffer
+from make_bridge.engine.iml.functions.signature import Example, Function, OnNull, example
 from make_bridge.engine.iml.scope import Scope
 from make_bridge.engine.values import Value, describe, encode_text, to_buffer
 
@@ -115,31 +110,64 @@ def _hash(
     return _show(hmac.digest(secret, data, algorithm), encoding or "hex")
 
 
-def _optional_text_or_buffer(value: Value, scope: Scope) -> str | bytes | None:
-    return None if value is None else text_or_buffer(value, scope)
-
-
-def _hash_function(algorithm: str) -> Function:
+def _hash_function(algorithm: str, *examples: Example) -> Function:
     return Function(
         name=algorithm,
+        summary=f"Returns the {algorithm.upper()} hash; with a key, the message authentication code (HMAC).",
         run=partial(_hash, algorithm),
-        parameters=(text_or_buffer, optional_text, _optional_text_or_buffer, optional_text),
+        parameters=(
+            text_or_buffer("value"),
+            optional(text("encoding")),
+            optional(text_or_buffer("key")),
+            optional(text("keyEncoding")),
+        ),
         required=1,
         on_null=_EMPTY,
+        examples=examples,
     )
 
 
 BINARY: Final = (
     Function(
         name="toBinary",
+        summary="Makes a buffer of a text, which is read as UTF-8 or in the encoding named: hex, base64, latin1.",
         run=_to_binary,
-        parameters=(anything, optional_text),
+        parameters=(anything("value"), optional(text("encoding"))),
         required=1,
         on_null=OnNull(value=None),
+        examples=(example('toBinary("aGk="; "base64")', b"hi"), example('toBinary("6869"; "hex")', b"hi")),
     ),
-    Function(name="base64", run=_base64, parameters=(text_or_buffer,), required=1, on_null=_EMPTY),
-    Function(name="md5", run=_md5, parameters=(text_or_buffer,), required=1, on_null=_EMPTY),
-    _hash_function("sha1"),
-    _hash_function("sha256"),
-    _hash_function("sha512"),
+    Function(
+        name="base64",
+        summary="Writes a text's UTF-8, or a buffer, in base64.",
+        run=_base64,
+        parameters=(text_or_buffer("value"),),
+        required=1,
+        on_null=_EMPTY,
+        examples=(example('base64("héllo")', "aMOpbGxv"), example('base64("Make")', "TWFrZQ==")),
+    ),
+    Function(
+        name="md5",
+        summary="Returns the MD5 sum in hexadecimal digits.",
+        run=_md5,
+        parameters=(text_or_buffer("value"),),
+        required=1,
+        on_null=_EMPTY,
+        examples=(example('md5("abc")', "900150983cd24fb0d6963f7d28e17f72"),),
+    ),
+    _hash_function("sha1", example('sha1("abc")', "a9993e364706816aba3e25717850c26c9cd0d89d")),
+    _hash_function(
+        "sha256",
+        example('sha256("abc"; "base64"; "key")', "nBluMtwBdfhvSxy4konWYZ3mvuaZ5MN45oMJ7Zehpqs="),
+        example(
+            'sha256("abc"; "hex"; "6b6579"; "hex")', "9c196e32dc0175f86f4b1cb89289d6619de6bee699e4c378e68309ed97a1a6ab"
+        ),
+    ),
+    _hash_function(
+        "sha512",
+        example(
+            'sha512("abc"; "base64")',
+            "3a81oZNherrMQXNJriBBMRLm+k6JqX6iCp7u5ktV05ohkpkqJ0/BqDa6PCOj/uu9RU1EI2Q86A4qmslPpUyknw==",
+        ),
+    ),
 )

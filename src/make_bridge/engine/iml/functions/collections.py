@@ -3,7 +3,8 @@
 from typing import Final
 
 from make_bridge.engine.expression_errors import ExpressionError
-from make_bridge.engine.iml.functions.signature import Function, anything, array, collection, text
+from make_bridge.engine.iml.functions.parameters import anything, array, as_collection, text
+from make_bridge.engine.iml.functions.signature import Function, example
 from make_bridge.engine.iml.paths import find
 from make_bridge.engine.iml.scope import Scope
 from make_bridge.engine.iml.texts import text_of
@@ -28,7 +29,7 @@ def _to_array(scope: Scope, source: Value) -> Value:
     """Return a collection's members as ``{key, value}``; an array is one already."""
     if isinstance(source, list):
         return source
-    members = collection(source, scope)
+    members = as_collection(source, scope)
     scope.budget.step(len(members))
     scope.budget.allocate(_BYTES_OF_A_COLLECTION * len(members))
     return [{"key": key, "value": value} for key, value in members.items()]
@@ -47,7 +48,34 @@ def _to_collection(scope: Scope, items: list[Value], key_field: str, value_field
 
 
 COLLECTIONS: Final = (
-    Function(name="keys", run=_keys, parameters=(anything,), required=1),
-    Function(name="toArray", run=_to_array, parameters=(anything,), required=1),
-    Function(name="toCollection", run=_to_collection, parameters=(array, text, text), required=3),
+    Function(
+        name="keys",
+        summary="Returns the names of a collection's members, or the positions of an array's elements.",
+        run=_keys,
+        parameters=(anything("source"),),
+        required=1,
+        examples=(example("keys(1.user)", ["id", "name"], {"user": {"id": 7, "name": "Ann"}}),),
+    ),
+    Function(
+        name="toArray",
+        summary="Returns a collection's members as an array of collections with key and value.",
+        run=_to_array,
+        parameters=(anything("source"),),
+        required=1,
+        examples=(example("toArray(1.user)", [{"key": "name", "value": "Ann"}], {"user": {"name": "Ann"}}),),
+    ),
+    Function(
+        name="toCollection",
+        summary="Makes a collection from an array of collections: one field gives the keys, one the values.",
+        run=_to_collection,
+        parameters=(array("array"), text("keyField"), text("valueField")),
+        required=3,
+        examples=(
+            example(
+                'toCollection(1.headers; "name"; "value")',
+                {"accept": "text/html", "x-id": "17"},
+                {"headers": [{"name": "accept", "value": "text/html"}, {"name": "x-id", "value": "17"}]},
+            ),
+        ),
+    ),
 )

@@ -2,20 +2,17 @@
 
 from typing import Final
 
+from make_bridge.engine.iml.compiled import Evaluator
 from make_bridge.engine.iml.equality import same
-from make_bridge.engine.iml.functions.signature import (
-    Function,
-    OnNull,
-    SpecialForm,
-    anything,
-    collection,
-)
-from make_bridge.engine.iml.paths import Evaluator, find
+from make_bridge.engine.iml.functions.parameters import anything, collection
+from make_bridge.engine.iml.functions.signature import Function, OnNull, Run, SpecialForm, example
+from make_bridge.engine.iml.paths import find, finder
 from make_bridge.engine.iml.scope import Scope
 from make_bridge.engine.iml.texts import text_of
 from make_bridge.engine.values import IGNORE, Value, size_of, truthy
 
 _NULL: Final = OnNull(value=None)
+_USER: Final[Value] = {"id": 7, "name": "Ann", "password": "secret"}
 
 
 def _build_if(arguments: tuple[Evaluator, ...]) -> Evaluator:
@@ -66,6 +63,11 @@ def _get(scope: Scope, value: Value, path: Value) -> Value:
     return find(value, path, scope)
 
 
+def _prepare_get(path: Value) -> Run:
+    follow = finder(path)
+    return lambda scope, value: follow(value, scope)
+
+
 def _equal(scope: Scope, left: Value, right: Value) -> Value:
     return same(left, right, scope)
 
@@ -105,15 +107,91 @@ def _charge_copy(scope: Scope, source: dict[str, Value]) -> None:
 
 
 SPECIAL_FORMS: Final = (
-    SpecialForm(name="if", build=_build_if, required=2, most=3),
-    SpecialForm(name="ifempty", build=_build_ifempty, required=2, most=2),
-    SpecialForm(name="switch", build=_build_switch, required=3),
+    SpecialForm(
+        name="if",
+        summary="Returns the first value when the condition holds, else the second; only that one is evaluated.",
+        signature="if(condition; then; [else])",
+        build=_build_if,
+        required=2,
+        most=3,
+        examples=(
+            example('if(2 > 1; "yes"; "no")', "yes"),
+            example('if(1.status = "new"; "welcome"; )', None, {"status": "old"}),
+        ),
+    ),
+    SpecialForm(
+        name="ifempty",
+        summary="Returns the value, or the fallback when it is null, an empty text or an empty array.",
+        signature="ifempty(value; fallback)",
+        build=_build_ifempty,
+        required=2,
+        most=2,
+        examples=(example('ifempty(1.name; "nobody")', "nobody", {"name": ""}), example("ifempty(0; 5)", 0)),
+    ),
+    SpecialForm(
+        name="switch",
+        summary="Returns the result that stands behind the first equal value; a last argument without one is for else.",
+        signature="switch(expression; value; result; …; [else])",
+        build=_build_switch,
+        required=3,
+        fallible=True,
+        examples=(
+            example('switch("b"; "a"; 1; "b"; 2)', 2),
+            example('switch("z"; "a"; 1; 9)', 9),
+            example('switch("z"; "a"; 1)', None),
+        ),
+    ),
 )
 
 GENERAL: Final = (
-    Function(name="get", run=_get, parameters=(anything, anything), required=2, on_null=_NULL),
-    Function(name="equal", run=_equal, parameters=(anything, anything), required=2),
-    Function(name="pick", run=_pick, parameters=(collection,), rest=anything, required=2, on_null=_NULL),
-    Function(name="omit", run=_omit, parameters=(collection,), rest=anything, required=2, on_null=_NULL),
-    Function(name="mergeCollections", run=_merge_collections, parameters=(collection, collection), required=2),
+    Function(
+        name="get",
+        summary="Finds a value inside a collection or an array by a dotted path; positions count from 1.",
+        run=_get,
+        prepare=_prepare_get,
+        parameters=(anything("source"), anything("path")),
+        required=2,
+        on_null=_NULL,
+        examples=(
+            example('get(split("a,b"; ","); 2)', "b"),
+            example('get(1.user; "address.city")', "Brno", {"user": {"address": {"city": "Brno"}}}),
+            example('get(1.items; "2.name")', "two", {"items": [{"name": "one"}, {"name": "two"}]}),
+        ),
+    ),
+    Function(
+        name="equal",
+        summary="Says whether two values are equal, as = does.",
+        run=_equal,
+        parameters=(anything("first"), anything("second")),
+        required=2,
+        examples=(example("equal(1; 1)", result=True), example('equal("a"; "b")', result=False)),
+    ),
+    Function(
+        name="pick",
+        summary="Returns the collection with only the keys named; keys it has not are ignored.",
+        run=_pick,
+        parameters=(collection("collection"),),
+        rest=anything("key"),
+        required=2,
+        on_null=_NULL,
+        examples=(example('pick(1.user; "id"; "name")', {"id": 7, "name": "Ann"}, {"user": _USER}),),
+    ),
+    Function(
+        name="omit",
+        summary="Returns the collection without the keys named.",
+        run=_omit,
+        parameters=(collection("collection"),),
+        rest=anything("key"),
+        required=2,
+        on_null=_NULL,
+        examples=(example('omit(1.user; "password")', {"id": 7, "name": "Ann"}, {"user": _USER}),),
+    ),
+    Function(
+        name="mergeCollections",
+        summary="Returns one collection with the members of both; the second wins.",
+        run=_merge_collections,
+        parameters=(collection("first"), collection("second")),
+        required=2,
+        examples=(example("mergeCollections(1.a; 1.b)", {"x": 2, "y": 3}, {"a": {"x": 1}, "b": {"x": 2, "y": 3}}),),
+    ),
 )

@@ -5,7 +5,8 @@ from string import ascii_letters, digits
 from typing import Final
 from urllib.parse import quote, unquote
 
-from make_bridge.engine.iml.functions.signature import Function, OnNull, text
+from make_bridge.engine.iml.functions.parameters import text
+from make_bridge.engine.iml.functions.signature import Example, Function, OnNull, Run, example
 from make_bridge.engine.iml.scope import Scope
 from make_bridge.engine.values import Value, encode_text
 
@@ -94,11 +95,51 @@ def _replace_emoji(scope: Scope, value: str, replacement: str = "") -> Value:
     return _EMOJI.sub(lambda _: replacement, value)
 
 
+def _of_text(name: str, summary: str, run: Run, *examples: Example) -> Function:
+    return Function(
+        name=name, summary=summary, run=run, parameters=(text("text"),), required=1, on_null=_EMPTY, examples=examples
+    )
+
+
 MARKUP: Final = (
-    Function(name="encodeURL", run=_encode_url, parameters=(text,), required=1, on_null=_EMPTY),
-    Function(name="decodeURL", run=_decode_url, parameters=(text,), required=1, on_null=_EMPTY),
-    Function(name="escapeHTML", run=_escape_html, parameters=(text,), required=1, on_null=_EMPTY),
-    Function(name="stripHTML", run=_strip_html, parameters=(text,), required=1, on_null=_EMPTY),
-    Function(name="escapeMarkdown", run=_escape_markdown, parameters=(text,), required=1, on_null=_EMPTY),
-    Function(name="replaceEmojiCharacters", run=_replace_emoji, parameters=(text, text), required=1, on_null=_EMPTY),
+    _of_text(
+        "encodeURL",
+        "Writes a text so that it can be part of an address.",
+        _encode_url,
+        example('encodeURL("a b&c=ü")', "a%20b%26c%3D%C3%BC"),
+    ),
+    _of_text(
+        "decodeURL",
+        "Reads a text that was part of an address.",
+        _decode_url,
+        example('decodeURL("a%20b")', "a b"),
+        example('decodeURL("a+b")', "a b"),
+    ),
+    _of_text(
+        "escapeHTML",
+        "Writes & < > and quotes as entities.",
+        _escape_html,
+        example('escapeHTML("<b>")', "&lt;b&gt;"),
+    ),
+    _of_text(
+        "stripHTML",
+        "Takes tags and comments away and keeps the text between them.",
+        _strip_html,
+        example('stripHTML("<b>x</b> y")', "x y"),
+    ),
+    _of_text(
+        "escapeMarkdown",
+        "Puts a backslash before every sign that means something in Markdown.",
+        _escape_markdown,
+        example('escapeMarkdown("# a")', "\\# a"),
+    ),
+    Function(
+        name="replaceEmojiCharacters",
+        summary="Replaces every emoji.",
+        run=_replace_emoji,
+        parameters=(text("text"), text("replacement")),
+        required=1,
+        on_null=_EMPTY,
+        examples=(example('replaceEmojiCharacters("hi 😀"; ":)")', "hi :)"),),
+    ),
 )

@@ -7,23 +7,18 @@ from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
 from typing import Final
 
 from make_bridge.engine.expression_errors import ExpressionError
-from make_bridge.engine.iml.functions.signature import (
-    Function,
-    OnNull,
-    anything,
-    number,
-    optional_integer,
-    optional_text,
-    text,
-)
+from make_bridge.engine.iml import limits
+from make_bridge.engine.iml.functions.parameters import anything, number, optional, text, whole
+from make_bridge.engine.iml.functions.signature import Example, Function, OnNull, example
 from make_bridge.engine.iml.scope import Scope
 from make_bridge.engine.numbers import WHITE_SPACE, normalize, text_to_number
 from make_bridge.engine.values import Value, describe, to_number
 
 _NULL: Final = OnNull(value=None)
-_MOST_DECIMALS: Final = 100
 _HALF: Final = 0.5
-# A double has at most 309 digits before the point and 100 may be asked for after it.
+_BYTES_OF_A_NUMBER: Final = 8
+_LONGEST_NUMERAL: Final = 1000
+# A double has at most 309 digits before the point and ``limits.DECIMALS`` may be asked for after it.
 _EXACT: Final = Context(prec=500)
 
 
@@ -54,18 +49,25 @@ def _trunc(_scope: Scope, value: float, decimals: int | None = None) -> Value:
 
 def _unit(decimals: int) -> Decimal:
     """Return 0.01 for 2 decimals."""
-    if not 0 <= decimals <= _MOST_DECIMALS:
-        raise ExpressionError(f"The number of decimals must lie between 0 and {_MOST_DECIMALS}.", argument=2)
+    if not 0 <= decimals <= limits.DECIMALS:
+        raise ExpressionError(
+            f"The number of decimals must lie between 0 and {limits.DECIMALS}; it is {decimals}.", argument=2
+        )
     return Decimal((0, (1,), -decimals))
 
 
 def _numbers(scope: Scope, values: tuple[Value, ...]) -> list[int | float]:
     """Return the numbers given one by one or as arrays; null and empty text are skipped."""
     numbers: list[int | float] = []
-    for value in values:
+    for place, value in enumerate(values, 1):
         members = value if isinstance(value, list) else [value]
         scope.budget.step(len(members))
-        numbers.extend(to_number(member) for member in members if member is not None and member != "")
+        scope.budget.allocate(_BYTES_OF_A_NUMBER * len(members))
+        try:
+            numbers.extend(to_number(member) for member in members if member is not None and member != "")
+        except ExpressionError as error:
+            error.argument = place
+            raise
     return numbers
 
 
@@ -100,63 +102,175 @@ def _deviation_of(numbers: list[int | float], degrees_of_freedom: int) -> int | 
         raise ExpressionError("The result is too large for a number.") from None
 
 
-def _over(compute: Callable[[list[int | float]], int | float | None], empty: Value = None) -> Callable[..., Value]:
-    """Make a function of one array or several values; ``empty`` is its result for no numbers."""
-
-    def run(scope: Scope, *values: Value) -> Value:
-        numbers = _numbers(scope, values)
-        return compute(numbers) if numbers else empty
-
-    return run
-
-
 _GROUPED: Final = re.compile(r"[+-]?[0-9]{1,3}(?:[ .,'’\u00a0\u2009\u202f][0-9]{3})+")
 
 
 def _parse_number(_scope: Scope, written: str, separator: str | None = None) -> Value:
     """Read a number with the given decimal separator; spaces, and marks between groups of three, are dropped."""
-    whole, _, fraction = written.strip(WHITE_SPACE).partition(separator or ".")
-    if _GROUPED.fullmatch(whole):
-        whole = re.sub(r"[^0-9+-]", "", whole)
-    whole = "".join(whole.split())
-    parsed = text_to_number(f"{whole}.{fraction}" if fraction else whole)
+    if len(written) > _LONGEST_NUMERAL:
+        raise ExpressionError(f"{describe(written)} is not a valid number.", argument=1)
+    integral, _, fraction = written.strip(WHITE_SPACE).partition(separator or ".")
+    if _GROUPED.fullmatch(integral):
+        integral = re.sub(r"[^0-9+-]", "", integral)
+    integral = "".join(integral.split())
+    parsed = text_to_number(f"{integral}.{fraction}" if fraction else integral)
     if parsed is None:
         raise ExpressionError(f"{describe(written)} is not a valid number.", argument=1)
     return parsed
 
 
 def _format_number(
-    _scope: Scope, value: float, decimals: int | None = None, point: str | None = None, groups: str | None = None
+    scope: Scope, value: float, decimals: int | None = None, point: str | None = None, groups: str | None = None
 ) -> Value:
     exact = Decimal(repr(value))
     if decimals is not None:
         exact = exact.quantize(_unit(decimals), rounding=ROUND_HALF_UP, context=_EXACT)
-    whole, _, fraction = f"{exact:,f}".partition(".")
+    integral, _, fraction = f"{exact:,f}".partition(".")
     if not exact:
-        whole = "0"  # a negative number rounded to nothing has no sign
-    whole = whole.replace(",", "." if groups is None else groups)
-    return f"{whole}{',' if point is None else point}{fraction}" if fraction else whole
+        integral = "0"  # a negative number rounded to nothing has no sign
+    point, groups = "," if point is None else point, "." if groups is None else groups
+    scope.budget.allocate(len(integral) * (1 + len(groups)) + len(point) + len(fraction))
+    integral = integral.replace(",", groups)
+    return f"{integral}{point}{fraction}" if fraction else integral
+
+
+def _statistic(
+    name: str,
+    summary: str,
+    compute: Callable[[list[int | float]], int | float | None],
+    *examples: Example,
+    empty: Value = None,
+) -> Function:
+    """Make a function of one array or several values; ``empty`` is its result for no numbers."""
+
+    def run(scope: Scope, *values: Value) -> Value:
+        numbers = _numbers(scope, values)
+        return compute(numbers) if numbers else empty
+
+    rest = anything("value")
+    return Function(name=name, summary=summary, run=run, parameters=(), rest=rest, required=1, examples=examples)
 
 
 MATHEMATICS: Final = (
-    Function(name="abs", run=_abs, parameters=(number,), required=1, on_null=_NULL),
-    Function(name="ceil", run=_ceil, parameters=(number,), required=1, on_null=_NULL),
-    Function(name="floor", run=_floor, parameters=(number,), required=1, on_null=_NULL),
-    Function(name="round", run=_round, parameters=(number,), required=1, on_null=_NULL),
-    Function(name="trunc", run=_trunc, parameters=(number, optional_integer), required=1, on_null=_NULL),
-    Function(name="sum", run=_over(lambda n: normalize(_total(n)), 0), parameters=(), rest=anything, required=1),
-    Function(name="average", run=_over(_average_of), parameters=(), rest=anything, required=1),
-    Function(name="min", run=_over(min), parameters=(), rest=anything, required=1),
-    Function(name="max", run=_over(max), parameters=(), rest=anything, required=1),
-    Function(name="median", run=_over(_median_of), parameters=(), rest=anything, required=1),
-    Function(name="stdevS", run=_over(lambda n: _deviation_of(n, 1)), parameters=(), rest=anything, required=1),
-    Function(name="stdevP", run=_over(lambda n: _deviation_of(n, 0)), parameters=(), rest=anything, required=1),
-    Function(name="parseNumber", run=_parse_number, parameters=(text, optional_text), required=1, on_null=_NULL),
+    Function(
+        name="abs",
+        summary="Returns the number without its sign.",
+        run=_abs,
+        parameters=(number("number"),),
+        required=1,
+        on_null=_NULL,
+        examples=(example("abs(-3)", 3), example("abs(2.5)", 2.5)),
+    ),
+    Function(
+        name="ceil",
+        summary="Returns the smallest whole number that is not below the number.",
+        run=_ceil,
+        parameters=(number("number"),),
+        required=1,
+        on_null=_NULL,
+        examples=(example("ceil(1.2)", 2), example("ceil(-1.2)", -1)),
+    ),
+    Function(
+        name="floor",
+        summary="Returns the largest whole number that is not above the number.",
+        run=_floor,
+        parameters=(number("number"),),
+        required=1,
+        on_null=_NULL,
+        examples=(example("floor(1.8)", 1), example("floor(-1.2)", -2)),
+    ),
+    Function(
+        name="round",
+        summary="Returns the nearest whole number; halves go up.",
+        run=_round,
+        parameters=(number("number"),),
+        required=1,
+        on_null=_NULL,
+        examples=(example("round(2.5)", 3), example("round(-1.5)", -1)),
+    ),
+    Function(
+        name="trunc",
+        summary="Cuts the number after so many decimals, none when they are left out; nothing is rounded.",
+        run=_trunc,
+        parameters=(number("number"), optional(whole("decimals"))),
+        required=1,
+        on_null=_NULL,
+        examples=(example("trunc(-1.9)", -1), example("trunc(3.14159; 2)", 3.14)),
+    ),
+    _statistic(
+        "sum",
+        "Adds the values, or the elements of an array; null and empty text are skipped.",
+        lambda numbers: normalize(_total(numbers)),
+        example("sum(1; 2; 3)", 6),
+        example('sum(map(1.rows; "price"))', 30, {"rows": [{"price": 10}, {"price": 20}]}),
+        example("sum(emptyarray)", 0),
+        empty=0,
+    ),
+    _statistic(
+        "average",
+        "Returns the mean of the values, or of an array's elements; null when there are none.",
+        _average_of,
+        example("average(2; 4)", 3),
+        example("average(1.numbers)", 2.5, {"numbers": [1, 2, 3, 4]}),
+    ),
+    _statistic(
+        "min",
+        "Returns the smallest of the values, or of an array's elements; null when there are none.",
+        min,
+        example("min(3; 9; 4)", 3),
+        example("min(emptyarray)", None),
+    ),
+    _statistic(
+        "max",
+        "Returns the largest of the values, or of an array's elements; null when there are none.",
+        max,
+        example("max(3; 9; 4)", 9),
+        example("max(1.numbers)", 30, {"numbers": [1, 30, 4]}),
+    ),
+    _statistic(
+        "median",
+        "Returns the value in the middle, or the mean of the two middle ones.",
+        _median_of,
+        example("median(1; 3; 2)", 2),
+        example("median(1; 2; 3; 4)", 2.5),
+    ),
+    _statistic(
+        "stdevS",
+        "Returns the standard deviation of a sample; null for less than two values.",
+        lambda numbers: _deviation_of(numbers, 1),
+        example("stdevS(1; 2; 3)", 1),
+    ),
+    _statistic(
+        "stdevP",
+        "Returns the standard deviation of a whole population.",
+        lambda numbers: _deviation_of(numbers, 0),
+        example("stdevP(2; 4; 4; 4; 5; 5; 7; 9)", 2),
+    ),
+    Function(
+        name="parseNumber",
+        summary="Reads a number; the decimal separator is a dot unless you name another, grouping is dropped.",
+        run=_parse_number,
+        parameters=(text("text"), optional(text("decimalSeparator"))),
+        required=1,
+        on_null=_NULL,
+        examples=(example('parseNumber("1 756,45"; ",")', 1756.45), example('parseNumber("12.5")', 12.5)),
+    ),
     Function(
         name="formatNumber",
+        summary="Writes a number with so many decimals, a comma before them and dots between the thousands.",
         run=_format_number,
-        parameters=(number, optional_integer, optional_text, optional_text),
+        parameters=(
+            number("number"),
+            optional(whole("decimals")),
+            optional(text("decimalSeparator")),
+            optional(text("thousandsSeparator")),
+        ),
         required=1,
         on_null=OnNull(value=""),
+        examples=(
+            example("formatNumber(1234567.891; 2)", "1.234.567,89"),
+            example('formatNumber(1234.5; 1; "."; ",")', "1,234.5"),
+            example("formatNumber(7; 0)", "7"),
+        ),
     ),
 )

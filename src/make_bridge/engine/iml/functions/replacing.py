@@ -7,9 +7,11 @@ from typing import Final, TypeAlias
 
 import re2
 
+from make_bridge.engine.expression_errors import ExpressionError
+from make_bridge.engine.iml.functions.signature import Run
 from make_bridge.engine.iml.patterns import Pattern, clean, read_pattern_literal
 from make_bridge.engine.iml.scope import Scope
-from make_bridge.engine.values import Value
+from make_bridge.engine.values import Value, describe
 
 # A replacement is literal text, the number or name of a group, or one of the signs below as a one-item tuple.
 _Part: TypeAlias = str | int | tuple[str]
@@ -19,14 +21,23 @@ _LONGEST_REMEMBERED: Final = 200
 
 def replace(scope: Scope, text: str, search: str, replacement: str = "") -> Value:
     """Replace all occurrences of a text, or the matches of a pattern: the first, or with the flag g all."""
-    pattern = read_pattern_literal(search)
+    return prepare_replace(search, replacement)(scope, text)
+
+
+def prepare_replace(search: str, replacement: str = "") -> Run:
+    """Compile the pattern once, if it is one."""
+    try:
+        pattern = read_pattern_literal(search)
+    except ExpressionError as error:
+        raise ExpressionError(f"{error.message} The pattern is {describe(search)}.", argument=2) from None
     if pattern is None:
-        return _replace_text(scope, text, search, replacement)
-    return _replace_matches(scope, clean(text), pattern, clean(replacement))
+        return lambda scope, text: _replace_text(scope, text, search, replacement)
+    parts = _parse_replacement(clean(replacement), pattern)
+    return lambda scope, text: _replace_matches(scope, clean(text), pattern, parts)
 
 
 def _replace_text(scope: Scope, text: str, search: str, replacement: str) -> str:
-    scope.budget.scan(len(text) + len(search))
+    scope.budget.search(len(text), len(search))
     found = text.count(search) if search else 0
     if not found:
         return text
@@ -35,20 +46,25 @@ def _replace_text(scope: Scope, text: str, search: str, replacement: str) -> str
     return text.replace(search, replacement)
 
 
-def _replace_matches(scope: Scope, text: str, pattern: Pattern, replacement: str) -> str:
-    parts = _parse_replacement(replacement, pattern)
+def _replace_matches(scope: Scope, text: str, pattern: Pattern, parts: tuple[_Part, ...]) -> str:
+    budget = scope.budget
     pieces: list[str] = []
     at = 0
-    for match in pattern.matches(text, scope.budget):
+    plain = parts[0] if len(parts) == 1 and isinstance(parts[0], str) else None
+    for match in pattern.places(text, budget):
         start, end = match.span()
-        scope.budget.allocate(start - at)
+        budget.allocate(start - at)
         pieces.append(text[at:start])
-        for first, last, literal in _expand(parts, match, text):
-            scope.budget.step()
-            scope.budget.allocate(last - first)
-            pieces.append(literal[first:last])
         at = end
-    scope.budget.allocate(len(text) - at)
+        if plain is not None:
+            budget.allocate(len(plain))
+            pieces.append(plain)
+            continue
+        for first, last, literal in _expand(parts, match, text):
+            budget.step()
+            budget.allocate(last - first)
+            pieces.append(literal[first:last])
+    budget.allocate(len(text) - at)
     pieces.append(text[at:])
     return "".join(pieces)
 
@@ -92,7 +108,9 @@ def _read_group(digits: str, groups: int) -> Iterator[_Part]:
         yield "$" + digits
 
 
-def _expand(parts: tuple[_Part, ...], match: "re2._Match[str]", text: str) -> Iterator[tuple[int, int, str]]:
+def _expand(
+    parts: tuple[_Part, ...], match: "re2._Match[str] | re2._Match[bytes]", text: str
+) -> Iterator[tuple[int, int, str]]:
     """Yield slices, not texts: the caller pays for each before it is made."""
     for part in parts:
         if isinstance(part, int):

@@ -1,24 +1,37 @@
-"""What a function of the language is: its name, what its arguments must be, and what it does.
+"""What a function of the language is: its name, what its arguments must be, what it does, and how it is explained.
 
 Each function is one ``Function`` in the table of its family. The compiler converts every argument as the
 parameter says before calling ``run``, so that a wrong argument is named by function and number in one place and
 the functions themselves work on proper Python values. A ``SpecialForm`` gets its arguments unevaluated.
+
+The explanation is data as well: pages and error messages are made of ``signature``, ``summary`` and ``examples``,
+and every example is a test.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
-from make_bridge.engine.expression_errors import ExpressionError
-from make_bridge.engine.iml.paths import Evaluator
-from make_bridge.engine.iml.scope import Scope
-from make_bridge.engine.iml.texts import text_of
-from make_bridge.engine.values import IGNORE, Value, describe, to_date, to_number, truthy
+from make_bridge.engine.iml import limits
+from make_bridge.engine.iml.compiled import Evaluator
+from make_bridge.engine.iml.functions.parameters import Parameter
+from make_bridge.engine.values import Value
 
-Parameter: TypeAlias = Callable[[Value, Scope], object]
+Run: TypeAlias = Callable[..., Value]
 
-_MANY: Final = 10_000
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """An expression and its result, at 2026-03-31T10:20:30.400Z in UTC; ``given`` is what module 1 gave."""
+
+    expression: str
+    result: Value
+    given: Value = None
+
+
+def example(expression: str, result: Value, given: Value = None) -> Example:
+    """Write an example in one line of a table."""
+    return Example(expression=expression, result=result, given=given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,96 +41,68 @@ class OnNull:
     value: Value
     also_for_empty_text: bool = False
 
-    def covers(self, argument: Value) -> bool:
-        """Say whether this argument counts as missing."""
-        return argument is None or type(argument) is type(IGNORE) or (self.also_for_empty_text and argument == "")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """One function. ``run(scope, *arguments)``; arguments that were not given arrive as the parameter makes null.
+    """One function. ``run(scope, *arguments)``; arguments that were not given are left out.
 
     ``rest`` converts all arguments beyond ``parameters``. ``pure`` says that the result depends on nothing but
-    the arguments, so that a call with constants is computed once.
+    the arguments, so that a call with constants is computed once. ``prepare`` gets the converted arguments after
+    the first where these are constants, and may return what runs in place of ``run`` with the first alone.
     """
 
     name: str
-    run: Callable[..., Value]
+    summary: str
+    run: Run
     parameters: tuple[Parameter, ...]
     required: int
+    examples: tuple[Example, ...]
     rest: Parameter | None = None
     on_null: OnNull | None = None
     pure: bool = True
+    prepare: Callable[..., Run | None] | None = None
 
     @property
     def most(self) -> int:
         """The largest number of arguments."""
-        return len(self.parameters) if self.rest is None else _MANY
+        return len(self.parameters) if self.rest is None else limits.ARGUMENTS
+
+    @property
+    def all_parameters(self) -> tuple[Parameter, ...]:
+        """Each parameter once, the one for the rest last."""
+        return self.parameters if self.rest is None else (*self.parameters, self.rest)
+
+    @property
+    def signature(self) -> str:
+        """The call as it is written: ``substring(text; start; [end])``."""
+        names = [
+            parameter.name if place < self.required else f"[{parameter.name}]"
+            for place, parameter in enumerate(self.all_parameters)
+        ]
+        return f"{self.name}({'; '.join(names)}{'; …' if self.rest is not None else ''})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecialForm:
-    """A function that decides which of its arguments are evaluated at all."""
+    """A function that decides which of its arguments are evaluated at all.
+
+    ``fallible`` says that it can fail by itself, not only by its arguments, and so must be named in errors.
+    """
 
     name: str
+    summary: str
+    signature: str
     build: Callable[[tuple[Evaluator, ...]], Evaluator]
     required: int
-    most: int = _MANY
+    examples: tuple[Example, ...]
+    most: int = limits.ARGUMENTS
+    fallible: bool = False
 
 
-def anything(value: Value, _scope: Scope) -> Value:
-    """Take the value as it is; the markers for fields are null inside an expression."""
-    return None if type(value) is type(IGNORE) else value
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Functions that belong together, as a page groups them."""
 
-
-def text(value: Value, scope: Scope) -> str:
-    return value if type(value) is str else text_of(value, scope)
-
-
-def optional_text(value: Value, scope: Scope) -> str | None:
-    return None if value is None else text_of(value, scope)
-
-
-def number(value: Value, _scope: Scope) -> int | float:
-    return to_number(value)
-
-
-def optional_number(value: Value, _scope: Scope) -> int | float | None:
-    return None if value is None or value == "" else to_number(value)
-
-
-def integer(value: Value, _scope: Scope) -> int:
-    """Take a number and cut its fraction off."""
-    return int(to_number(value))
-
-
-def optional_integer(value: Value, _scope: Scope) -> int | None:
-    return None if value is None or value == "" else int(to_number(value))
-
-
-def condition(value: Value, _scope: Scope) -> bool:
-    return truthy(value)
-
-
-def array(value: Value, _scope: Scope) -> list[Value]:
-    if isinstance(value, list):
-        return value
-    if value is None or value == "" or type(value) is type(IGNORE):
-        return []
-    raise ExpressionError(f"{describe(value)} is not a valid array.")
-
-
-def collection(value: Value, _scope: Scope) -> dict[str, Value]:
-    if isinstance(value, dict):
-        return value
-    if value is None or value == "" or type(value) is type(IGNORE):
-        return {}
-    raise ExpressionError(f"{describe(value)} is not a valid collection.")
-
-
-def date(value: Value, scope: Scope) -> datetime:
-    return to_date(value, scope.timezone)
-
-
-def text_or_buffer(value: Value, scope: Scope) -> str | bytes:
-    return value if isinstance(value, bytes) else text_of(value, scope)
+    name: str
+    summary: str
+    functions: tuple[Function | SpecialForm, ...]

@@ -9,16 +9,9 @@ from typing import Final
 
 from make_bridge.engine.expression_errors import ExpressionError
 from make_bridge.engine.iml.equality import same
-from make_bridge.engine.iml.functions.replacing import replace
-from make_bridge.engine.iml.functions.signature import (
-    Function,
-    OnNull,
-    anything,
-    condition,
-    integer,
-    optional_integer,
-    text,
-)
+from make_bridge.engine.iml.functions.parameters import anything, condition, optional, text, whole
+from make_bridge.engine.iml.functions.replacing import prepare_replace, replace
+from make_bridge.engine.iml.functions.signature import Function, OnNull, example
 from make_bridge.engine.iml.scope import Scope
 from make_bridge.engine.iml.texts import json_of, text_of
 from make_bridge.engine.numbers import WHITE_SPACE
@@ -84,7 +77,7 @@ def _substring(scope: Scope, value: str, start: int, end: int | None = None) -> 
 
 
 def _index_of(scope: Scope, value: str, wanted: str, start: int | None = None) -> Value:
-    scope.budget.scan(len(value) + len(wanted))
+    scope.budget.search(len(value), len(wanted))
     return value.find(wanted, max(start or 0, 0))
 
 
@@ -93,13 +86,13 @@ def _contains(scope: Scope, value: Value, wanted: Value) -> Value:
         scope.budget.step(len(value))
         return any(same(item, wanted, scope) for item in value)
     haystack, needle = text_of(value, scope), text_of(wanted, scope)
-    scope.budget.scan(len(haystack) + len(needle))
+    scope.budget.search(len(haystack), len(needle))
     return needle in haystack
 
 
 def _split(scope: Scope, value: str, separator: str) -> Value:
     """Split at each separator, into characters when it is empty."""
-    scope.budget.scan(len(value))
+    scope.budget.search(len(value), len(separator))
     pieces = value.count(separator) + 1 if separator else len(value)
     scope.budget.step(pieces >> 3)
     scope.budget.allocate(len(value) + _BYTES_OF_AN_ITEM * pieces)
@@ -111,25 +104,136 @@ def _to_string(scope: Scope, value: Value) -> Value:
 
 
 TEXT: Final = (
-    Function(name="length", run=_length, parameters=(anything,), required=1, on_null=OnNull(value=0)),
-    Function(name="lower", run=_lower, parameters=(text,), required=1, on_null=_EMPTY),
-    Function(name="upper", run=_upper, parameters=(text,), required=1, on_null=_EMPTY),
-    Function(name="capitalize", run=_capitalize, parameters=(text,), required=1, on_null=_EMPTY),
-    Function(name="startcase", run=_startcase, parameters=(text,), required=1, on_null=_EMPTY),
-    Function(name="trim", run=_trim, parameters=(text,), required=1, on_null=_EMPTY),
-    Function(name="ascii", run=_ascii, parameters=(text, condition), required=1, on_null=_EMPTY),
-    Function(name="replace", run=replace, parameters=(text, text, text), required=2, on_null=_EMPTY),
     Function(
-        name="substring", run=_substring, parameters=(text, integer, optional_integer), required=2, on_null=_EMPTY
+        name="length",
+        summary="Counts the characters of a text, the bytes of a buffer or the elements of an array.",
+        run=_length,
+        parameters=(anything("value"),),
+        required=1,
+        on_null=OnNull(value=0),
+        examples=(example('length("héy")', 3), example('length(split("a,b"; ","))', 2), example("length(null)", 0)),
+    ),
+    Function(
+        name="lower",
+        summary="Makes all letters small.",
+        run=_lower,
+        parameters=(text("text"),),
+        required=1,
+        on_null=_EMPTY,
+        examples=(example('lower("ÀB c")', "àb c"),),
+    ),
+    Function(
+        name="upper",
+        summary="Makes all letters capital.",
+        run=_upper,
+        parameters=(text("text"),),
+        required=1,
+        on_null=_EMPTY,
+        examples=(example('upper("Ab c")', "AB C"), example('upper("ß")', "SS")),
+    ),
+    Function(
+        name="capitalize",
+        summary="Makes the first letter capital and leaves the rest.",
+        run=_capitalize,
+        parameters=(text("text"),),
+        required=1,
+        on_null=_EMPTY,
+        examples=(example('capitalize("ab cD")', "Ab cD"),),
+    ),
+    Function(
+        name="startcase",
+        summary="Makes the first letter of each word capital and the others small.",
+        run=_startcase,
+        parameters=(text("text"),),
+        required=1,
+        on_null=_EMPTY,
+        examples=(example('startcase("ab cD")', "Ab Cd"),),
+    ),
+    Function(
+        name="trim",
+        summary="Takes white space away at both ends.",
+        run=_trim,
+        parameters=(text("text"),),
+        required=1,
+        on_null=_EMPTY,
+        examples=(example('trim("  a b ")', "a b"),),
+    ),
+    Function(
+        name="ascii",
+        summary="Drops every character that is not ASCII; with true as second argument accents are taken off first.",
+        run=_ascii,
+        parameters=(text("text"), condition("removeDiacritics")),
+        required=1,
+        on_null=_EMPTY,
+        examples=(example('ascii("čau€")', "au"), example('ascii("čau€"; true)', "cau")),
+    ),
+    Function(
+        name="replace",
+        summary="Replaces a text everywhere, or what a pattern /…/flags matches: the first, or with the flag g all.",
+        run=replace,
+        prepare=prepare_replace,
+        parameters=(text("text"), text("search"), text("replacement")),
+        required=2,
+        on_null=_EMPTY,
+        examples=(
+            example('replace("a-b-c"; "-"; "+")', "a+b+c"),
+            example('replace("a1b2"; "/\\d/g"; "#")', "a#b#"),
+            example('replace("John Doe"; "/(\\w+) (\\w+)/"; "$2 $1")', "Doe John"),
+        ),
+    ),
+    Function(
+        name="substring",
+        summary="Cuts out the characters from start up to, but without, end; the first has the number 0.",
+        run=_substring,
+        parameters=(text("text"), whole("start"), optional(whole("end"))),
+        required=2,
+        on_null=_EMPTY,
+        examples=(example('substring("Hello"; 0; 3)', "Hel"), example('substring("Hello"; 1)', "ello")),
     ),
     Function(
         name="indexOf",
+        summary="Returns where a text begins in another, counted from 0, or -1.",
         run=_index_of,
-        parameters=(text, text, optional_integer),
+        parameters=(text("text"), text("value"), optional(whole("start"))),
         required=2,
         on_null=OnNull(value=-1),
+        examples=(
+            example('indexOf("abcabc"; "c")', 2),
+            example('indexOf("abcabc"; "c"; 3)', 5),
+            example('indexOf("a"; "z")', -1),
+        ),
     ),
-    Function(name="contains", run=_contains, parameters=(anything, anything), required=2, on_null=OnNull(value=False)),
-    Function(name="split", run=_split, parameters=(text, text), required=2),
-    Function(name="toString", run=_to_string, parameters=(anything,), required=1, on_null=_EMPTY),
+    Function(
+        name="contains",
+        summary="Says whether a text contains another, or an array an element.",
+        run=_contains,
+        parameters=(anything("source"), anything("value")),
+        required=2,
+        on_null=OnNull(value=False),
+        examples=(
+            example('contains("abc"; "B")', result=False),
+            example('contains(split("a,b"; ","); "b")', result=True),
+        ),
+    ),
+    Function(
+        name="split",
+        summary="Cuts a text at every separator, into characters when that is empty.",
+        run=_split,
+        parameters=(text("text"), text("separator")),
+        required=2,
+        examples=(example('split("a, b"; ",")', ["a", " b"]), example('split("ab"; )', ["a", "b"])),
+    ),
+    Function(
+        name="toString",
+        summary="Returns the value as text: dates as ISO 8601, collections and arrays as JSON, buffers as UTF-8.",
+        run=_to_string,
+        parameters=(anything("value"),),
+        required=1,
+        on_null=_EMPTY,
+        examples=(
+            example("toString(12.50)", "12.5"),
+            example("toString(now)", "2026-03-31T10:20:30.400Z"),
+            example("toString(1.user)", '{"name":"Ann"}', {"user": {"name": "Ann"}}),
+        ),
+    ),
 )
