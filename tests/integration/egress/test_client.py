@@ -3,16 +3,9 @@
 import asyncio
 import gzip
 import socket
-import ssl
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from make_bridge.platform.egress.client import EgressClient, EgressConfig
 from make_bridge.platform.egress.guard import EgressPolicy
@@ -407,37 +400,8 @@ async def test_a_client_that_was_not_entered_sends_nothing():
     assert (await refusal(EgressClient(EgressConfig(policy=EgressPolicy())), "http://example.com/")).kind == "refused"
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    """A certificate for 127.0.0.1 and shop.example that only the second context trusts."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    names = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("shop.example")]
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = tmp_path_factory.mktemp("tls") / "server.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    pem.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(pem)
-    return server, ssl.create_default_context(cafile=str(pem))
-
-
 async def test_tls_is_verified_against_the_name_of_the_url(authority, names, serve, client_for):
-    server_tls, client_tls = authority
+    server_tls, client_tls, _ = authority
     server = await serve(hello, tls=server_tls)
     resolver = names(shop_example=[["127.0.0.1"]], other_example=[["127.0.0.1"]])
     client = await client_for("127.0.0.1/32", resolver=resolver, tls=client_tls)

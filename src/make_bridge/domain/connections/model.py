@@ -62,7 +62,7 @@ def _wrong(field: Field, value: object) -> str | None:
         return "Enter a text."
     if value == "":
         return _REQUIRED if field.required else None
-    if not _is_plain(value):
+    if not _is_plain(_unbroken(value) if field.multiline else value):
         return "Control characters and line breaks cannot be used here."
     if field.options and value not in {option.value for option in field.options}:
         return "Choose one of the offered values."
@@ -72,6 +72,11 @@ def _wrong(field: Field, value: object) -> str | None:
     if bounds is not None and bounds.pattern is not None and not re.fullmatch(bounds.pattern, value):
         return "This has characters that cannot be used here."
     return None
+
+
+def _unbroken(text: str) -> str:
+    """Certificates have lines; nothing with lines is ever written into a header."""
+    return text.replace("\r", "").replace("\n", "")
 
 
 def _is_plain(text: str) -> bool:

@@ -15,6 +15,8 @@ JsonObject = dict[str, Any]
 
 _MAX_SECRET: Final = 8192
 _MAX_TEXT: Final = 255
+_MAX_PEM: Final = 65536
+_PEM: Final = "PEM text, from -----BEGIN to the last -----END."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,98 @@ TYPES: Final = _types(
                 validate=Bounds(max=_MAX_TEXT, pattern="^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"),
             ),
         ),
+    ),
+    ComponentType(
+        kind="key",
+        name="clientcertauth",
+        app="http",
+        label="Certificates",
+        fields=(
+            Field(
+                name="certificate",
+                type="text",
+                label="Client certificate",
+                help=f"What is shown to the server: {_PEM}",
+                multiline=True,
+                validate=Bounds(max=_MAX_PEM),
+            ),
+            Field(
+                name="key",
+                type="password",
+                label="Private key",
+                help="Of the client certificate, as PEM text without a passphrase.",
+                multiline=True,
+                validate=Bounds(max=_MAX_PEM),
+            ),
+            Field(
+                name="ca",
+                type="text",
+                label="Self-signed certificate",
+                help=f"What is trusted beside the usual authorities: {_PEM}",
+                multiline=True,
+                validate=Bounds(max=_MAX_PEM),
+            ),
+        ),
+        aliases={"cert": "certificate", "privateKey": "key"},
+    ),
+    ComponentType(
+        kind="connection",
+        name="oauth2",
+        app="http",
+        label="Access token",
+        fields=(
+            Field(
+                name="accessToken",
+                type="password",
+                label="Access token",
+                required=True,
+                help="Sent as 'Authorization: Bearer'. It is not renewed: make a new connection when it has run out.",
+                validate=Bounds(max=_MAX_SECRET),
+            ),
+        ),
+        aliases={"token": "accessToken"},
+    ),
+    ComponentType(
+        kind="connection",
+        name="smtp",
+        app="email",
+        label="Mail server (SMTP)",
+        fields=(
+            Field(
+                name="host",
+                type="text",
+                label="Server",
+                required=True,
+                help="For example smtp.example.com.",
+                validate=Bounds(max=_MAX_TEXT, pattern=r"^[A-Za-z0-9.:_-]+$"),
+            ),
+            Field(
+                name="port",
+                type="text",
+                label="Port",
+                default="587",
+                help="587 with STARTTLS, 465 with TLS; 25 and 2525 can be used too.",
+                validate=Bounds(pattern="^[0-9]{1,5}$"),
+            ),
+            Field(
+                name="security",
+                type="select",
+                label="Encryption",
+                default="starttls",
+                options=choices(starttls="STARTTLS", tls="TLS", none="None (without user name and password)"),
+            ),
+            Field(name="user", type="text", label="User name", validate=Bounds(max=_MAX_TEXT)),
+            Field(name="password", type="password", label="Password", validate=Bounds(max=_MAX_SECRET)),
+            Field(
+                name="from",
+                type="text",
+                label="Sender",
+                help='The address mail is sent from when a module names none: "Shop" <shop@example.com>. '
+                "Empty: the user name.",
+                validate=Bounds(max=_MAX_TEXT),
+            ),
+        ),
+        aliases={"smtpHost": "host", "smtpPort": "port", "username": "user"},
     ),
 )
 

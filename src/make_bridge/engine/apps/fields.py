@@ -109,7 +109,7 @@ def field_from_json(raw: object, depth: int = 0) -> Field | None:
     name, kind = raw.get("name"), raw.get("type")
     if not isinstance(name, str) or not isinstance(kind, str) or kind in LAYOUT_TYPES:
         return None
-    spec = raw.get("spec")
+    spec, scalar_items = _items_from_json(raw.get("spec")) if kind == "array" else (raw.get("spec"), False)
     return Field(
         name=name,
         type=kind,
@@ -122,8 +122,20 @@ def field_from_json(raw: object, depth: int = 0) -> Field | None:
         options=_options_from_json(raw),
         validate=_bounds_from_json(raw.get("validate")),
         spec=fields_from_json(spec if isinstance(spec, list) else [spec], depth + 1),
-        scalar_items=kind == "array" and isinstance(spec, Mapping),
+        scalar_items=scalar_items,
     )
+
+
+def _items_from_json(spec: object) -> tuple[object, bool]:
+    """Return what describes an array's items, and whether they are scalars.
+
+    One description may stand alone, mostly without a name; that of a collection means the list of its fields.
+    """
+    if not isinstance(spec, Mapping):
+        return spec, False
+    if spec.get("type") == "collection":
+        return spec.get("spec"), False
+    return {"name": "value", **spec}, True
 
 
 def fields_from_json(raw: object, depth: int = 0) -> tuple[Field, ...]:

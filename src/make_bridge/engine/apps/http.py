@@ -1,129 +1,16 @@
 """The app `http`: calls to any address.
 
-Each module reads its fields (`http_request`), asks the port to send, and shows the answer the way its
-family does (`http_response`). No socket is opened here: guard, pool and time limit are the port's.
+The declarations: what each module asks for and gives. What they do stands in `http_calls`, what is
+sent in `http_request` and `http_bodies`, what is read in `http_response`.
 """
 
 from typing import Final
 
 from make_bridge.engine.apps.fields import Bounds, Field, choices
-from make_bridge.engine.apps.http_request import (
-    DEFAULT_TIMEOUT,
-    MAX_TIMEOUT,
-    METHODS,
-    Outline,
-    effect_of,
-    finish,
-    outline_v3,
-    outline_v4,
-)
-from make_bridge.engine.apps.http_response import (
-    cookies,
-    data_of,
-    failure_error,
-    file_name,
-    header_collection,
-    header_list,
-    status_error,
-)
-from make_bridge.engine.apps.module import Collection, Effect, ErrorType, Kind, ModuleCall, ModuleError, ModuleSpec
-from make_bridge.engine.ports import Credential, CredentialUnavailable, HttpFailure, HttpResponse
-from make_bridge.engine.values import Value
-
-_AUTHENTICATION_PARAMETERS: Final = {
-    "apiKey": "apiKeyKeychain",
-    "basicAuth": "basicAuthKeychain",
-    "oAuth": "oAuthAccount",
-}
-
-
-async def _send_data(call: ModuleCall) -> list[Collection]:
-    """http:ActionSendData and the variants with credentials."""
-    response = await _exchange(call, outline_v3(call), _component(call, "auth", "key", "account"))
-    _raise_for_status(call, response, wanted=call.parameters.get("handleErrors") is True)
-    return [
-        {
-            "statusCode": response.status,
-            "headers": header_list(response),
-            "cookieHeaders": cookies(response.headers),
-            "data": data_of(response, parse=call.input.get("parseResponse") is True),
-            "fileSize": len(response.body),
-        }
-    ]
-
-
-async def _get_file(call: ModuleCall) -> list[Collection]:
-    """http:ActionGetFile."""
-    outline = outline_v3(call)
-    response = await _exchange(call, outline, None)
-    _raise_for_status(call, response, wanted=call.parameters.get("handleErrors") is not False)
-    return [
-        {
-            "fileName": file_name(outline.url, response.headers),
-            "data": response.body,
-            "fileSize": len(response.body),
-            "statusCode": response.status,
-            "headers": header_list(response),
-            "cookieHeaders": cookies(response.headers),
-        }
-    ]
-
-
-async def _make_request(call: ModuleCall) -> list[Collection]:
-    """http:MakeRequest."""
-    kind = call.parameters.get("authenticationType")
-    component = _component(call, _AUTHENTICATION_PARAMETERS.get(str(kind), ""))
-    if component is None and kind not in (None, "", "noAuth"):
-        raise ModuleError(ErrorType.CONFIGURATION, f"The module uses the authentication {kind!r} without credentials.")
-    response = await _exchange(call, outline_v4(call), component)
-    _raise_for_status(call, response, wanted=call.input.get("stopOnHttpError") is not False)
-    return [
-        {
-            "data": data_of(response, parse=call.input.get("parseResponse") is True),
-            "statusCode": response.status,
-            "headers": header_collection(response),
-        }
-    ]
-
-
-async def _exchange(call: ModuleCall, outline: Outline, component: int | None) -> HttpResponse:
-    credential = None if component is None else await _credential(call, component, outline.url)
-    request = finish(outline, credential, call)
-    try:
-        response = await call.host.ports.http.send(request)
-    except HttpFailure as failure:
-        raise failure_error(failure) from failure
-    call.transfer += len(request.body or b"") + len(response.body)
-    return response
-
-
-async def _credential(call: ModuleCall, component: int, url: str) -> Credential:
-    try:
-        return await call.host.ports.components.credential(component, url=url)
-    except CredentialUnavailable as error:
-        raise ModuleError(ErrorType.ACCESS_TOKEN, error.message) from error
-
-
-def _component(call: ModuleCall, *names: str) -> int | None:
-    """Return the first of these parameters that holds a component's number."""
-    found = (call.parameters.get(name) for name in names)
-    return next((number for number in map(_number, found) if number is not None), None)
-
-
-def _number(value: Value) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _raise_for_status(call: ModuleCall, response: HttpResponse, *, wanted: bool) -> None:
-    credentialed = any(_number(call.parameters.get(name)) is not None for name in _CREDENTIAL_PARAMETERS)
-    error = status_error(response, with_credential=credentialed) if wanted else None
-    if error is not None:
-        raise error
-
-
-_CREDENTIAL_PARAMETERS: Final = ("auth", "key", "account", *_AUTHENTICATION_PARAMETERS.values())
+from make_bridge.engine.apps.http_calls import get_file, make_request, resolve_url, send_data, spread_headers
+from make_bridge.engine.apps.http_pages import DEFAULT_PAGES, MAX_PAGES
+from make_bridge.engine.apps.http_request import DEFAULT_TIMEOUT, MAX_TIMEOUT, METHODS, effect_of
+from make_bridge.engine.apps.module import Effect, Kind, ModuleSpec
 
 _PAIR: Final = (
     Field(name="name", type="text", label="Name"),
@@ -151,12 +38,69 @@ _HANDLE_ERRORS: Final = Field(
     default=False,
 )
 _REDIRECT: Final = Field(name="followRedirect", type="boolean", label="Follow redirect", default=True, advanced=True)
+_SHARE_COOKIES: Final = Field(
+    name="shareCookies",
+    type="boolean",
+    label="Share cookies with other HTTP modules",
+    default=False,
+    help="With those of this run that share theirs; each cookie goes back to the server that set it only.",
+    advanced=True,
+)
+_TLS: Final = (
+    Field(
+        name="ca",
+        type="cert",
+        label="Self-signed certificate",
+        help="PEM text of a certificate to trust for this call, beside the usual authorities.",
+        multiline=True,
+        advanced=True,
+    ),
+    Field(
+        name="rejectUnauthorized",
+        type="boolean",
+        label="Reject connections that are using unverified (self-signed) certificates",
+        default=True,
+        advanced=True,
+    ),
+    Field(
+        name="useMtls",
+        type="boolean",
+        label="Use mutual TLS",
+        default=False,
+        help="Offered by the module with client certificate, and by Make a request with mTLS.",
+        advanced=True,
+    ),
+)
+_QUERY: Final = Field(name="qs", type="array", label="Query string", spec=_PAIR)
+_USE_QUERYSTRING: Final = Field(
+    name="useQuerystring",
+    type="boolean",
+    label="Disable serialization of multiple same query string keys as arrays",
+    default=False,
+    help="Off: a[0]=1&a[1]=2. On: a=1&a=2.",
+    advanced=True,
+)
+_GZIP: Final = Field(name="gzip", type="boolean", label="Request compressed content", default=True, advanced=True)
+_ALL_REDIRECTS: Final = Field(
+    name="followAllRedirects", type="boolean", label="Follow all redirects", default=False, advanced=True
+)
+_FORM_FIELD: Final = (
+    Field(name="key", type="text", label="Key"),
+    Field(name="value", type="any", label="Value"),
+)
+_FILE_FIELD: Final = (
+    *_FORM_FIELD,
+    Field(name="fieldType", type="select", label="Field type", default="text", options=choices("text", "file")),
+    Field(name="fileName", type="filename", label="File name"),
+    Field(name="data", type="any", label="Data"),
+)
 _SEND_DATA: Final = (
     _URL,
     _SERIALIZE,
     _METHOD,
     _HEADERS,
-    Field(name="qs", type="array", label="Query string", spec=_PAIR),
+    _QUERY,
+    _USE_QUERYSTRING,
     Field(
         name="bodyType",
         type="select",
@@ -170,29 +114,15 @@ _SEND_DATA: Final = (
     ),
     Field(name="contentType", type="text", label="Content type"),
     Field(name="data", type="any", label="Request content", multiline=True),
-    Field(
-        name="formFields",
-        type="array",
-        label="Fields",
-        spec=(
-            Field(name="key", type="text", label="Key"),
-            Field(name="value", type="any", label="Value"),
-            Field(name="fieldType", type="select", label="Field type", options=choices("text", "file")),
-            Field(name="fileName", type="text", label="File name"),
-            Field(name="data", type="any", label="Data"),
-        ),
-    ),
+    Field(name="formFields", type="array", label="Fields", spec=_FILE_FIELD, help="Of a form, or of a multipart body."),
+    Field(name="formDataFields", type="array", label="Fields", spec=_FILE_FIELD, help="Of a multipart body."),
     _PARSE,
     _TIMEOUT,
-    Field(
-        name="rejectUnauthorized",
-        type="boolean",
-        label="Reject connections that are using unverified (self-signed) certificates",
-        default=True,
-        advanced=True,
-    ),
+    _SHARE_COOKIES,
+    _GZIP,
+    *_TLS,
     _REDIRECT,
-    Field(name="followAllRedirects", type="boolean", label="Follow all redirects", default=False, advanced=True),
+    _ALL_REDIRECTS,
 )
 _LOGIN: Final = (
     Field(name="authUser", type="text", label="User name", advanced=True),
@@ -207,6 +137,62 @@ _RESPONSE: Final = (
 )
 
 
+_PAGES: Final = (
+    Field(
+        name="paginationType",
+        type="select",
+        label="Pagination type",
+        help="Reads page after page; each is a bundle.",
+        options=choices(
+            "",
+            offsetBased="By offset",
+            pageBased="By page number",
+            urlBased="By the next page's address",
+            tokenBased="By the next page's token",
+        ),
+        advanced=True,
+    ),
+    Field(
+        name="paginationParameter",
+        type="text",
+        label="Query parameter",
+        help="What carries the offset, the page number or the token: offset, page or page_token when empty.",
+        advanced=True,
+    ),
+    Field(name="paginationStart", type="uinteger", label="First offset or page", advanced=True),
+    Field(
+        name="paginationLimit",
+        type="uinteger",
+        label="Items per page",
+        help="100 when empty, for pagination by offset.",
+        advanced=True,
+    ),
+    Field(name="paginationLimitParameter", type="text", label="Query parameter of the limit", advanced=True),
+    Field(
+        name="paginationItems",
+        type="text",
+        label="Where the items are",
+        help="A path such as data.items. Empty: the body itself, or the only array in it. A page without items ends.",
+        advanced=True,
+    ),
+    Field(
+        name="paginationNext",
+        type="text",
+        label="Where the next page is named",
+        help="A path to its address or token, such as data.paging.next. Empty: the Link header.",
+        advanced=True,
+    ),
+    Field(
+        name="paginationMaxPages",
+        type="uinteger",
+        label="Most pages",
+        help=f"{DEFAULT_PAGES} when empty.",
+        advanced=True,
+        validate=Bounds(min=1, max=MAX_PAGES),
+    ),
+)
+
+
 def _sender(name: str, label: str, credential: Field | None) -> ModuleSpec:
     return ModuleSpec(
         name=name,
@@ -217,7 +203,7 @@ def _sender(name: str, label: str, credential: Field | None) -> ModuleSpec:
         parameters=(_HANDLE_ERRORS,) if credential is None else (credential, _HANDLE_ERRORS),
         mapper=(*_SEND_DATA, *_LOGIN) if credential is None else _SEND_DATA,
         output=_RESPONSE,
-        perform=_send_data,
+        perform=send_data,
         effect=effect_of,
     )
 
@@ -239,6 +225,50 @@ MODULES: Final = (
         "Make an OAuth 2.0 request",
         Field(name="account", type="account:oauth2", label="Connection", required=True),
     ),
+    _sender(
+        "http:ActionSendDataClientCertAuth",
+        "Make a client certificate auth request",
+        Field(name="certificate", type="keychain:clientcertauth", label="Credentials", required=True),
+    ),
+    ModuleSpec(
+        name="http:ActionResolveTargetURL",
+        label="Resolve a target URL",
+        kind=Kind.ACTION,
+        versions=(3,),
+        help="Follows an address's redirects and gives where they end.",
+        mapper=(
+            _URL,
+            _SERIALIZE,
+            Field(
+                name="method",
+                type="select",
+                label="Method",
+                default="head",
+                help="HEAD asks for no content; use GET where a server does not answer it.",
+                options=choices("head", "get"),
+            ),
+            _HEADERS,
+            _TIMEOUT,
+            _SHARE_COOKIES,
+            *_TLS,
+        ),
+        output=(
+            Field(name="url", type="url", label="URL"),
+            Field(name="statusCode", type="number", label="Status code"),
+        ),
+        perform=resolve_url,
+        effect=Effect.READ,
+    ),
+    ModuleSpec(
+        name="http:ActionRetrieveHeaders",
+        label="Retrieve headers",
+        kind=Kind.TRANSFORMER,
+        versions=(3,),
+        help="Gives each header of an earlier module's answer as a bundle of its own.",
+        mapper=(Field(name="headers", type="any", label="Headers", required=True, help="Map the module's headers."),),
+        output=_PAIR,
+        run=spread_headers,
+    ),
     ModuleSpec(
         name="http:ActionGetFile",
         label="Get a file",
@@ -246,14 +276,30 @@ MODULES: Final = (
         versions=(2, 3),
         help="Downloads a file.",
         parameters=(Field(name="handleErrors", type="boolean", label=_HANDLE_ERRORS.label, default=True),),
-        mapper=(_URL, _SERIALIZE, _METHOD, _HEADERS, _TIMEOUT, _REDIRECT),
+        mapper=(
+            _URL,
+            _SERIALIZE,
+            Field(name="method", type="select", label="Method", default="get", options=choices("get", "head")),
+            _HEADERS,
+            _QUERY,
+            _USE_QUERYSTRING,
+            *_LOGIN,
+            _TIMEOUT,
+            _SHARE_COOKIES,
+            _GZIP,
+            *_TLS,
+            _REDIRECT,
+            _ALL_REDIRECTS,
+        ),
         output=(
             Field(name="fileName", type="filename", label="File name"),
             Field(name="data", type="buffer", label="Data"),
             Field(name="fileSize", type="number", label="File size"),
+            Field(name="statusCode", type="number", label="Status code"),
             Field(name="headers", type="array", label="Headers", spec=_PAIR),
+            Field(name="cookieHeaders", type="array", label="Cookie headers"),
         ),
-        perform=_get_file,
+        perform=get_file,
         effect=Effect.READ,
     ),
     ModuleSpec(
@@ -275,6 +321,15 @@ MODULES: Final = (
             Field(name="apiKeyKeychain", type="keychain:apikeyauth", label="API key"),
             Field(name="basicAuthKeychain", type="keychain:basicauth", label="User name and password"),
             Field(name="oAuthAccount", type="account:oauth2", label="Connection"),
+            Field(
+                name="tlsType",
+                type="select",
+                label="Transport layer security (TLS)",
+                help="Certificates of one's own: mTLS shows one to the server, TLS only trusts another authority.",
+                options=choices("", tls="TLS", mTls="mTLS"),
+                advanced=True,
+            ),
+            Field(name="tlsKeychain", type="keychain:clientcertauth", label="Certificates", advanced=True),
         ),
         mapper=(
             _URL,
@@ -300,18 +355,48 @@ MODULES: Final = (
                 multiline=True,
                 help="Mapped values are not escaped: build the JSON with Create JSON when they may hold quotes.",
             ),
+            Field(name="dataStructureBodyContent", type="any", label="Body content", help="Of a data structure."),
+            Field(name="urlEncodedBodyContent", type="array", label="Body content", spec=_PAIR),
+            Field(
+                name="multipartBodyContent",
+                type="array",
+                label="Body content",
+                spec=(
+                    Field(name="name", type="text", label="Name"),
+                    Field(name="value", type="any", label="Value"),
+                    Field(
+                        name="multipartFieldType",
+                        type="select",
+                        label="Field type",
+                        default="text",
+                        options=choices(text="Text", file="File"),
+                    ),
+                    Field(name="fileName", type="filename", label="File name"),
+                    Field(name="data", type="any", label="Data"),
+                ),
+            ),
+            Field(name="customContentType", type="text", label="Content type"),
             Field(name="bodyContent", type="any", label="Body content", multiline=True),
             _PARSE,
             Field(name="stopOnHttpError", type="boolean", label="Return error if HTTP request fails", default=True),
             _TIMEOUT,
             Field(name="allowRedirects", type="boolean", label="Allow redirects", default=True, advanced=True),
+            _SHARE_COOKIES,
+            Field(
+                name="requestCompressedContent",
+                type="boolean",
+                label="Request compressed content",
+                default=True,
+                advanced=True,
+            ),
+            *_PAGES,
         ),
         output=(
             Field(name="data", type="any", label="Data"),
             Field(name="statusCode", type="number", label="Status code"),
             Field(name="headers", type="collection", label="Headers"),
         ),
-        perform=_make_request,
+        perform=make_request,
         effect=effect_of,
     ),
 )

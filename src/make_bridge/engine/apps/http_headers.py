@@ -15,6 +15,7 @@ MAX_NAME: Final = 256
 _SHOWN: Final = 80
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# What an author may write without harm, because it is left out: the client below frames its messages itself.
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection"})
 
 
@@ -30,7 +31,8 @@ def read_headers(rows: Value, name_key: str, *, max_count: int, max_value: int) 
 
 
 def _pair(row: dict[str, Value], name_key: str) -> tuple[str, str]:
-    return to_text(row.get(name_key)).strip(), to_text(row.get("value")).strip()
+    name = row.get(name_key, row.get("name", row.get("key")))
+    return to_text(name).strip(), to_text(row.get("value")).strip()
 
 
 def _check(name: str, value: str, max_value: int) -> None:

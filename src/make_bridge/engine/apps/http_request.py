@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from make_bridge.engine.apps.http_bodies import body_v3, body_v4, pairs
 from make_bridge.engine.apps.http_headers import has_header, read_headers, without_header
 from make_bridge.engine.apps.module import Collection, Effect, ErrorType, ModuleCall, ModuleError
-from make_bridge.engine.ports import Credential, Headers, HttpRequest
-from make_bridge.engine.values import Value, to_array, to_json_text, to_number, to_text
+from make_bridge.engine.ports import ClientCertificate, Credential, Headers, HttpRequest
+from make_bridge.engine.values import Value, to_number, to_text
 
 METHODS: Final = ("get", "head", "post", "put", "patch", "delete", "options")
 DEFAULT_TIMEOUT: Final = 40
@@ -23,13 +24,12 @@ MAX_URL: Final = 16 * 1024
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REPEATABLE: Final = frozenset({"PUT", "DELETE"})
 _URL_SIGNS: Final = "/:?#[]@!$&'()*+,;=-._~"
-_FORM: Final = "application/x-www-form-urlencoded"
-_JSON: Final = "application/json"
+_PEM: Final = "-----BEGIN CERTIFICATE-----"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
-    """A request before credentials."""
+    """A request before credentials and cookies."""
 
     method: str
     url: str
@@ -40,6 +40,10 @@ class Outline:
     timeout: float
     follow_redirects: bool
     verify_tls: bool = True
+    trusted_ca: str = ""
+    client_certificate: ClientCertificate | None = None
+    compressed: bool = True
+    share_cookies: bool = False
 
 
 def method_of(given: Collection) -> str:
@@ -59,51 +63,89 @@ def outline_v3(call: ModuleCall) -> Outline:
     """Read the fields of http:ActionSendData and its relatives."""
     given = call.input
     method = _method(given)
-    body, content_type = _body_v3(given, call.key)
+    body, content_type = body_v3(given, call.key)
+    _check_v3(given)
     headers = read_headers(given.get("headers"), "name", max_count=MAX_HEADERS, max_value=MAX_HEADER_VALUE)
     user = to_text(given.get("authUser"))
     if user:
         password = to_text(given.get("authPass"))
-        headers = (*without_header(headers, "authorization"), ("Authorization", _basic(user, password)))
+        headers = (*without_header(headers, "authorization"), ("Authorization", basic_header(user, password)))
     redirects = "followRedirect" if method in ("GET", "HEAD") else "followAllRedirects"
     return Outline(
         method=method,
-        url=_url(given.get("url"), serialize=given.get("serializeUrl") is True),
+        url=checked_url(given.get("url"), serialize=given.get("serializeUrl") is True),
         headers=headers,
-        query=_pairs(given.get("qs")),
+        query=_repeated(pairs(given.get("qs")), as_arrays=given.get("useQuerystring") is not True),
         body=body,
         content_type=content_type,
         timeout=_timeout(given.get("timeout")),
         follow_redirects=given.get(redirects, redirects == "followRedirect") is not False,
         verify_tls=given.get("rejectUnauthorized") is not False,
+        trusted_ca=_authority(given.get("ca")),
+        compressed=given.get("gzip") is not False,
+        share_cookies=given.get("shareCookies") is True,
     )
+
+
+def _check_v3(given: Collection) -> None:
+    if given.get("useMtls") is True:
+        message = "For mutual TLS use the module http:ActionSendDataClientCertAuth, or http:MakeRequest with mTLS."
+        raise ModuleError(ErrorType.CONFIGURATION, message)
+
+
+def _authority(value: Value) -> str:
+    """Return the text of a certificate; it may come as the collection the editor keeps, or as a file."""
+    if isinstance(value, dict):
+        value = value.get("cert") or value.get("data")
+    text = to_text(value).strip()
+    if text and _PEM not in text:
+        raise ModuleError(ErrorType.CONFIGURATION, f"The certificate must be PEM text that begins with {_PEM}.")
+    return text
+
+
+def _repeated(query: tuple[tuple[str, str], ...], *, as_arrays: bool) -> tuple[tuple[str, str], ...]:
+    """Number the names that come more than once, as the older modules do unless told otherwise."""
+    names = [name for name, _ in query]
+    if not as_arrays or len(set(names)) == len(names):
+        return query
+    seen: dict[str, int] = {}
+    numbered: list[tuple[str, str]] = []
+    for name, value in query:
+        index = seen[name] = seen.get(name, -1) + 1
+        numbered.append((f"{name}[{index}]" if names.count(name) > 1 else name, value))
+    return tuple(numbered)
 
 
 def outline_v4(call: ModuleCall) -> Outline:
     """Read the fields of http:MakeRequest."""
     given = call.input
-    body, content_type = _body_v4(given, call.key)
+    body, content_type = body_v4(given, call.key)
+    if call.parameters.get("proxyKeychain"):
+        message = "Calls through a proxy are not offered: every call leaves through this server's own guarded way out."
+        raise ModuleError(ErrorType.CONFIGURATION, message)
     return Outline(
         method=_method(given),
-        url=_url(given.get("url"), serialize=False),
+        url=checked_url(given.get("url"), serialize=False),
         headers=read_headers(given.get("headers"), "name", max_count=MAX_HEADERS, max_value=MAX_HEADER_VALUE),
-        query=_pairs(given.get("queryParameters")),
+        query=pairs(given.get("queryParameters")),
         body=body,
         content_type=content_type,
         timeout=_timeout(given.get("timeout")),
         follow_redirects=given.get("allowRedirects") is not False,
+        compressed=given.get("requestCompressedContent") is not False,
+        share_cookies=given.get("shareCookies") is True,
     )
 
 
-def finish(outline: Outline, credential: Credential | None, call: ModuleCall) -> HttpRequest:
-    """Return the request as it goes out."""
-    if credential is not None:
-        outline = _authorized(outline, credential)
+def finish(outline: Outline, call: ModuleCall, *, page: int = 1, received: int = 0) -> HttpRequest:
+    """Return the request as it goes out. Each page of one step is a request of its own, with its own key."""
     headers = outline.headers
     if outline.body is not None and outline.content_type and not has_header(headers, "content-type"):
         headers = (*headers, ("Content-Type", outline.content_type))
     if outline.method not in _READING and not has_header(headers, "idempotency-key"):
-        headers = (*headers, ("Idempotency-Key", call.key))
+        headers = (*headers, ("Idempotency-Key", call.key if page == 1 else f"{call.key}-{page}"))
+    if not outline.compressed and not has_header(headers, "accept-encoding"):
+        headers = (*headers, ("Accept-Encoding", "identity"))
     return HttpRequest(
         method=outline.method,
         url=with_query(outline.url, outline.query),
@@ -111,28 +153,46 @@ def finish(outline: Outline, credential: Credential | None, call: ModuleCall) ->
         body=outline.body,
         timeout=outline.timeout,
         follow_redirects=outline.follow_redirects,
-        max_bytes=call.host.http_max_bytes,
+        max_bytes=max(call.host.http_max_bytes - received, 0),
         verify_tls=outline.verify_tls,
+        trusted_ca=outline.trusted_ca,
+        client_certificate=outline.client_certificate,
+        cookies=call.host.ports.cookies.at(call.host.now) if outline.share_cookies else None,
     )
 
 
-def _authorized(outline: Outline, credential: Credential) -> Outline:
+def authorized(outline: Outline, credential: Credential) -> Outline:
+    """Return the request with what a connection or key adds to it."""
     match credential.kind:
         case "basic":
-            return _with_header(outline, "Authorization", _basic(credential.user, credential.secret))
+            return _with_header(outline, "Authorization", basic_header(credential.user, credential.secret))
         case "bearer":
             return _with_header(outline, "Authorization", f"Bearer {credential.secret}")
         case "api_key" if credential.placement == "query":
             return replace(outline, query=(*outline.query, (credential.name, credential.secret)))
         case "api_key":
             return _with_header(outline, credential.name, credential.secret)
+        case "certificate":
+            return _with_certificate(outline, credential)
+        case _:
+            raise ModuleError(ErrorType.CONFIGURATION, "This connection is not for calls to web addresses.")
+
+
+def _with_certificate(outline: Outline, credential: Credential) -> Outline:
+    certificate = credential.settings.get("certificate", "")
+    return replace(
+        outline,
+        trusted_ca="\n".join(filter(None, (outline.trusted_ca, credential.settings.get("ca", "")))),
+        client_certificate=ClientCertificate(certificate=certificate, key=credential.secret) if certificate else None,
+    )
 
 
 def _with_header(outline: Outline, name: str, value: str) -> Outline:
     return replace(outline, headers=(*without_header(outline.headers, name.lower()), (name, value)))
 
 
-def _basic(user: str, password: str) -> str:
+def basic_header(user: str, password: str) -> str:
+    """Return the value of an Authorization header with a name and a password."""
     return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
@@ -143,7 +203,7 @@ def _method(given: Collection) -> str:
     return method
 
 
-def _url(value: Value, *, serialize: bool) -> str:
+def checked_url(value: Value, *, serialize: bool = False) -> str:
     """Return the address with everything escaped that cannot stand in one; `serialize` escapes % too."""
     text = to_text(value).strip()
     if not text.lower().startswith(("http://", "https://")):
@@ -163,90 +223,7 @@ def with_query(url: str, pairs: tuple[tuple[str, str], ...]) -> str:
     return f"{address}{joint}{urlencode(pairs, quote_via=quote, safe='')}"
 
 
-def _pairs(rows: Value, key: str = "name") -> tuple[tuple[str, str], ...]:
-    """Return names and values of a list of collections; nameless rows are empty lines of the editor."""
-    pairs = [
-        (to_text(row.get(key, row.get("name", row.get("key")))), _text(row.get("value")))
-        for row in to_array(rows)
-        if isinstance(row, dict)
-    ]
-    return tuple((name, value) for name, value in pairs if name)
-
-
-def _text(value: Value) -> str:
-    return to_json_text(value) if isinstance(value, dict) else to_text(value)
-
-
 def _timeout(value: Value) -> float:
     if value is None or value == "":
         return DEFAULT_TIMEOUT
     return min(max(float(to_number(value)), 1.0), MAX_TIMEOUT)
-
-
-def _body_v3(given: Collection, key: str) -> tuple[bytes | None, str]:
-    match given.get("bodyType"):
-        case "x_www_form_urlencoded":
-            fields = _pairs(given.get("formFields"), "key")
-            return (_form(fields), _FORM) if fields else (None, "")
-        case "multipart_form_data":
-            return _multipart(given.get("formFields"), key)
-        case _:
-            content_type = to_text(given.get("contentType"))
-            return _raw(given.get("data")), "" if content_type == "custom" else content_type or "text/plain"
-
-
-def _body_v4(given: Collection, key: str) -> tuple[bytes | None, str]:
-    content = _first(given, "bodyContent", "dataStructureBodyContent", "body", "data")
-    match given.get("contentType"):
-        case "urlEncoded":
-            fields = _pairs(_first(given, "urlEncodedBodyContent", "formFields") or content)
-            return (_form(fields), _FORM) if fields else (None, "")
-        case "multipart":
-            return _multipart(_first(given, "multipartBodyContent", "formFields") or content, key)
-        case "custom":
-            return _raw(content), to_text(given.get("customContentType"))
-        case _:
-            typed = given.get("inputMethod") == "dataStructure"
-            return _raw(content if typed else _first(given, "jsonStringBodyContent") or content), _JSON
-
-
-def _first(given: Collection, *names: str) -> Value:
-    return next((given[name] for name in names if given.get(name) not in (None, "")), None)
-
-
-def _raw(value: Value) -> bytes | None:
-    """Return the body of any value: buffers as they are, collections as JSON, the rest as text."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, bytes):
-        return value
-    return (to_json_text(value) if isinstance(value, dict | list) else to_text(value)).encode()
-
-
-def _form(pairs: tuple[tuple[str, str], ...]) -> bytes:
-    return urlencode(pairs).encode()
-
-
-def _multipart(rows: Value, key: str) -> tuple[bytes | None, str]:
-    """The boundary comes from the step's key, so that a repeated request is the same request."""
-    boundary = f"----MakeBridge{key}"
-    parts = [_form_part(row, boundary) for row in to_array(rows) if isinstance(row, dict)]
-    if not parts:
-        return None, ""
-    return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
-
-
-def _form_part(row: Collection, boundary: str) -> bytes:
-    name = _quoted(to_text(row.get("key", row.get("name"))))
-    data = row.get("data") if row.get("fieldType") == "file" else row.get("value")
-    content = _raw(data) or b""
-    disposition = f'form-data; name="{name}"'
-    kind = ""
-    if row.get("fieldType") == "file":
-        disposition += f'; filename="{_quoted(to_text(row.get("fileName")) or "file")}"'
-        kind = "Content-Type: application/octet-stream\r\n"
-    return f"--{boundary}\r\nContent-Disposition: {disposition}\r\n{kind}\r\n".encode() + content + b"\r\n"
-
-
-def _quoted(text: str) -> str:
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

@@ -1,7 +1,6 @@
 """Reading responses: bodies to values, statuses to errors.
 
-Used by `http`. The charset comes from a stranger, so only plain text encodings are believed; XML is
-read without entities, which have no place in data.
+Used by `http_calls`. XML is read without entities, which have no place in data.
 """
 
 import re
@@ -9,6 +8,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from make_bridge.engine.apps.charsets import decode
 from make_bridge.engine.apps.http_headers import header_value
 from make_bridge.engine.apps.json_text import read
 from make_bridge.engine.apps.module import Collection, ErrorType, ModuleError
@@ -22,11 +22,6 @@ _TEXT_TYPES: Final = re.compile(
 _JSON_TYPES: Final = re.compile(r"(?:application|text)/(?:[\w.+-]+\+)?json\b")
 _XML_TYPES: Final = re.compile(r"(?:application|text)/(?:[\w.+-]+\+)?xml\b")
 _CHARSET: Final = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
-_BELIEVED: Final = re.compile(
-    r"utf-?8|utf-?16(?:le|be)?|us-ascii|ascii|(?:iso-?8859|windows|cp)-?\d{1,4}(?:-\d{1,2})?|latin-?1"
-    r"|shift[_-]jis|euc-(?:jp|kr)|gb(?:k|2312|18030)|big5|koi8-[ru]",
-    re.IGNORECASE,
-)
 _FILE_NAME: Final = re.compile(r"filename\*?\s*=\s*(?:UTF-8'[^']*')?(?:\"([^\"]*)\"|([^;\s]+))", re.IGNORECASE)
 _SUCCESS: Final = range(200, 400)
 _CONNECTION_STATUSES: Final = frozenset({502, 503, 504})
@@ -79,17 +74,13 @@ def _unparsed(response: HttpResponse) -> str | bytes:
     kind = header_value(response.headers, "content-type").lower()
     if kind and not _TEXT_TYPES.match(kind):
         return response.body
-    charset = _CHARSET.search(kind)
-    name = charset.group(1) if charset and _BELIEVED.fullmatch(charset.group(1)) else "utf-8"
     if not kind:
         try:
             return response.body.decode("utf-8")
         except UnicodeDecodeError:
             return response.body
-    try:
-        return response.body.decode(name, "replace").removeprefix("\ufeff")
-    except LookupError:
-        return response.body.decode("utf-8", "replace")
+    charset = _CHARSET.search(kind)
+    return decode(response.body, charset.group(1) if charset else "utf-8")
 
 
 def header_list(response: HttpResponse) -> list[Value]:

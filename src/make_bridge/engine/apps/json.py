@@ -5,16 +5,30 @@ from typing import Final
 from make_bridge.engine.apps.aggregations import FEEDER, JsonAggregation
 from make_bridge.engine.apps.fields import Field, Option
 from make_bridge.engine.apps.json_text import read, write
-from make_bridge.engine.apps.module import Bundles, Collection, Kind, ModuleCall, ModuleSpec
+from make_bridge.engine.apps.module import Bundles, Collection, ErrorType, Kind, ModuleCall, ModuleError, ModuleSpec
+from make_bridge.engine.apps.xml_writing import write_xml
 from make_bridge.engine.values import Value, to_text
+
+MAX_CHARACTERS: Final = 16_000_000
 
 
 def _parse(call: ModuleCall) -> Bundles:
     """An object is one bundle, an array one bundle per element."""
-    given = call.input["json"]
-    value = read(given if isinstance(given, bytes) else to_text(given), "Source")
+    value = read(_source(call), "Source")
     items = value if isinstance(value, list) else [value]
     return [_bundle(item) for item in items]
+
+
+def _source(call: ModuleCall) -> str | bytes:
+    """Return the text; a collection or array is its own JSON, so that what is parsed already passes."""
+    given = call.input["json"]
+    text = given if isinstance(given, bytes) else write(given) if isinstance(given, dict | list) else to_text(given)
+    if len(text) > MAX_CHARACTERS:
+        message = f"The JSON has {len(text)} characters; at most {MAX_CHARACTERS} are read."
+        raise ModuleError(ErrorType.FILE_SIZE, message)
+    if isinstance(text, bytes):
+        return text.removeprefix(b"\xef\xbb\xbf")
+    return text.removeprefix("\ufeff")
 
 
 def _bundle(item: Value) -> Collection:
@@ -32,6 +46,19 @@ def _given(fields: Collection) -> Collection:
 
 def _transform(call: ModuleCall) -> Bundles:
     return [{"json": write(call.input.get("object"), to_text(call.parameters.get("space")))}]
+
+
+def _to_xml(call: ModuleCall) -> Bundles:
+    """An object with a single key names the root; an array becomes the items of one."""
+    return [{"xml": write_xml(read(_source(call), "Source"))}]
+
+
+class _Items(JsonAggregation):
+    """An array of items, written as Create JSON writes them."""
+
+    def add(self, item: Collection) -> None:
+        """Append what was filled in."""
+        super().add(_given(item))
 
 
 _SPACE: Final = Field(
@@ -86,6 +113,15 @@ MODULES: Final = (
         parameters=(FEEDER, _STRUCTURE, _SPACE),
         output=_JSON,
         open_mapper=True,
-        aggregate=JsonAggregation,
+        aggregate=_Items,
+    ),
+    ModuleSpec(
+        name="json:ConvertToXML",
+        label="Convert JSON to XML",
+        kind=Kind.TRANSFORMER,
+        help="Reads JSON text and writes it as XML text.",
+        mapper=(Field(name="json", type="any", label="JSON string", required=True, multiline=True),),
+        output=(Field(name="xml", type="text", label="XML"),),
+        run=_to_xml,
     ),
 )

@@ -10,9 +10,10 @@ import msgspec
 
 from make_bridge.engine.apps.module import ErrorType, ModuleError
 from make_bridge.engine.expression_errors import ExpressionError
-from make_bridge.engine.values import Value, parse_json_text, to_json_text
+from make_bridge.engine.values import Value, parse_json_text, size_of, to_json_text
 
 MAX_DEPTH: Final = 200
+MAX_WRITTEN: Final = 64 * 1024 * 1024
 _INDENTS: Final = {"tab": "\t", "2": "  ", "4": "    "}
 
 
@@ -28,7 +29,13 @@ def read(text: str | bytes, what: str) -> Value:
 
 
 def write(value: Value, space: str = "") -> str:
-    """Return JSON text; `space` is "", "tab", "2" or "4"."""
+    """Return JSON text; `space` is "", "tab", "2" or "4".
+
+    Measured before it is made: one value may stand in many places, and small in memory be huge in writing.
+    """
+    if size_of(value, MAX_WRITTEN) > MAX_WRITTEN:
+        message = f"The value has more than {MAX_WRITTEN} bytes as text; JSON of that size is not written."
+        raise ModuleError(ErrorType.FILE_SIZE, message)
     compact = to_json_text(value)
     indent = _INDENTS.get(space)
     if indent is None:

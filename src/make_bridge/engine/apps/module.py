@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from make_bridge.engine.apps.fields import Field
 from make_bridge.engine.iml import Scope
 from make_bridge.engine.ports import Ports, WebhookResponse
+from make_bridge.engine.store_overlay import StoreOverlay
 from make_bridge.engine.values import Value
 from make_bridge.kernel.errors import BridgeError
 
@@ -36,6 +37,7 @@ class ErrorType(StrEnum):
     RESULTS = "MaxResultsExceededError"
     RUNTIME = "RuntimeError"
     UNEXPECTED = "UnexpectedError"
+    INCONSISTENCY = "InconsistencyError"
     POSSIBLY_DONE = "PossiblyDoneError"
     OPERATIONS_LIMIT = "OperationsLimitExceededError"
     INTERRUPTED = "ExecutionInterruptedError"
@@ -101,6 +103,8 @@ class Host(Scope, Protocol):
     def inputs(self) -> Mapping[str, Value]: ...
     @property
     def http_max_bytes(self) -> int: ...
+    @property
+    def stores(self) -> StoreOverlay: ...
 
     def variable_of_run(self, name: str) -> Value:
         """Return what a Set variable module stored, or None."""
@@ -116,6 +120,18 @@ class Host(Scope, Protocol):
 
     def increment(self, module_id: int, reset: str) -> int:
         """Count up and return the new count."""
+        ...
+
+    def remembered(self, module_id: int) -> Value:
+        """Return what the module kept in an earlier run of this scenario (a trigger's cursor), or None."""
+        ...
+
+    def remember(self, module_id: int, value: Value) -> None:
+        """Keep a value for the scenario's next run: stored with the outcome, forgotten when the cycle fails."""
+        ...
+
+    def name_execution(self, name: str) -> None:
+        """Give this run a name of its own, for people who read the log."""
         ...
 
     def respond(self, response: WebhookResponse) -> bool:
@@ -180,8 +196,12 @@ class ModuleSpec:
     """A trigger whose bundles come from outside, one per cycle."""
     answers: bool = False
     """Answers the caller of the webhook."""
+    transactional: bool = False
+    """Changes data stores: its changes are committed and rolled back with the run."""
     operations: int = 1
     credits: int = 1
+    remembers: bool | Callable[[Collection], bool] = False
+    """Keeps something from run to run (`Host.remember`, a counter that never resets); may depend on its parameters."""
 
     @property
     def app(self) -> str:
@@ -196,6 +216,10 @@ class ModuleSpec:
     def effect_of(self, given: Collection) -> Effect:
         """Return what this call would do to the world."""
         return self.effect if isinstance(self.effect, Effect) else self.effect(given)
+
+    def keeps_memory(self, parameters: Collection) -> bool:
+        """Say whether a module with these parameters keeps something from run to run."""
+        return self.remembers if isinstance(self.remembers, bool) else self.remembers(parameters)
 
     def describe(self) -> dict[str, object]:
         """Return the description, ready for JSON: for forms, validation messages and documentation."""

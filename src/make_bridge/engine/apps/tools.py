@@ -16,9 +16,18 @@ from make_bridge.engine.apps.module import (
 )
 from make_bridge.engine.expression_errors import BudgetExceeded, ExpressionError
 from make_bridge.engine.iml.patterns import clean, compile_pattern
-from make_bridge.engine.values import Value, to_array, to_number, to_text
+from make_bridge.engine.values import Value, encode_text, size_of, to_array, to_number, to_text
 
 MAX_SLEEP: Final = 300
+MAX_TEXT: Final = 16 * 1024 * 1024
+CODEPAGES: Final = (
+    *("utf-8", "utf-16", "utf-16le", "utf-16be", "utf-32", "us-ascii", "iso-8859-1", "iso-8859-2", "iso-8859-3"),
+    *("iso-8859-4", "iso-8859-5", "iso-8859-6", "iso-8859-7", "iso-8859-8", "iso-8859-9", "iso-8859-10"),
+    *("iso-8859-13", "iso-8859-14", "iso-8859-15", "iso-8859-16", "windows-1250", "windows-1251", "windows-1252"),
+    *("windows-1253", "windows-1254", "windows-1255", "windows-1256", "windows-1257", "windows-1258", "koi8-r"),
+    *("koi8-u", "cp437", "cp850", "cp852", "cp866", "mac-roman", "shift_jis", "euc-jp", "iso-2022-jp", "euc-kr"),
+    *("gbk", "gb18030", "big5"),
+)
 
 
 def _set_variable(call: ModuleCall) -> Bundles:
@@ -86,7 +95,46 @@ def _matches(call: ModuleCall, subject: str, pattern: str, *, as_pattern: bool) 
 
 
 def _compose(call: ModuleCall) -> Bundles:
-    return [{"value": to_text(call.input.get("value"))}]
+    return [{"value": to_text(_measured(call.input.get("value")))}]
+
+
+def _measured(value: Value) -> Value:
+    """Refuse what would be a huge text, before it is made: one value may stand in many places."""
+    if size_of(value, MAX_TEXT) > MAX_TEXT:
+        raise ModuleError(ErrorType.FILE_SIZE, f"The value has more than {MAX_TEXT} bytes as text.")
+    return value
+
+
+def _convert_encoding(call: ModuleCall) -> Bundles:
+    """Read bytes in one codepage and write them in another; text is taken as what it is."""
+    given = _measured(call.input.get("data"))
+    text = _read_codepage(given, _codepage(call, "inputCodepage")) if isinstance(given, bytes) else to_text(given)
+    if call.input.get("outputAs") == "text":
+        return [{"data": text}]
+    codepage = _codepage(call, "outputCodepage")
+    lenient = call.input.get("replaceUnknown") is not False
+    try:
+        made = encode_text(text) if codepage == "utf-8" else text.encode(codepage, "replace" if lenient else "strict")
+    except UnicodeEncodeError as error:
+        message = f"The character {text[error.start]!r} does not exist in {codepage}."
+        raise ModuleError(ErrorType.DATA, message) from error
+    return [{"data": made}]
+
+
+def _read_codepage(data: bytes, codepage: str) -> str:
+    try:
+        return data.decode(codepage).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise ModuleError(ErrorType.DATA, f"The data is not {codepage}: byte {error.start} does not fit.") from error
+
+
+def _codepage(call: ModuleCall, name: str) -> str:
+    """Return a codepage of the list; other codecs of Python do other things than reading text."""
+    wanted = to_text(call.input.get(name)).strip().lower() or "utf-8"
+    found = {"utf8": "utf-8", "utf16": "utf-16", "ascii": "us-ascii", "latin1": "iso-8859-1"}.get(wanted, wanted)
+    if found not in CODEPAGES:
+        raise ModuleError(ErrorType.CONFIGURATION, f"The codepage {wanted[:40]!r} is not known.")
+    return found
 
 
 def _emit_values(call: ModuleCall) -> Bundles:
@@ -184,6 +232,7 @@ MODULES: Final = (
         ),
         output=(Field(name="i", type="number", label="i"),),
         run=_increment,
+        remembers=lambda parameters: parameters.get("reset") == "scenario",
     ),
     ModuleSpec(
         name="util:FunctionSleep",
@@ -303,5 +352,50 @@ MODULES: Final = (
         output=(Field(name="text", type="text", label="Text"),),
         open_mapper=True,
         aggregate=TableAggregation,
+    ),
+    ModuleSpec(
+        name="util:ConvertEncoding",
+        label="Convert the encoding of a text",
+        kind=Kind.TRANSFORMER,
+        help="Reads data in one codepage and writes it in another.",
+        mapper=(
+            Field(
+                name="data",
+                type="any",
+                label="Input data",
+                required=True,
+                help="A file's data is read in the input codepage; text needs none.",
+            ),
+            Field(
+                name="inputCodepage",
+                type="select",
+                label="Input data codepage",
+                default="utf-8",
+                options=choices(*CODEPAGES),
+            ),
+            Field(
+                name="outputCodepage",
+                type="select",
+                label="Output data codepage",
+                default="utf-8",
+                options=choices(*CODEPAGES),
+            ),
+            Field(
+                name="outputAs",
+                type="select",
+                label="Output",
+                default="buffer",
+                options=choices(buffer="Data in the output codepage", text="Text"),
+            ),
+            Field(
+                name="replaceUnknown",
+                type="boolean",
+                label="Replace characters the codepage does not have",
+                default=True,
+                help="They become question marks; otherwise they are an error.",
+            ),
+        ),
+        output=(Field(name="data", type="any", label="Data"),),
+        run=_convert_encoding,
     ),
 )

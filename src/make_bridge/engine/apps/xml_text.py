@@ -49,7 +49,10 @@ class _Builder:
             parent[tag] = value
             return
         known = parent[tag]
-        parent[tag] = [*known, value] if isinstance(known, list) else [known, value]
+        if isinstance(known, list):
+            known.append(value)
+        else:
+            parent[tag] = [known, value]
 
 
 def read_xml(body: bytes, what: str) -> Value:

@@ -21,6 +21,7 @@ from make_bridge.platform.egress.bodies import ACCEPTED_ENCODINGS, read_body
 from make_bridge.platform.egress.guard import BlockedAddress, EgressGuard, EgressPolicy
 from make_bridge.platform.egress.messages import EgressFailure, EgressRequest, EgressResponse, FailureKind, refused
 from make_bridge.platform.egress.redirects import REDIRECTS, redirected, resolve_location
+from make_bridge.platform.egress.trust import TrustedContexts
 from make_bridge.platform.egress.urls import Target, read_target
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -71,6 +72,7 @@ class EgressClient:
         self._config = config
         self._resolver = resolver
         self._tls = tls
+        self._trusted = TrustedContexts(tls)
         self._guard: EgressGuard | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -165,9 +167,11 @@ class EgressClient:
                 headers=_headers(request, target, self._config.user_agent),
                 data=_payload(request.body),
                 allow_redirects=False,
-                ssl=request.verify_tls,
+                ssl=self._tls_for(request),
                 trace_request_ctx=attempt,
             ) as response:
+                if request.cookies is not None:
+                    request.cookies.take(str(target.url), response.headers.getall("Set-Cookie", []))
                 if response.status == _SWITCHING_PROTOCOLS:
                     raise EgressFailure("protocol", "The answer changes to another protocol.", sent=True)
                 location = response.headers.get("Location") if response.status in REDIRECTS else None
@@ -178,6 +182,11 @@ class EgressClient:
                 return response.status, _received(response, unpacked=unpacked), body
         except aiohttp.ClientError as error:
             raise _failure(error, target.host, sent=attempt.sent) from None
+
+    def _tls_for(self, request: EgressRequest) -> ssl.SSLContext | bool:
+        if request.trust is None:
+            return request.verify_tls
+        return self._trusted.context(request.trust, verify=request.verify_tls)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +218,9 @@ def _headers(request: EgressRequest, target: Target, user_agent: str) -> CIMulti
     authority = target.url.raw_authority
     if [host.lower() for host in headers.popall("Host", [authority])] != [authority]:
         raise refused("The header Host is given by the URL and cannot be another.", "invalid_request")
+    shared = request.cookies.header(str(target.url)) if request.cookies is not None else ""
+    if shared:
+        headers["Cookie"] = "; ".join(filter(None, (*headers.popall("Cookie", []), shared)))
     headers.setdefault("Accept", "*/*")
     headers.setdefault("Accept-Encoding", ACCEPTED_ENCODINGS)
     headers.setdefault("User-Agent", user_agent)

@@ -37,6 +37,8 @@ BLOCKED_PORTS: Final = frozenset(
         *(16379, 25672, 26379, 27017, 27018, 27019),
     }
 )
+# Where mail servers take mail. No other port is dialled for mail, unless a setting names it for one host.
+MAIL_PORTS: Final = frozenset({25, 465, 587, 2525})
 _ENDPOINT: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:/?#@\s]+)(?P<port>:[0-9]{1,5})?")
 _REMEMBERED_GRANTS: Final = 1024
 _BLOCKED: Final = "The address behind {host} is not open to calls from here."
@@ -78,6 +80,10 @@ class EgressPolicy:
         """Say whether this port may be called at all."""
         return port not in self.blocked_ports or (host, port) in self.endpoints
 
+    def opens_mail_port(self, host: str, port: int) -> bool:
+        """Say whether mail may be handed over on this port."""
+        return port in MAIL_PORTS or (host, port) in self.endpoints
+
     def opens_address(self, address: Address, port: int) -> bool:
         """Say whether an address may be dialled on this port, whatever name led to it."""
         forms = list(forms_of(address))
@@ -113,10 +119,16 @@ class EgressGuard(AbstractResolver):
 
     def check(self, target: Target) -> None:
         """Refuse a target by what its URL says."""
-        policy = self._policy
-        if not policy.opens_port(target.host, target.port):
+        self._check(target, opens_port=self._policy.opens_port(target.host, target.port))
+
+    def check_mail(self, target: Target) -> None:
+        """Refuse a mail server by its name and port."""
+        self._check(target, opens_port=self._policy.opens_mail_port(target.host, target.port))
+
+    def _check(self, target: Target, *, opens_port: bool) -> None:
+        if not opens_port:
             raise refused(f"Port {target.port} is not open to calls from here.", "blocked_port")
-        if target.address is not None and not policy.opens_address(target.address, target.port):
+        if target.address is not None and not self._policy.opens_address(target.address, target.port):
             raise refused(_BLOCKED.format(host=target.host), "blocked_address")
 
     async def resolve(

@@ -4,8 +4,9 @@ Adapters in ``boot`` and ``services`` map the engine's own request and response 
 platform knows no engine. The reprs show neither headers nor bodies: both carry credentials.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, Protocol
 
 from make_bridge.kernel.errors import BridgeError
 
@@ -13,6 +14,27 @@ FailureKind = Literal["refused", "connect", "timeout", "too_large", "redirect", 
 
 DEFAULT_TIMEOUT: Final = 40.0
 DEFAULT_MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024
+
+
+class EgressCookies(Protocol):
+    """The caller's cookies, asked and told at every hop."""
+
+    def header(self, url: str) -> str:
+        """Return the value of the Cookie header for this address, or an empty text."""
+        ...
+
+    def take(self, url: str, lines: Sequence[str]) -> None:
+        """Note the Set-Cookie lines of an answer from this address."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsTrust:
+    """What a call's encryption needs beside the usual: own authorities, an own certificate, as PEM texts."""
+
+    authorities: str = ""
+    certificate: str = ""
+    key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +49,8 @@ class EgressRequest:
     follow_redirects: bool = True
     max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES
     verify_tls: bool = True
+    trust: TlsTrust | None = None
+    cookies: EgressCookies | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

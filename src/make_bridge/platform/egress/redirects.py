@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urljoin
 
-from make_bridge.platform.egress.messages import EgressFailure, EgressRequest
+from make_bridge.platform.egress.messages import EgressFailure, EgressRequest, TlsTrust
 from make_bridge.platform.egress.urls import Target
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -41,10 +41,16 @@ def redirected(request: EgressRequest, status: int, current: Target, target: Tar
     headers = request.headers
     if not _may_share_credentials(current, target):
         headers = [(name, value) for name, value in headers if name.lower() in _HARMLESS]
+        request = replace(request, trust=_without_certificate(request.trust))
     if _becomes_get(status, request.method):
         headers = [(name, value) for name, value in headers if name.lower() not in _DESCRIBE_BODY]
         return replace(request, url=str(target.url), method="GET", body=None, headers=headers)
     return replace(request, url=str(target.url), headers=headers)
+
+
+def _without_certificate(trust: TlsTrust | None) -> TlsTrust | None:
+    """A client certificate is a credential; what is trusted is none."""
+    return None if trust is None or not trust.authorities else TlsTrust(authorities=trust.authorities)
 
 
 def _becomes_get(status: int, method: str) -> bool:

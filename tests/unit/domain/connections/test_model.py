@@ -30,7 +30,8 @@ def test_every_key_that_a_module_asks_for_has_a_type():
 def test_a_type_describes_its_form():
     assert [field["name"] for field in create_fields("apikeyauth")] == ["key", "placement", "name"]
     assert create_fields("apikeyauth")[0]["type"] == "password"
-    assert create_fields("oauth2", "connection") == []
+    assert [field["name"] for field in create_fields("oauth2", "connection")] == ["accessToken"]
+    assert create_fields("google", "connection") == []
     assert type_of("connection", "basicauth") is None
 
 
@@ -72,7 +73,7 @@ def test_a_refused_secret_is_not_repeated():
 
 
 def test_unknown_types_and_names_are_refused():
-    for kind, name in (("key", "nothing"), ("hook", "basicauth"), ("connection", "oauth2")):
+    for kind, name in (("key", "nothing"), ("hook", "basicauth"), ("connection", "google")):
         with pytest.raises(InvalidInput):
             checked_type(kind, name)
     for name in ("", "x" * 129, "a\x00"):

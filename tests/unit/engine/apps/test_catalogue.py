@@ -35,7 +35,17 @@ def test_the_modules_of_the_scope_are_all_there():
     json:CreateJSON json:TransformToJSON json:AggregateToJSON http:ActionSendData http:ActionSendDataBasicAuth
     http:ActionSendDataAPIKeyAuth http:ActionSendDataOAuth http:ActionGetFile http:MakeRequest gateway:CustomWebHook
     gateway:WebhookRespond scenario-service:StartSubscenario scenario-service:ReturnData placeholder:Placeholder
-    regexp:Parser regexp:AdvancedParser regexp:Replace regexp:HTMLToText"""
+    regexp:Parser regexp:AdvancedParser regexp:Replace regexp:HTMLToText regexp:GetElementsFromText
+    regexp:GetElementsFromHTML util:ConvertEncoding json:ConvertToXML csv:ParseCSV csv:CreateAggregator
+    csv:CreateAdvancedAggregator xml:ParseXML xml:CreateXML xml:TransformToXML xml:PerformXPathQuery markdown:Compile
+    markdown:HTMLToMarkdown math:EvaluateExpression encryptor:EncryptAES encryptor:DecryptAES
+    encryptor:EncryptAESAdvanced encryptor:DecryptAESAdvanced encryptor:CreateDigitalSignature archive:UnpackAction
+    archive:CreateAggregator archive:Deflate archive:Inflate http:ActionSendDataClientCertAuth
+    http:ActionResolveTargetURL http:ActionRetrieveHeaders email:ActionSendEmail rss:TriggerNewArticle
+    rss:ActionReadArticles gateway:CustomMailHook scenario-service:CallSubscenario scenario-service:RunScenario
+    scenario-service:NameExecution
+    datastore:AddRecord datastore:UpdateRecord datastore:GetRecord datastore:ExistRecord datastore:DeleteRecord
+    datastore:SearchRecord datastore:CountRecord datastore:DeleteAllRecord"""
     assert sorted(wanted.split()) == sorted(CATALOGUE)
 
 

@@ -179,7 +179,7 @@ async def test_a_multipart_body_is_the_same_for_the_same_step_and_quotes_names()
         == (
             f'--{boundary}\r\nContent-Disposition: form-data; name="a%22b%0D%0A"\r\n\r\ntext\r\n'
             f'--{boundary}\r\nContent-Disposition: form-data; name="f"; filename="x.txt"\r\n'
-            f"Content-Type: application/octet-stream\r\n\r\ncontent\r\n--{boundary}--\r\n"
+            f"Content-Type: text/plain\r\n\r\ncontent\r\n--{boundary}--\r\n"
         ).encode()
     )
 
