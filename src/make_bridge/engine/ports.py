@@ -5,19 +5,45 @@ Implemented by `platform` adapters and handed to `runner.run` in one `Ports` val
 into an error its scenario can handle.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import msgspec
 
+from make_bridge.engine.cookies import CookieJar
+from make_bridge.engine.stores import DataStores, DataStructures, NoStores
+from make_bridge.engine.subscenarios import NoSubscenarios, Subscenarios
 from make_bridge.engine.values import Value
 from make_bridge.kernel.clock import Clock, SystemClock
 from make_bridge.kernel.errors import BridgeError
 
 FailureKind = Literal["connect", "timeout", "refused", "too_large"]
-CredentialKind = Literal["api_key", "basic", "bearer"]
+MailFailureKind = Literal["connect", "timeout", "refused", "login", "temporary", "rejected"]
+MailSecurity = Literal["tls", "starttls", "none"]
+CredentialKind = Literal["api_key", "basic", "bearer", "certificate", "mail"]
 Placement = Literal["header", "query"]
 Headers = tuple[tuple[str, str], ...]
+
+
+class Cookies(Protocol):
+    """Asked at every hop of a call, because a log-in sets its cookie on the way."""
+
+    def header(self, url: str) -> str:
+        """Return the value of the Cookie header for this address, or an empty text."""
+        ...
+
+    def take(self, url: str, lines: Sequence[str]) -> None:
+        """Note what an answer from this address set."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCertificate:
+    """What a server asks of its callers under mutual TLS: certificate and private key as PEM text."""
+
+    certificate: str
+    key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +58,20 @@ class HttpRequest:
     follow_redirects: bool = True
     max_bytes: int = 16 * 1024 * 1024
     verify_tls: bool = True
+    trusted_ca: str = ""
+    """PEM text of certificates that are trusted beside the usual ones."""
+    client_certificate: ClientCertificate | None = None
+    cookies: Cookies | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """What came back, decompressed; header names as received."""
+    """What came back, decompressed; header names as received. `url` is where the last redirect led."""
 
     status: int
     headers: Headers = ()
     body: bytes = b""
+    url: str = ""
 
 
 class HttpFailure(BridgeError):
@@ -62,6 +93,49 @@ class HttpClient(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailServer:
+    """Where mail is handed over; `security` is how the connection is encrypted."""
+
+    host: str
+    port: int
+    security: MailSecurity = "starttls"
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """One message, ready for the wire, with its envelope."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    message: bytes = field(repr=False)
+    timeout: float = 60.0
+
+
+class MailFailure(BridgeError):
+    """The message was not taken."""
+
+    code = "mail_failure"
+
+    def __init__(self, kind: MailFailureKind, message: str) -> None:
+        """`temporary` may go better later, `rejected` will not; `refused` means our own guard said no."""
+        super().__init__(message)
+        self.kind: MailFailureKind = kind
+
+
+class Mailer(Protocol):
+    """Hands one message to a mail server."""
+
+    async def send(self, mail: Mail, server: MailServer) -> tuple[str, ...]:
+        """Return the recipients the server refused while it took the message for others.
+
+        Raises `MailFailure` when it took it for nobody, or when that cannot be known.
+        """
+        ...
+
+
 class Sleeper(Protocol):
     """Waits. A lost process is no failure: the journal lets the next one go on."""
 
@@ -79,6 +153,8 @@ class Credential:
     user: str = field(default="", repr=False)
     name: str = ""
     placement: Placement = "header"
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What else the type holds: a mail server's host and port, a certificate."""
 
 
 class CredentialUnavailable(BridgeError):
@@ -122,6 +198,10 @@ class Record:
     error_detail: Value = None
     elapsed_us: int = 0
     transfer: int = 0
+    state: Value = None
+    """What the run has to be given back when the step is replayed: changes to data stores not yet committed."""
+    remembered: Value = None
+    """What the module kept for the scenario's next run; a replay keeps it again."""
 
 
 class Journal(Protocol):
@@ -183,6 +263,14 @@ class NoNetwork:
         raise HttpFailure("refused", f"This run may not call out (to {request.url}).")
 
 
+class NoMail:
+    """The port of a run that may not send mail: dry runs and pure programs."""
+
+    async def send(self, mail: Mail, server: MailServer) -> tuple[str, ...]:
+        """Refuse."""
+        raise MailFailure("refused", f"This run may not send mail (to {len(mail.recipients)} through {server.host}).")
+
+
 class NoSleep:
     """Waits for nothing: dry runs."""
 
@@ -198,12 +286,28 @@ class NoComponents:
         raise CredentialUnavailable(f"Connection or key {component_id} is not available here (for {url}).")
 
 
+class Variables(Protocol):
+    """The variables people have made for an organization and a team."""
+
+    async def current(self) -> tuple[Mapping[str, Value], Mapping[str, Value]]:
+        """Return the organization's and the team's, as they are now."""
+        ...
+
+
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a run may touch. The defaults touch nothing."""
 
     http: HttpClient = msgspec.field(default_factory=NoNetwork)
+    mailer: Mailer = msgspec.field(default_factory=NoMail)
+    cookies: CookieJar = msgspec.field(default_factory=CookieJar)
+    """What servers set, for the modules of one run that share it; a resumed run begins with none."""
     sleeper: Sleeper = msgspec.field(default_factory=NoSleep)
     components: Components = msgspec.field(default_factory=NoComponents)
     journal: Journal = msgspec.field(default_factory=NullJournal)
     clock: Clock = msgspec.field(default_factory=SystemClock)
     responder: Responder | None = None
+    subscenarios: Subscenarios = msgspec.field(default_factory=NoSubscenarios)
+    variables: Variables | None = None
+    """Asked before every cycle of a scenario that wants fresh variables; the request has those of the start."""
+    stores: DataStores = msgspec.field(default_factory=NoStores)
+    structures: DataStructures = msgspec.field(default_factory=NoStores)

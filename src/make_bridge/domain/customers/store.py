@@ -44,6 +44,8 @@ _TEAM_HAS_SCENARIOS: Final = "SELECT 1 FROM shard.scenarios WHERE organization_i
 _DELETE_FLOWS: Final = "DELETE FROM shard.flows WHERE organization_id = %s AND team_id = %s"
 _DELETE_HOOKS: Final = "DELETE FROM shard.hooks WHERE organization_id = %s AND team_id = %s"
 _DELETE_COMPONENTS: Final = "DELETE FROM shard.connections WHERE organization_id = %s AND team_id = %s"
+_DELETE_DATA_STORES: Final = "DELETE FROM shard.data_stores WHERE organization_id = %s AND team_id = %s"
+_DELETE_DATA_STRUCTURES: Final = "DELETE FROM shard.data_structures WHERE organization_id = %s AND team_id = %s"
 _DELETE_TEAM: Final = "DELETE FROM shard.teams WHERE organization_id = %s AND id = %s"
 
 
@@ -110,8 +112,9 @@ async def has_scenarios(tx: ReadTx, organization_id: OrganizationId, team_id: Te
 
 
 async def delete_team(tx: WriteTx, organization_id: OrganizationId, team_id: TeamId) -> None:
-    """Remove a team without scenarios, with its flows, unused hooks and sealed credentials."""
-    for statement in (_DELETE_FLOWS, _DELETE_HOOKS, _DELETE_COMPONENTS, _DELETE_TEAM):
+    """Remove a team without scenarios, with its flows, unused hooks, sealed credentials and data stores."""
+    stored = (_DELETE_DATA_STORES, _DELETE_DATA_STRUCTURES)
+    for statement in (_DELETE_FLOWS, _DELETE_HOOKS, _DELETE_COMPONENTS, *stored, _DELETE_TEAM):
         await tx.execute(statement, (organization_id, team_id))
 
 

@@ -19,10 +19,11 @@ def compile_blueprint(blueprint: Blueprint, catalogue: Catalogue) -> Program:
     fatal = [found for found in validate(blueprint, catalogue) if found.severity is Severity.FATAL]
     if fatal:
         raise BlueprintInvalid(fatal)
-    linker = Linker(catalogue)
+    linker = Linker(catalogue, blueprint.outputs)
     entry = linker.flow(blueprint.flow, None, None, owned=False)
     nodes = linker.nodes
     pure = all(node.spec.pure for node in nodes.values())
+    keeps_memory = any(node.spec.keeps_memory(node.parameters) for node in nodes.values())
     return Program(
         name=blueprint.name,
         entry=entry,
@@ -30,8 +31,9 @@ def compile_blueprint(blueprint: Blueprint, catalogue: Catalogue) -> Program:
         settings=blueprint.settings,
         trigger=_trigger(entry),
         pure=pure,
-        immediate=pure and not any(node.spec.kind in _LOOPING for node in nodes.values()),
+        immediate=pure and not keeps_memory and not any(node.spec.kind in _LOOPING for node in nodes.values()),
         has_response=any(node.spec.answers for node in nodes.values()),
+        keeps_memory=keeps_memory,
         required_components=tuple(linker.components),
         inputs=blueprint.inputs,
         outputs=blueprint.outputs,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from make_bridge.engine.apps.module import ErrorType, ModuleError
 from make_bridge.engine.blueprint.constants import ANY_ZONE, fold
 from make_bridge.engine.blueprint.model import Condition, Filter
-from make_bridge.engine.blueprint.operators import OPERATORS, UNARY, Incomparable, Operator, exists
+from make_bridge.engine.blueprint.operators import OPERATORS, UNARY, Incomparable, Operator, exists, unknown_operator
 from make_bridge.engine.iml import Scope, compile_value
 from make_bridge.engine.values import Value
 
@@ -42,8 +42,7 @@ def _condition(condition: Condition) -> Passes:
         return lambda scope: exists(left(scope)) is wanted
     operator = OPERATORS.get(condition.operator)
     if operator is None:
-        message = f"The filter uses the operator '{condition.operator}', which does not exist."
-        return _raising(ErrorType.CONFIGURATION, message)
+        return _raising(ErrorType.CONFIGURATION, unknown_operator(condition.operator))
     right = compile_value(condition.b)
     constant = None if operator.zoned else fold(right)
     if constant is None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from make_bridge.engine.blueprint.model import Module
 from make_bridge.kernel.errors import InvalidInput
 
 
@@ -36,6 +37,35 @@ class Finding:
         """Return one line for a terminal."""
         where = self.position or "blueprint"
         return f"{where}: {self.message}" + (f" {self.fix}" if self.fix else "")
+
+
+class Sayer:
+    """Makes findings about one module; `where` is what follows the module's own position."""
+
+    def __init__(self, node: Module) -> None:
+        """Speak of `node`."""
+        self.node = node
+
+    def fatal(self, where: str, message: str, fix: str | None = None) -> Finding:
+        """Return a finding that keeps the blueprint from running."""
+        return self._finding(Severity.FATAL, where, message, fix)
+
+    def error(self, where: str, message: str, fix: str | None = None) -> Finding:
+        """Return a finding that fails a run."""
+        return self._finding(Severity.ERROR, where, message, fix)
+
+    def warning(self, where: str, message: str, fix: str | None = None) -> Finding:
+        """Return a finding that is probably not meant."""
+        return self._finding(Severity.WARNING, where, message, fix)
+
+    def _finding(self, severity: Severity, where: str, message: str, fix: str | None) -> Finding:
+        return Finding(
+            severity=severity,
+            position=f"{self.node.position}{where}",
+            message=message,
+            module_id=self.node.id or None,
+            fix=fix,
+        )
 
 
 class BlueprintInvalid(InvalidInput):

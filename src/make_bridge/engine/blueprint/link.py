@@ -5,9 +5,11 @@ blueprint is decided here: what comes next, which filter is asked by whom, whose
 closes, where a handler's Resume goes back to.
 """
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from make_bridge.engine.apps.fields import Field
 from make_bridge.engine.apps.module import Kind, ModuleSpec
 from make_bridge.engine.blueprint.filters import compile_filter
 from make_bridge.engine.blueprint.mapping import compile_mapper
@@ -47,11 +49,12 @@ _CLASSES: dict[Kind, type[Node]] = {
 class Linker:
     """One linking of one blueprint."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        """`nodes` and `components` are the results, besides the first node."""
+    def __init__(self, catalogue: Catalogue, outputs: Sequence[Field] = ()) -> None:
+        """`nodes` and `components` are the results, besides the first node; `outputs` type what is returned."""
         self.nodes: dict[int, Node] = {}
         self.components: list[Component] = []
         self._catalogue = catalogue
+        self._outputs = tuple(dataclasses.replace(field, required=False) for field in outputs)
         self._made: list[Node] = []
         self._path: list[Node] = []
         self._inside: dict[int, list[Node]] = {}
@@ -107,6 +110,7 @@ class Linker:
     def _make(self, kind: type[NodeType], source: Source, guarded: Node | None) -> NodeType:
         spec = self._catalogue[source.module]
         routing = spec.kind in (Kind.ROUTER, Kind.CONDITION, Kind.MERGE)
+        expected = (*source.expect, *self._outputs) if spec.kind is Kind.RETURNER else source.expect
         node = kind(
             id=source.id,
             module=source.module,
@@ -114,7 +118,7 @@ class Linker:
             spec=spec,
             position=source.position,
             parameters=static_parameters(source, spec),
-            mapper=compile_mapper(None if routing else source.mapper, spec.mapper, source.expect),
+            mapper=compile_mapper(None if routing else source.mapper, spec.mapper, expected),
             filter=compile_filter(source.filter),
             guarded=guarded,
             performs=not spec.pure,
@@ -150,17 +154,21 @@ class Linker:
         """Link the branches; return where the path goes on: one merge node per merging branch."""
         start = len(self._made)
         exits: list[Exit] = []
-        merges: list[Node] = []
+        merges: list[MergeNode] = []
         for branch in source.branches:
             joint = self._joint(merge, len(merges), guarded) if branch.merge and merge is not None else None
-            if joint is not None:
-                merges.append(joint)
+            before = len(self._made)
             found = self._exit(branch, joint, guarded)
             if found is not None:
                 exits.append(found)
+            if joint is not None:
+                joint.branch = frozenset(made.id for made in self._made[before:])
+                merges.append(joint)
+        for joint in merges:
+            joint.siblings = tuple(merges)
         node.exits = tuple(sorted(exits, key=lambda found: found.passes is None))
         self._inside[node.id] = self._made[start:]
-        return merges
+        return list(merges)
 
     def _exit(self, branch: Branch, joint: Node | None, guarded: Node | None) -> Exit | None:
         passes = compile_filter(branch.condition)
@@ -189,8 +197,14 @@ class Linker:
         self._inside[node.id] = [*self._inside.get(node.id, []), *self._made[start:]]
 
     def _close_loop(self, aggregator: AggregatorNode) -> None:
-        """Tell the feeder, and everything between it and its aggregator, whose loop they are in."""
-        for node in reversed(self._path[:-1]):
+        """Tell the feeder, and everything between it and its aggregator, whose loop they are in.
+
+        A feeder that is disabled passes its bundle through, so the module before it takes its place.
+        """
+        path = self._path[:-1]
+        if not any(node.id == aggregator.feeder_id for node in path) and path:
+            aggregator.feeder_id = path[-1].id
+        for node in reversed(path):
             if node.id == aggregator.feeder_id:
                 node.aggregators = (*node.aggregators, aggregator)
                 return

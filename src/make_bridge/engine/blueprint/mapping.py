@@ -25,6 +25,7 @@ _KEEP_EMPTY: Final = TEXT_TYPES | _UNTYPED | {"buffer", "json"}
 _ZONED: Final = frozenset({"date"})
 _REDACTED: Final = "•••"
 _NO_FIELDS: Final[Fields] = {}
+_UTC: Final = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,34 @@ def compile_mapper(raw: object, own: Sequence[Field], expected: Sequence[Field])
     else:
         part = _whole(raw, fields)
     return Mapper(part, tuple(field.name for field in fields.values() if field.secret))
+
+
+def checked_collection(
+    value: Collection, fields: Sequence[Field], *, strict: bool, zone: ZoneInfo = _UTC
+) -> tuple[Collection, list[str]]:
+    """Return a collection as its fields want it, with all that is wrong; `strict` refuses keys they do not name.
+
+    For values that come from elsewhere than a mapper: records, inputs of a scenario.
+    """
+    problems: list[str] = []
+    made = _coerce_members(value, {field.name: field for field in fields}, zone, "", problems)
+    if strict:
+        _say_unknown(made, fields, "", problems)
+    return made, problems
+
+
+def _say_unknown(value: Collection, fields: Sequence[Field], path: str, problems: list[str]) -> None:
+    named = {field.name: field for field in fields}
+    for key, member in value.items():
+        place, field = _join(path, key), named.get(key)
+        if field is None:
+            problems.append(f"'{place}' is not a field of the data structure.")
+        elif field.spec and isinstance(member, dict):
+            _say_unknown(member, field.spec, place, problems)
+        elif field.spec and isinstance(member, list) and not field.scalar_items:
+            for index, item in enumerate(member, 1):
+                if isinstance(item, dict):
+                    _say_unknown(item, field.spec, f"{place}[{index}]", problems)
 
 
 def _whole(raw: object, fields: Fields) -> _Part:
@@ -182,9 +211,6 @@ def _leaf(raw: object, field: Field | None, path: str) -> _Part:
         if not problems:
             return _Part(Constant(value), lambda _scope, _problems: value)
     return _Part(None, evaluate)
-
-
-_UTC: Final = ZoneInfo("UTC")
 
 
 def _unmarked(value: Value) -> Value:

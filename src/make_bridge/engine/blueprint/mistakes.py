@@ -31,11 +31,28 @@ SUPERFLUOUS: Final = {
     "builtin:BasicScheduler": "Remove it: when a scenario runs is a setting of the scenario, not a module.",
     "builtin:Noop": "Remove it: it does nothing.",
 }
+NOT_OFFERED: Final = {
+    "code:ExecuteCode": "Programs of a scenario's own are not run here, for the safety of all tenants: use expressions "
+    "and the modules of the Tools, or call a service of your own with http:MakeRequest.",
+    "email:ActionCreateDraft": "Drafts need IMAP, which is not offered: send with email:ActionSendEmail.",
+    "email:ActionSendMeEmail": "A scenario here has no owner with a mailbox: name the recipient in "
+    "email:ActionSendEmail.",
+    "email:TriggerNewEmail": "Watching a mailbox needs IMAP, which is not offered: let a mail server hand mail over to "
+    "gateway:CustomMailHook.",
+}
 OPERATORS: Final = {
     "array:contains": "array:contain",
     "exists": "exist",
     "isempty": "notexist",
     "isnotempty": "exist",
+    "equal": "text:equal",
+    "equals": "text:equal",
+    "contains": "text:contain",
+    "empty": "notexist",
+    "greater": "number:greater",
+    "less": "number:less",
+    "notempty": "exist",
+    "notequal": "text:notequal",
     "notexists": "notexist",
     "number:gt": "number:greater",
     "number:lt": "number:less",
@@ -60,32 +77,74 @@ FUNCTIONS: Final = {
     "not": "Write a = false.",
     "or": "Write a | b.",
     "subtract": "Write a - b.",
+    "parseJSON": "Use the module json:ParseJSON.",
+    "JSONStringify": "Use the module json:TransformToJSON.",
     "toJSON": "Use the module json:TransformToJSON.",
 }
+SAME_FUNCTIONS: Final = {
+    "coalesce": "ifempty",
+    "default": "ifempty",
+    "count": "length",
+    "dateAdd": "addDays",
+    "dateFormat": "formatDate",
+    "filter": "map",
+    "includes": "contains",
+    "len": "length",
+    "size": "length",
+    "strip": "trim",
+    "substr": "substring",
+    "toLowerCase": "lower",
+    "lowercase": "lower",
+    "toNumber": "parseNumber",
+    "toText": "toString",
+    "toUpperCase": "upper",
+    "unique": "distinct",
+    "uppercase": "upper",
+    "urlEncode": "encodeURL",
+}
+_SHOWN_IDS: Final = 12
+_CLOSE_ENOUGH: Final = 0.75  # "lenght" is "length", "formatDates" is "formatDate", "left" is nothing
 
 
-def module_fix(name: str, known: Iterable[str]) -> str | None:
+def module_fix(name: str, known: Iterable[str]) -> str:
     """Say what to write instead of an unknown module."""
-    if name in SUPERFLUOUS:
-        return SUPERFLUOUS[name]
-    meant = MODULES.get(name) or _meant(name, known)
-    return f"Did you mean {meant}?" if meant else None
+    if name in SUPERFLUOUS or name in NOT_OFFERED:
+        return SUPERFLUOUS.get(name) or NOT_OFFERED[name]
+    meant = MODULES.get(name) or nearest(name, known)
+    if meant:
+        return f"Did you mean {meant}?"
+    app = name.partition(":")[0]
+    return f"Apps of vendors as {app} are not offered: call its API with http:MakeRequest, or take the module out."
 
 
-def operator_fix(name: str, known: Iterable[str]) -> str | None:
+def operator_fix(name: str, known: Iterable[str]) -> str:
     """Say what to write instead of an unknown operator."""
-    meant = OPERATORS.get(name.lower()) or _meant(name, known)
-    return f"Did you mean {meant}?" if meant else None
+    meant = OPERATORS.get(name.lower()) or nearest(name, known)
+    if meant:
+        return f"Did you mean {meant}?"
+    return "Use exist, notexist, or one of the families text:, number:, date:, time:, semver:, array: and boolean:."
 
 
-def function_fix(name: str) -> str | None:
+def function_fix(name: str, known: Iterable[str]) -> str:
     """Say what to write instead of a function that does not exist."""
-    return FUNCTIONS.get(name)
+    if name in FUNCTIONS:
+        return FUNCTIONS[name]
+    meant = SAME_FUNCTIONS.get(name) or nearest(name, known, cutoff=_CLOSE_ENOUGH)
+    return f"Did you mean {meant}()?" if meant else "Use a function of the list; functions of a team's own are not run."
 
 
-def _meant(name: str, known: Iterable[str]) -> str | None:
+def before(ids: Iterable[int]) -> str | None:
+    """Name the modules that come before a place, the last ones when they are many; None when nothing does."""
+    known = [str(number) for number in ids]
+    if not known:
+        return None
+    return ", ".join(["…", *known[-_SHOWN_IDS:]] if len(known) > _SHOWN_IDS else known)
+
+
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.8) -> str | None:
+    """Return the known name that is spelt most like this one."""
     names = {candidate.lower(): candidate for candidate in known}
-    close = get_close_matches(name.lower(), names, n=1, cutoff=0.8)
+    close = get_close_matches(name.lower(), names, n=1, cutoff=cutoff)
     return names[close[0]] if close else None
 
 

@@ -21,6 +21,7 @@ from make_bridge.engine.values import ERASE, IGNORE, Value, to_array, to_boolean
 
 _SHOWN: Final = 80
 _SECONDS: Final = (3600, 60, 1)
+_LONGEST_TIME: Final = len("00:00:00")
 _LONGEST_VERSION: Final = 256
 _VERSION: Final = re.compile(
     r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?", re.ASCII
@@ -83,7 +84,10 @@ def _time(value: Value, zone: ZoneInfo) -> int:
     if isinstance(value, datetime):
         local = value.astimezone(zone)
         return local.hour * _SECONDS[0] + local.minute * _SECONDS[1] + local.second
-    parts = to_text(value).strip().split(":")
+    text = to_text(value).strip()
+    if isinstance(value, str) and len(text) > _LONGEST_TIME:
+        return _time(_date(text, zone), zone)  # a whole date, as JSON brings it
+    parts = text.split(":")
     if not 1 < len(parts) <= len(_SECONDS) or not all(part.isascii() and part.isdigit() for part in parts):
         raise Incomparable
     return sum(int(part) * weight for part, weight in zip(parts, _SECONDS, strict=False))
@@ -205,3 +209,10 @@ OPERATORS: Final[dict[str, Operator]] = {
     "boolean:notequal": Operator(left=_boolean, right=_boolean, test=operator.ne),
 }
 UNARY: Final = frozenset({"exist", "notexist"})
+
+
+def unknown_operator(name: str) -> str:
+    """Say what is wrong with an operator that is not in the table."""
+    if name.startswith("semantic"):
+        return f"The filter's operator '{name[:_SHOWN]}' needs a language model and is not supported here."
+    return f"The filter uses the operator '{name[:_SHOWN]}', which does not exist."

@@ -111,7 +111,7 @@ class _Reader:
         if raw is None:
             return ()
         if not isinstance(raw, list):
-            self.say(position, f"This must be an array of modules, not {_kind(raw)}.")
+            self.say(position, f"This must be an array of modules, not {_kind(raw)}.", "Write [ … ] around them.")
             return ()
         if depth > MAX_NESTING:
             self.say(position, f"Routes, branches and handlers are nested deeper than {MAX_NESTING}.")
@@ -125,16 +125,19 @@ class _Reader:
 
     def module(self, raw: object, position: str, depth: int) -> Module | None:
         if not isinstance(raw, Mapping):
-            self.say(position, f"A module is an object, not {_kind(raw)}.")
+            fix = 'Write {"id": …, "module": …, "mapper": {…}}, or remove it.'
+            self.say(position, f"A module is an object, not {_kind(raw)}.", fix)
             return None
         name = raw.get("module")
         if not isinstance(name, str) or not _MODULE_NAME.fullmatch(name):
-            self.say(f"{position}.module", f"{name!r} is not a module name such as http:MakeRequest.")
+            fix = "Write the app, a colon and the name of the module."
+            self.say(f"{position}.module", f"{name!r} is not a module name such as http:MakeRequest.", fix)
             return None
         module_id = _whole(raw.get("id"))
         if module_id is None or module_id < 1:
             if name != _PLACEHOLDER:
-                self.say(f"{position}.id", f"The module {name} has no id; it must be a whole number from 1.")
+                fix = "Give it a number that no other module has; references name it."
+                self.say(f"{position}.id", f"The module {name} has no id; it must be a whole number from 1.", fix)
                 return None
             module_id = 0
         self.texts(raw.get("parameters"), f"{position}.parameters", module_id=module_id)

@@ -4,7 +4,7 @@ Made by `compile`, walked by the runner. A program holds nothing of any run, so 
 executions of its scenario at the same time. The class of a node says how the runner steps over it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from make_bridge.engine.apps.fields import Field
@@ -97,6 +97,14 @@ class MergeNode(Node):
     """Where one branch rejoins the path; every merging branch has its own, with its own mappings."""
 
     outputs: tuple[tuple[str, Evaluate], ...] = ()
+    branch: frozenset[int] = frozenset()
+    """The modules of the branch that leads here."""
+    siblings: "tuple[MergeNode, ...]" = ()
+    """The same merge as every branch sees it."""
+
+    def on_path(self, module_ids: Container[int]) -> "MergeNode":
+        """Return the one of the branch that a path came through."""
+        return next((node for node in self.siblings if any(one in module_ids for one in node.branch)), self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +145,8 @@ class Program:
     has_response: bool
     immediate: bool
     """Pure and without loops: a run costs about as much as reading its input."""
+    keeps_memory: bool
+    """A module keeps something from run to run, which has to be read before and stored with the outcome."""
     required_components: tuple[Component, ...]
     inputs: tuple[Field, ...]
     outputs: tuple[Field, ...]

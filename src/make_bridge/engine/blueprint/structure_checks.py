@@ -1,18 +1,19 @@
-"""Checks of a module in its place: is it known, may it stand here, is it filled in.
+"""Checks of a module in its place: is it known, may it stand here, does its loop begin before it.
 
-Called by `validate`, which walks the blueprint and knows what surrounds each module.
+Called by `validate`, which walks the blueprint and knows what surrounds each module. What is filled in is looked at
+by `field_checks`, where it leads by `routing_checks`.
 """
 
-from collections.abc import Collection as Container
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from make_bridge.engine.apps.fields import Field
 from make_bridge.engine.apps.module import Kind, ModuleSpec
 from make_bridge.engine.blueprint import mistakes
-from make_bridge.engine.blueprint.findings import Finding, Severity
+from make_bridge.engine.blueprint.field_checks import check_fields
+from make_bridge.engine.blueprint.findings import Finding, Sayer, Severity
 from make_bridge.engine.blueprint.model import Module
-from make_bridge.engine.blueprint.settings import COMPONENT_KINDS, fallback_index, feeder_id
+from make_bridge.engine.blueprint.routing_checks import check_branches, check_directive, check_router
+from make_bridge.engine.blueprint.settings import feeder_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +24,9 @@ class Place:
     in_handler: bool
     after: Sequence[Module]
     previous: Module | None
-    upstream: Container[int]
+    upstream: Collection[int]
     all_ids: Container[int]
+    disabled_ids: Container[int]
     stores_incomplete: bool
 
 
@@ -40,18 +42,19 @@ def check_known(node: Module, catalogue: Mapping[str, ModuleSpec]) -> Iterator[F
             fix=mistakes.module_fix(node.module, catalogue),
         )
     elif node.version is not None and node.version not in spec.versions:
-        known = ", ".join(str(version) for version in spec.versions)
+        known = " or ".join(str(version) for version in spec.versions)
         yield Finding(
             severity=Severity.WARNING,
             position=f"{node.position}.version",
             message=f"Version {node.version} of {node.module} is not known here; it runs as version {known}.",
             module_id=node.id,
+            fix=f'Write "version": {spec.versions[-1]}, and look whether its fields are the same.',
         )
 
 
 def check_place(node: Module, spec: ModuleSpec, place: Place) -> Iterator[Finding]:
     """Return what is wrong with a known module where it stands."""
-    say = _Sayer(node)
+    say = Sayer(node)
     if place.first and node.filter is not None and node.filter.groups:
         yield say.warning(".filter", "The first module of a scenario has no filter in Make.", "Move it to the next.")
     if spec.kind is Kind.TRIGGER and not place.first:
@@ -62,19 +65,19 @@ def check_place(node: Module, spec: ModuleSpec, place: Place) -> Iterator[Findin
         fix = "Set metadata.scenario.dlq to true (store incomplete executions)."
         yield say.warning("", "Break needs the storing of incomplete executions; without it the run fails.", fix)
     yield from _check_shape(node, spec, place, say)
-    yield from _check_required(node.parameters, spec.parameters, ".parameters", say)
-    if isinstance(node.mapper, Mapping) or node.mapper is None:
-        yield from _check_required(node.mapper or {}, spec.mapper, ".mapper", say)
+    yield from check_fields(node, spec, say)
 
 
-def _check_shape(node: Module, spec: ModuleSpec, place: Place, say: "_Sayer") -> Iterator[Finding]:
+def _check_shape(node: Module, spec: ModuleSpec, place: Place, say: Sayer) -> Iterator[Finding]:
     match spec.kind:
         case Kind.AGGREGATOR:
             yield from _check_feeder(node, place, say)
         case Kind.ROUTER:
-            yield from _check_router(node, place, say)
+            yield from check_router(node, place.after, say)
         case Kind.CONDITION:
-            yield from _check_branches(node, place, say)
+            yield from check_branches(node, place.after, say)
+        case Kind.DIRECTIVE if place.in_handler:
+            yield from check_directive(spec.label, place.after, say)
         case Kind.MERGE:
             if place.previous is None or not place.previous.branches:
                 fix = "Put it directly after the builtin:BasicIfElse."
@@ -83,7 +86,7 @@ def _check_shape(node: Module, spec: ModuleSpec, place: Place, say: "_Sayer") ->
             return
 
 
-def _check_feeder(node: Module, place: Place, say: "_Sayer") -> Iterator[Finding]:
+def _check_feeder(node: Module, place: Place, say: Sayer) -> Iterator[Finding]:
     feeder = feeder_id(node)
     if feeder is None:
         mistaken = next((key for key in ("feederModule", "source", "sourceModule") if key in node.parameters), None)
@@ -93,81 +96,18 @@ def _check_feeder(node: Module, place: Place, say: "_Sayer") -> Iterator[Finding
             else 'Write the id of the module that starts the loop: "feeder": 2.'
         )
         yield say.fatal(".parameters.feeder", "The aggregator does not say which module it collects from.", fix)
+    elif feeder in place.disabled_ids and not place.first:
+        message = f"Module {feeder} is disabled: the aggregator collects what the module before it gives."
+        yield say.warning(".parameters.feeder", message, "Switch it on, or write the id of another module.")
     elif feeder not in place.all_ids:
-        yield say.fatal(".parameters.feeder", f"There is no module {feeder} to collect from.")
+        yield say.fatal(".parameters.feeder", f"There is no module {feeder} to collect from.", _one_of(place.upstream))
     elif feeder not in place.upstream:
         message = f"Module {feeder} does not come before this aggregator on its path, so it cannot feed it."
-        yield say.fatal(".parameters.feeder", message)
+        yield say.fatal(".parameters.feeder", message, _one_of(place.upstream))
 
 
-def _check_router(node: Module, place: Place, say: "_Sayer") -> Iterator[Finding]:
-    if not any(route.flow for route in node.routes):
-        yield say.warning(".routes", "The router has no route with a module in it.")
-    if place.after:
-        fix = "Move them into a route."
-        yield say.warning("", "The modules after this router are never reached: a path ends at its router.", fix)
-    if node.onerror:
-        yield say.warning(".onerror", "A router cannot have an error handler; this one is ignored.")
-    fallback = fallback_index(node)
-    if fallback is not None and fallback >= len(node.routes):
-        yield say.warning(".parameters.else", f"There is no route {fallback} to fall back to; routes count from 0.")
-
-
-def _check_branches(node: Module, place: Place, say: "_Sayer") -> Iterator[Finding]:
-    merged = bool(place.after) and bool(place.after[0].outputs or place.after[0].module == "builtin:BasicMerge")
-    if any(branch.merge for branch in node.branches) and not merged:
-        fix = "Add a builtin:BasicMerge directly after it."
-        yield say.error("", "Branches that merge need a merge right after the if-else; they end here instead.", fix)
-    elif place.after and not merged:
-        yield say.warning("", "The modules after this if-else are never reached.", "Add a builtin:BasicMerge.")
-    if sum(branch.otherwise for branch in node.branches) > 1:
-        yield say.error(".branches", "An if-else has at most one else branch; only the first one counts.")
-    for branch in node.branches:
-        if not branch.otherwise and not branch.condition.groups:
-            at = branch.position.removeprefix(node.position)
-            yield say.warning(at, "A branch without conditions is never taken.", 'Use "type": "else" for the rest.')
-
-
-def _check_required(
-    given: Mapping[str, object], fields: Sequence[Field], where: str, say: "_Sayer"
-) -> Iterator[Finding]:
-    for field in fields:
-        value = given.get(field.name)
-        if value in (None, "") and field.required and field.default is None:
-            if field.name == "feeder":
-                continue  # said better by the aggregator's own check
-            at, label = f"{where}.{field.name}", field.label or field.name
-            if field.type.partition(":")[0] in COMPONENT_KINDS:
-                yield say.warning(at, f"'{label}' is not chosen yet.", "Choose it before the scenario is switched on.")
-            else:
-                yield say.error(at, f"The required field '{label}' is missing.")
-        elif field.options and isinstance(value, str) and "{{" not in value and value:
-            allowed = {str(option.value).lower() for option in field.options}
-            if value.lower() not in allowed:
-                known = ", ".join(str(option.value) for option in field.options if option.value != "")
-                yield say.warning(f"{where}.{field.name}", f"{value!r} is not one of {known}.")
-
-
-class _Sayer:
-    """Makes findings about one module."""
-
-    def __init__(self, node: Module) -> None:
-        self.node = node
-
-    def fatal(self, where: str, message: str, fix: str | None = None) -> Finding:
-        return self._finding(Severity.FATAL, where, message, fix)
-
-    def error(self, where: str, message: str, fix: str | None = None) -> Finding:
-        return self._finding(Severity.ERROR, where, message, fix)
-
-    def warning(self, where: str, message: str, fix: str | None = None) -> Finding:
-        return self._finding(Severity.WARNING, where, message, fix)
-
-    def _finding(self, severity: Severity, where: str, message: str, fix: str | None) -> Finding:
-        return Finding(
-            severity=severity,
-            position=f"{self.node.position}{where}",
-            message=message,
-            module_id=self.node.id,
-            fix=fix,
-        )
+def _one_of(ids: Iterable[int]) -> str:
+    shown = ", ".join(str(number) for number in ids)
+    return (
+        f"Write the id of a module before it: {shown}." if shown else "Put the module that starts the loop before it."
+    )

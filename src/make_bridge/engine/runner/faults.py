@@ -28,7 +28,10 @@ STORED: Final = frozenset(
         ErrorType.RESULTS,
     }
 )
+NEVER_STORED: Final = frozenset({"InconsistencyError"})
 _BACKOFF_ATTEMPTS: Final = 8
+MAX_ATTEMPTS: Final = 10_000
+MAX_MINUTES: Final = 44_640
 
 
 def as_module_error(error: Exception, run: RunState) -> ModuleError:
@@ -66,14 +69,30 @@ def decide(run: RunState, node: Node, error: RunError) -> Node | None:
 
 def _unhandled(run: RunState, node: Node, error: RunError) -> None:
     settings = run.program.settings
+    if error.type == ErrorType.FILE_SIZE and settings.dataloss and node is not run.program.entry:
+        run.warn(node.id, error.message)
+        return
     storable = error.type in STORED_WITH_RETRY or error.type in STORED
-    if not settings.dlq or node is run.program.entry or not storable:
+    if error.type in NEVER_STORED or not _may_store(run, node) or not (storable or is_resumed(run)):
         raise Ended(Ending.FAILED, error)
     automatic = error.type in STORED_WITH_RETRY
     retry = Retry(mode=RetryMode.BACKOFF, attempts=_BACKOFF_ATTEMPTS) if automatic else Retry(mode=RetryMode.NONE)
     store_incomplete(run, node, error, retry)
     if error.type == ErrorType.ACCESS_TOKEN:
         raise Ended(Ending.HELD)
+
+
+def is_resumed(run: RunState) -> bool:
+    """Say whether this run goes on from a stored place.
+
+    Whatever stops its bundle moves that place: a later attempt does not repeat what has succeeded meanwhile.
+    """
+    return run.request.resume is not None
+
+
+def _may_store(run: RunState, node: Node) -> bool:
+    """What the first module met is never stored: nothing has begun that could go on."""
+    return is_resumed(run) or (run.program.settings.dlq and node is not run.program.entry)
 
 
 def error_of(run: RunState, guarded: Node) -> RunError:
@@ -101,10 +120,11 @@ def break_off(run: RunState, directive: Node, given: dict[str, Value]) -> None:
     if node is None:
         return
     error = error_of(run, node)
-    if not run.program.settings.dlq:
+    if not _may_store(run, node):
         raise Ended(Ending.FAILED, error)
     wanted = to_boolean(given.get("retry"))
-    attempts, interval = int(to_number(given.get("count"))), int(to_number(given.get("interval")))
+    attempts = min(max(int(to_number(given.get("count"))), 1), MAX_ATTEMPTS)
+    interval = min(max(int(to_number(given.get("interval"))), 1), MAX_MINUTES)
     retry = Retry(mode=RetryMode.FIXED, attempts=attempts, interval_minutes=interval)
     store_incomplete(run, node, error, retry if wanted else Retry(mode=RetryMode.NONE))
 

@@ -7,6 +7,8 @@ are only counted.
 
 from typing import Final
 
+import msgspec
+
 from make_bridge.engine.runner.result import RunError, Step
 from make_bridge.engine.values import Value, size_of
 
@@ -19,7 +21,7 @@ _MOST_PER_WIRE_BYTE: Final = 24
 class StepLog:
     """Steps in running order."""
 
-    __slots__ = ("_bytes", "_left", "dropped", "steps")
+    __slots__ = ("_bytes", "_keeps_bodies", "_left", "dropped", "steps")
 
     def __init__(self, *, max_steps: int, max_bytes: int) -> None:
         """With `max_bytes` 0, no step keeps a body."""
@@ -27,6 +29,7 @@ class StepLog:
         self.dropped = 0
         self._left = max_steps
         self._bytes = max_bytes
+        self._keeps_bodies = max_bytes > 0
 
     def add(self, step: Step, given: Value) -> Step | None:
         """Keep the step with its input, as far as the budgets go."""
@@ -62,9 +65,9 @@ class StepLog:
             step.truncated = True
 
     def fail(self, step: Step | None, error: RunError) -> None:
-        """Note how the step ended. Errors are few and always kept."""
+        """Note how the step ended. Errors are few and always kept, their details only where bodies are."""
         if step is not None:
-            step.error = error
+            step.error = error if self._keeps_bodies else msgspec.structs.replace(error, detail=None)
 
     def _fits(self, value: Value) -> bool:
         if self._bytes <= 0:

@@ -4,25 +4,16 @@ Asked by the walker. Module errors are part of the outcome and are journalled li
 the journal itself raises is not caught, so that the run stops where it stands.
 """
 
-from dataclasses import dataclass
-
 from make_bridge.engine.apps.module import Collection, Effect, ModuleCall, ModuleError
 from make_bridge.engine.blueprint.program import Node
 from make_bridge.engine.ports import Intent, Record
 from make_bridge.engine.runner.faults import as_module_error
+from make_bridge.engine.runner.outcome import Outcome
 from make_bridge.engine.runner.state import RunState
+from make_bridge.engine.runner.transactions import transact
 
 _MICROSECONDS = 1_000_000
 _WRITES = frozenset({Effect.WRITE, Effect.REPEATABLE})
-
-
-@dataclass(slots=True)
-class Outcome:
-    """How a step ended: with bundles or with an error."""
-
-    bundles: list[Collection]
-    error: ModuleError | None = None
-    replayed: bool = False
 
 
 async def perform(run: RunState, node: Node, operation: int, given: Collection) -> Outcome | None:
@@ -39,7 +30,9 @@ async def perform(run: RunState, node: Node, operation: int, given: Collection) 
         await journal.intend(Intent(key=key, module_id=node.id, module=node.module, operation=operation))
     call = ModuleCall(node.id, given, node.parameters, run, key)
     started = run.monotonic()
-    outcome = await _call(run, node, call)
+    if run.overlay is not None:
+        run.overlay.begin_step(alone=run.program.settings.auto_commit)
+    outcome = await (transact(run, node, call, _call) if node.spec.transactional else _call(run, node, call))
     elapsed = int((run.monotonic() - started) * _MICROSECONDS)
     error = outcome.error
     await journal.record(
@@ -53,6 +46,8 @@ async def perform(run: RunState, node: Node, operation: int, given: Collection) 
             error_detail=None if error is None else error.detail,
             elapsed_us=elapsed,
             transfer=call.transfer,
+            remembered=run.memory.get(node.id),
+            state=None if run.overlay is None else run.overlay.taken(),
         )
     )
     run.advance(elapsed)
@@ -73,6 +68,10 @@ async def _call(run: RunState, node: Node, call: ModuleCall) -> Outcome:
 def _replay(run: RunState, record: Record) -> Outcome:
     run.advance(record.elapsed_us)
     run.transfer += record.transfer
+    if record.remembered is not None:
+        run.remember(record.module_id, record.remembered)
+    if record.state is not None:
+        run.stores.restore(record.state)
     bundles = [bundle for bundle in record.outputs if isinstance(bundle, dict)]
     if record.error_type is None:
         return Outcome(bundles, replayed=True)

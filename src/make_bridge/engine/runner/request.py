@@ -22,6 +22,8 @@ class RunLimits:
     """Where a run is stopped, and how much of it is written down."""
 
     operations: int = 100_000
+    bundles: int = 1_000_000
+    """Bundles that all loops of the run may give together."""
     seconds: float = 40 * 60.0
     cycles: int = 100
     http_bytes: int = 16 * 1024 * 1024
@@ -65,6 +67,8 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     scenario_url: str = ""
     trigger_bundles: Sequence[dict[str, Value]] = ()
+    instant: bool = True
+    """Each bundle from outside is a cycle of its own; else a cycle takes as many as the trigger's `maxResults`."""
     received_bytes: int = 0
     """What the trigger's bundles had on the wire; the run's transfer begins with it."""
     inputs: Mapping[str, Value] = msgspec.field(default_factory=dict)
@@ -72,6 +76,8 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     team_variables: Mapping[str, Value] = msgspec.field(default_factory=dict)
     counters: Mapping[int, int] = msgspec.field(default_factory=dict)
     """Counters of Increment modules that never reset, by module."""
+    memory: Mapping[int, Value] = msgspec.field(default_factory=dict)
+    """What modules kept in earlier runs of the scenario, by module."""
     timezone: ZoneInfo = _UTC
     limits: RunLimits = RunLimits()
     resume: ResumePoint | None = None

@@ -108,7 +108,7 @@ class IncompleteRun:
 class RunResult:
     """The outcome of one execution.
 
-    `cycles` is how many were begun: of the trigger's bundles, those beyond it were not taken.
+    `cycles` is how many were begun; of the trigger's bundles those that were `taken` had a part in one.
     """
 
     status: Status
@@ -128,5 +128,12 @@ class RunResult:
     """How many bundles the filter of each module stopped."""
     counters: dict[int, int]
     duration_us: int
+    taken: int = 0
+    cycles_committed: int = 0
+    """How many cycles have taken effect: the trigger's bundles of later ones count as not taken."""
+    memory: dict[int, Value] = field(default_factory=dict)
+    """What modules want kept for the scenario's next run; only what changed, and of a failed cycle nothing."""
+    name: str | None = None
+    """What the scenario called this run."""
     unexpected: list[Exception] = field(default_factory=list)
     """Exceptions that are our fault, for the server's own log."""

@@ -5,15 +5,17 @@ program without effects never suspends, so it can also be driven without an even
 come out of here are not the scenario's: they are the journal's, and mean that the run stopped half-way.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from make_bridge.engine.apps.module import Collection
-from make_bridge.engine.blueprint.program import Node, Program
+from make_bridge.engine.apps.module import Collection, Kind
+from make_bridge.engine.blueprint.program import MergeNode, Node, Program
 from make_bridge.engine.ports import Ports
+from make_bridge.engine.runner.beginning import check_inputs, refresh_variables
 from make_bridge.engine.runner.request import ResumePoint, RunRequest
 from make_bridge.engine.runner.result import Ending, RunError, RunResult, RunWarning, Status, Step
 from make_bridge.engine.runner.state import Ended, RunState
+from make_bridge.engine.runner.transactions import close, end_cycle
 from make_bridge.engine.runner.walk import Walker
 from make_bridge.kernel.errors import NotFound
 
@@ -35,24 +37,36 @@ async def run(program: Program, request: RunRequest, ports: Ports) -> RunResult:
     started = state.monotonic()
     cycles, ended = 0, Ended(Ending.FINISHED)
     try:
+        check_inputs(state)
         for cycle in _cycles(program, request):
             cycles += 1
+            state.taken += len(cycle.bundles)
+            await refresh_variables(state)
             await _run_cycle(walker, state, cycle)
+            await end_cycle(state)
             state.end_cycle()
+            if _ran_dry(state):
+                break
     except Ended as end:
-        ended = end
+        ended = await close(state, end)
     duration = int((state.monotonic() - started) * _MICROSECONDS)
     return _result(state, ended, cycles, duration)
+
+
+def _ran_dry(state: RunState) -> bool:
+    """Say whether the trigger had nothing more to give, so that further cycles would only ask it again."""
+    entry = state.program.entry
+    return entry is not None and state.ran_dry is entry and entry.spec.kind is Kind.TRIGGER
 
 
 class _Cycle:
     """How one cycle begins: with a bundle from outside, with a stored place, or with the first module."""
 
-    __slots__ = ("bundle", "entry", "resume")
+    __slots__ = ("bundles", "entry", "resume")
 
-    def __init__(self, entry: Node, bundle: Collection | None = None, resume: ResumePoint | None = None) -> None:
+    def __init__(self, entry: Node, bundles: Sequence[Collection] = (), resume: ResumePoint | None = None) -> None:
         self.entry = entry
-        self.bundle = bundle
+        self.bundles = bundles
         self.resume = resume
 
 
@@ -68,8 +82,20 @@ def _cycles(program: Program, request: RunRequest) -> Iterator[_Cycle]:
     elif not request.trigger_bundles:
         yield _Cycle(entry)
     else:
-        for bundle in request.trigger_bundles[: request.limits.cycles]:
-            yield _Cycle(entry, bundle)
+        yield from _taking(program, request, entry)
+
+
+def _taking(program: Program, request: RunRequest, entry: Node) -> Iterator[_Cycle]:
+    """Hand out the bundles from outside: one per cycle, or (not instant) as many as the trigger takes at once."""
+    bundles, cycles, most = request.trigger_bundles, request.limits.cycles, 1
+    if not request.instant:
+        cycles = min(program.settings.roundtrips, cycles)
+        asked = entry.parameters.get("maxResults")
+        most = max(1, int(asked)) if isinstance(asked, int | float) else len(bundles)
+    for cycle in range(cycles):
+        part = bundles[cycle * most : (cycle + 1) * most]
+        if part:
+            yield _Cycle(entry, part)
 
 
 async def _run_cycle(walker: Walker, state: RunState, cycle: _Cycle) -> None:
@@ -77,19 +103,21 @@ async def _run_cycle(walker: Walker, state: RunState, cycle: _Cycle) -> None:
     if cycle.resume is not None:
         await _go_on(walker, state, cycle.resume)
     elif entry.spec.external:
-        await walker.walk(_receive(walker, state, entry, cycle.bundle))
+        await walker.walk(_receive(walker, state, entry, cycle.bundles))
     else:
         await walker.walk(entry)
 
 
-def _receive(walker: Walker, state: RunState, entry: Node, bundle: Collection | None) -> Node | None:
-    """Let a bundle from outside in, as the trigger's output."""
+def _receive(walker: Walker, state: RunState, entry: Node, bundles: Sequence[Collection]) -> Node | None:
+    """Let bundles from outside in, as the trigger's output."""
     operation = state.begin(entry)
     step = state.log.add(Step(module_id=entry.id, module=entry.module, operation=operation, phase="read"), None)
-    if bundle is None:
+    if not bundles:
         return None
-    state.log.received(step, bundle, state.request.received_bytes)
-    return walker.emit(entry, [bundle], None, operation)
+    if len(bundles) > 1:
+        return walker.emit(entry, list(bundles), step, operation)
+    state.log.received(step, bundles[0], state.request.received_bytes)
+    return walker.emit(entry, [bundles[0]], None, operation)
 
 
 async def _go_on(walker: Walker, state: RunState, point: ResumePoint) -> None:
@@ -103,6 +131,8 @@ async def _go_on(walker: Walker, state: RunState, point: ResumePoint) -> None:
     node = state.program.nodes.get(point.module_id)
     if node is None:
         raise NotFound(f"The incomplete run stopped at module {point.module_id}, which this blueprint does not have.")
+    if isinstance(node, MergeNode):
+        node = node.on_path({module_id for module_id, _ in point.bundles})
     walker.reopen(node)
     await walker.walk(node, admitted=True)
 
@@ -123,13 +153,17 @@ def _result(state: RunState, ended: Ended, cycles: int, duration_us: int) -> Run
         credits=state.credits,
         transfer=state.transfer,
         cycles=cycles,
+        taken=state.taken,
+        cycles_committed=state.cycles_committed,
         error=ended.error if status == "error" else None,
         warnings=warnings,
         incomplete=state.incomplete,
         steps=state.log.steps,
         steps_dropped=state.log.dropped,
         blocked=state.blocked,
-        counters=state.counters,
+        counters=state.kept_counters if status == "error" else state.counters,
+        memory=state.kept_memory if status == "error" else state.memory,
+        name=state.name,
         duration_us=duration_us,
         unexpected=state.unexpected,
     )

@@ -7,6 +7,7 @@ when the path passes it and taken out when the walk goes back before it.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from make_bridge.engine.apps.module import Collection, ErrorType
@@ -17,7 +18,10 @@ from make_bridge.engine.runner.chance import Chance, step_key
 from make_bridge.engine.runner.log import StepLog
 from make_bridge.engine.runner.request import RunRequest
 from make_bridge.engine.runner.result import Ending, IncompleteRun, RunError, RunWarning
+from make_bridge.engine.store_overlay import StoreOverlay
 from make_bridge.engine.values import Value
+
+_LOOK_AT_CLOCK: Final = 1000
 
 
 class Ended(Exception):
@@ -44,30 +48,42 @@ class RunState:
         "_monotonic",
         "_node",
         "_operation",
+        "_stores",
         "_used_keys",
         "blocked",
         "budget",
+        "bundle_count",
         "bundles",
         "counters",
         "credits",
         "cycle_variables",
+        "cycles_committed",
         "errors",
         "execution_id",
         "http_max_bytes",
         "incomplete",
         "inputs",
+        "kept_counters",
+        "kept_memory",
+        "last_writer",
         "limits",
         "log",
+        "memory",
+        "name",
         "now",
         "operations",
         "operations_of",
+        "organization_variables",
         "outputs",
         "ports",
         "program",
+        "ran_dry",
         "request",
         "response",
         "run_variables",
         "step_started",
+        "taken",
+        "team_variables",
         "timezone",
         "trail",
         "transfer",
@@ -84,6 +100,8 @@ class RunState:
         self.limits = limits
         self.execution_id: str = request.execution_id
         self.inputs: Mapping[str, Value] = request.inputs
+        self.organization_variables: Mapping[str, Value] = request.organization_variables
+        self.team_variables: Mapping[str, Value] = request.team_variables
         self.timezone: ZoneInfo = request.timezone
         self.now: datetime = request.started_at
         self.http_max_bytes: int = limits.http_bytes
@@ -96,8 +114,12 @@ class RunState:
         self.cycle_variables: dict[str, Value] = {}
         self.run_variables: dict[str, Value] = {}
         self.counters: dict[int, int] = dict(request.counters)
-        self.operations = 0
-        self.credits = 0
+        self.memory: dict[int, Value] = {}
+        self.kept_memory: dict[int, Value] = {}
+        self.kept_counters: dict[int, int] = dict(request.counters)
+        self.ran_dry: Node | None = None
+        self.name: str | None = None
+        self.operations = self.credits = 0
         self.transfer = request.received_bytes
         self.operations_of: dict[int, int] = {}
         self.blocked: dict[int, int] = {}
@@ -116,8 +138,10 @@ class RunState:
         self._expression_steps = 0
         self._kept_keys: dict[int, str] = {}
         self._used_keys: dict[int, str] = {}
-        self._node = 0
-        self._operation = 0
+        self._stores: StoreOverlay | None = None
+        self.last_writer: Node | None = None
+        self.bundle_count = self.taken = self.cycles_committed = 0
+        self._node = self._operation = 0
 
     # What expressions see.
 
@@ -140,9 +164,9 @@ class RunState:
                 }
             case "organization":
                 zone = self.timezone.key
-                return {"id": request.organization_id, "timezone": zone, **request.organization_variables}
+                return {"id": request.organization_id, "timezone": zone, **self.organization_variables}
             case "team":
-                return {"id": request.team_id, **request.team_variables}
+                return {"id": request.team_id, **self.team_variables}
             case _:
                 return None
 
@@ -155,6 +179,18 @@ class RunState:
         return self._chance.uuid(self._node, self._operation)
 
     # What modules may do.
+
+    @property
+    def stores(self) -> StoreOverlay:
+        """Return the run's view of the data stores, made when a module first asks."""
+        if self._stores is None:
+            self._stores = StoreOverlay(self.ports.stores, self.execution_id)
+        return self._stores
+
+    @property
+    def overlay(self) -> StoreOverlay | None:
+        """Return the same, None while no module has asked."""
+        return self._stores
 
     def variable_of_run(self, name: str) -> Value:
         """Return a variable set before; the cycle's own hides the run's."""
@@ -179,6 +215,18 @@ class RunState:
         counters = {"run": self._counters_of_cycle, "execution": self._counters_of_run}.get(reset, self.counters)
         counters[module_id] = counters.get(module_id, 0) + 1
         return counters[module_id]
+
+    def remembered(self, module_id: int) -> Value:
+        """Return what a module kept: in this run, or in an earlier one."""
+        return self.memory[module_id] if module_id in self.memory else self.request.memory.get(module_id)
+
+    def remember(self, module_id: int, value: Value) -> None:
+        """Keep a value for the next run."""
+        self.memory[module_id] = value
+
+    def name_execution(self, name: str) -> None:
+        """Name the run; the last name stands."""
+        self.name = name
 
     def respond(self, response: WebhookResponse) -> bool:
         """Answer the caller, once."""
@@ -215,6 +263,21 @@ class RunState:
         self.renew(node)
         return number
 
+    def count_bundle(self, node: Node) -> None:
+        """Count a bundle of a loop: one whose bundles are all filtered out uses no operations, but it takes time."""
+        self.bundle_count += 1
+        if self.bundle_count > self.limits.bundles:
+            message = f"The run made more than {self.limits.bundles} bundles."
+            raise Ended(Ending.FAILED, RunError(ErrorType.RESULTS, message, node.id, node.module, self._operation))
+        if not self.bundle_count % _LOOK_AT_CLOCK:
+            self.check_time(node, self._operation)
+
+    def check_time(self, node: Node, number: int) -> None:
+        """End the run when it has taken longer than it may."""
+        if self._monotonic() > self._deadline:
+            message = f"The run took longer than {self.limits.seconds:g} seconds."
+            raise Ended(Ending.INTERRUPTED, RunError(ErrorType.INTERRUPTED, message, node.id, node.module, number))
+
     def renew(self, node: Node) -> None:
         """Give the next filter or mapper its full budget, out of the run's own."""
         self._node = node.id
@@ -239,7 +302,9 @@ class RunState:
             del self.bundles[trail.pop()]
 
     def end_cycle(self) -> None:
-        """Forget what lives for one cycle."""
+        """Forget what lives for one cycle, and keep what later runs are given although a later cycle may fail."""
+        if self.memory or self.counters:
+            self.kept_memory, self.kept_counters = dict(self.memory), dict(self.counters)
         self.rewind(0)
         self.errors.clear()
         self.cycle_variables.clear()

@@ -34,6 +34,8 @@ from make_bridge.engine.runner.state import Ended, RunState
 from make_bridge.engine.values import size_of, to_text
 
 _MICROSECONDS: Final = 1_000_000
+# Seconds. What one module may compute is bounded by its budget, so nobody waits much longer than this.
+_LONGEST_TURN: Final = 0.02
 _PHASES: Final = {
     Kind.TRIGGER: "read",
     Kind.ACTION: "write",
@@ -51,7 +53,7 @@ _NONE_GIVEN: Final[Collection] = {}
 class Walker:
     """One walk through a program."""
 
-    __slots__ = ("_aggregated", "_collectors", "_pause_at", "_run", "_stack")
+    __slots__ = ("_aggregated", "_collectors", "_pause_at", "_resumed", "_run", "_stack")
 
     def __init__(self, run: RunState) -> None:
         """Stand before the first module."""
@@ -60,10 +62,11 @@ class Walker:
         self._collectors: dict[int, Collector] = {}
         self._aggregated = 0
         self._pause_at = run.limits.pause_every
+        self._resumed = run.step_started
 
     async def walk(self, node: Node | None, *, admitted: bool = False) -> None:
         """Go from `node` to the end of everything that follows; `admitted` skips the first filter."""
-        run, stack = self._run, self._stack
+        stack = self._stack
         while True:
             while node is not None:
                 if node.gate is not None and not admitted:
@@ -76,16 +79,32 @@ class Walker:
                     node = await self._perform(node)
                 else:
                     node = _STEPS[node.__class__](self, node)
-                if self._pause_at and run.operations >= self._pause_at:
-                    self._pause_at = run.operations + run.limits.pause_every
-                    await run.ports.sleeper.sleep(0)
+                if self._pause_at and self._is_due():
+                    await self._pause()
             if not stack:
                 return
+            # A loop whose filter lets nothing through has no operations, and must not hold the others up either.
+            if self._pause_at and self._is_due():
+                await self._pause()
             node = self._advance(stack[-1])
+
+    def _is_due(self) -> bool:
+        """Say whether the run has had its turn: so many operations, or so long a time."""
+        run = self._run
+        return run.operations >= self._pause_at or run.monotonic() - self._resumed > _LONGEST_TURN
+
+    async def _pause(self) -> None:
+        """Let others go first."""
+        run = self._run
+        self._pause_at = run.operations + run.limits.pause_every
+        await run.ports.sleeper.sleep(0)
+        self._resumed = run.monotonic()
 
     def emit(self, node: Node, bundles: Bundles, step: Step | None, operation: int) -> Node | None:
         """Let a module's bundles go on: one directly, many through a frame."""
         run = self._run
+        if not bundles:
+            run.ran_dry = node
         if not node.aggregators and isinstance(bundles, list) and len(bundles) <= 1:
             if not bundles:
                 return None
@@ -145,6 +164,7 @@ class Walker:
             self._stack.pop()
             return self._failed(node, frame.operation, None, error)
         if bundle is not None:
+            run.count_bundle(node)
             run.put(node.id, bundle)
             run.log.output(frame.step, bundle)
             return node.next

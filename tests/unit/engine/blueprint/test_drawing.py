@@ -81,7 +81,7 @@ def test_both_branches_of_an_if_else_lead_to_what_follows() -> None:
 
 @pytest.mark.parametrize("file", [f for f in SCENARIOS if "expected" not in f.name], ids=lambda file: file.stem)
 def test_nothing_stands_on_anything_else(file: Path) -> None:
-    blueprint = parse_blueprint(json.loads(file.read_text()))
+    blueprint = parse_blueprint(file.read_bytes())
     check(draw(blueprint), len(list(blueprint.modules())))
 
 

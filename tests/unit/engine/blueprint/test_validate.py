@@ -99,8 +99,8 @@ def test_an_id_used_twice_is_fatal_and_names_the_other_place():
     [
         ({}, "does not say which module", '"feeder": 2'),
         ({"feederModule": 2}, "does not say which module", 'Write "feeder" instead of "feederModule".'),
-        ({"feeder": 9}, "There is no module 9", None),
-        ({"feeder": 4}, "does not come before", None),
+        ({"feeder": 9}, "There is no module 9", "Write the id of a module before it: 1, 2, 5."),
+        ({"feeder": 4}, "does not come before", "Write the id of a module before it: 1, 2, 5."),
     ],
 )
 def test_an_aggregator_needs_a_module_before_it_to_collect_from(parameters, part, fix):
@@ -114,7 +114,7 @@ def test_an_aggregator_needs_a_module_before_it_to_collect_from(parameters, part
     )
     assert (found.severity, found.position) == (Severity.FATAL, "flow[1].routes[0].flow[1].parameters.feeder")
     assert part in found.message
-    assert found.fix is None if fix is None else fix in (found.fix or "")
+    assert fix in (found.fix or "")
 
 
 def test_an_expression_that_cannot_be_read_is_fatal_with_its_position():
@@ -159,7 +159,11 @@ def test_position_0_is_always_empty():
         ("text:isnotempty", "Did you mean exist?"),
         ("string:equal", "Did you mean text:equal?"),
         ("number:greatr", "Did you mean number:greater?"),
-        ("what:ever", None),
+        ("equal", "Did you mean text:equal?"),
+        (
+            "what:ever",
+            "Use exist, notexist, or one of the families text:, number:, date:, time:, semver:, array: and boolean:.",
+        ),
     ],
 )
 def test_an_unknown_operator_is_an_error(operator, fix):

@@ -16,7 +16,8 @@ from make_bridge.engine.apps.catalogue import CATALOGUE
 from make_bridge.engine.blueprint.compile import compile_blueprint
 from make_bridge.engine.blueprint.findings import BlueprintInvalid
 from make_bridge.engine.blueprint.parse import parse_blueprint
-from make_bridge.engine.ports import Credential
+from make_bridge.engine.ports import Credential, Ports
+from make_bridge.engine.runner.memory_stores import MemoryStores
 from make_bridge.engine.runner.result import RunResult
 from make_bridge.engine.runner.run import run
 from support.blueprints import request
@@ -215,12 +216,24 @@ def test_a_misspelt_webhook_is_refused_with_its_right_name(corpus):
     ]
 
 
-def test_the_data_store_pattern_is_refused_by_name_until_there_are_data_stores(corpus):
-    refused = _refused(corpus, "official/integromat__datastore-dedupe-blueprint")
-    assert [message for message, _ in refused] == [
-        "The module datastore:ExistRecord is not known here.",
-        "The module datastore:AddRecord is not known here.",
-    ]
+async def test_the_data_store_pattern_lets_every_id_through_once(corpus):
+    source = json.loads((corpus / "official/integromat__datastore-dedupe-blueprint.json").read_bytes())
+    flow = source.get("blueprint", source)["flow"]
+    for raw in flow:
+        if raw["module"].startswith("datastore:"):
+            raw["parameters"] = {"datastore": 1}  # the sample leaves the choice of the store open
+    program = compile_blueprint(parse_blueprint(source), CATALOGUE)
+    stores = MemoryStores()
+    stores.add_store(1)
+    bundles = [{"id": "a", "email": "a@x.example"}, {"id": "b", "email": "b@x.example"}, {"id": "a", "email": "again"}]
+    world = make_world([OK])
+    result = await run(program, request(*bundles), Ports(stores=stores, http=world.target))
+    assert (result.status, result.cycles, len(world.target.requests)) == ("success", 3, 2)
+    kept: dict[str, Any] = dict(stores.contents()[1])
+    assert {key: record["email"] for key, record in kept.items()} == {
+        "a": "a@x.example",
+        "b": "b@x.example",
+    }
 
 
 def test_every_vendor_free_blueprint_of_the_corpus_has_its_case(corpus):

@@ -1,4 +1,4 @@
-"""Thirty-odd blueprints with hand-written expectations, run through parse, compile and run.
+"""A hundred-odd blueprints with hand-written expectations, run through parse, compile and run.
 
 Beside each `name.json` stands `name.expected.json`: what comes in, what the servers answer, and what
 must come out. The expectations were written from the specification, never copied from a run.
@@ -7,13 +7,16 @@ must come out. The expectations were written from the specification, never copie
 import json
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from make_bridge.engine.apps.catalogue import CATALOGUE
 from make_bridge.engine.blueprint.compile import compile_blueprint
 from make_bridge.engine.blueprint.parse import parse_blueprint
 from make_bridge.engine.ports import Credential, HttpRequest
+from make_bridge.engine.runner.memory_stores import MemoryStores
 from make_bridge.engine.runner.request import RunRequest
 from make_bridge.engine.runner.result import IncompleteRun, RunResult, Step
 from make_bridge.engine.runner.run import run
@@ -23,8 +26,8 @@ FOLDER = Path(__file__).parent
 NAMES = sorted(path.name.removesuffix(".expected.json") for path in FOLDER.glob("*.expected.json"))
 
 
-def test_there_are_at_least_thirty_scenarios():
-    assert len(NAMES) >= 30
+def test_there_are_at_least_a_hundred_scenarios():
+    assert len(NAMES) >= 100
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -36,12 +39,23 @@ async def test_a_scenario_does_what_its_author_expects(name: str) -> None:
         credentials={int(number): Credential(**raw) for number, raw in expected.get("credentials", {}).items()},
     )
 
-    result = await run(program, _request(expected), world.ports)
+    stores = _stores(expected)
+
+    result = await run(program, _request(expected), replace(world.ports, stores=stores, structures=stores))
 
     assert result.unexpected == []
     _check_result(result, expected)
     _check_steps(result.steps, expected)
     _check_world(world, expected)
+    if "stores_after" in expected:
+        assert {str(number): records for number, records in stores.contents().items()} == expected["stores_after"]
+
+
+def _stores(expected: dict[str, Any]) -> MemoryStores:
+    stores = MemoryStores()
+    for number, records in expected.get("stores", {}).items():
+        stores.add_store(int(number), records)
+    return stores
 
 
 def _request(expected: dict[str, Any]) -> RunRequest:
@@ -56,6 +70,8 @@ def _request(expected: dict[str, Any]) -> RunRequest:
         trigger_bundles=expected.get("trigger", []),
         inputs=expected.get("inputs", {}),
         counters={int(number): count for number, count in expected.get("counters", {}).items()},
+        timezone=ZoneInfo(expected.get("timezone", "UTC")),
+        team_variables=expected.get("team_variables", {}),
     )
 
 

@@ -1,0 +1,1 @@
+"""Data stores: records that scenarios keep from run to run."""

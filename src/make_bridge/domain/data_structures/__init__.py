@@ -1,0 +1,1 @@
+"""Data structures: what the records of data stores, and texts of some modules, hold."""

@@ -1,0 +1,85 @@
+"""What the API's routes take: strict in types, deaf to members they do not know, as Make's own API is."""
+
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field
+
+from make_bridge.faces.portal.bodies import Body, Name, ObjectOrText, RowId
+from make_bridge.kernel.ids import MAX_ID
+
+JsonObject = dict[str, Any]
+Spec = Annotated[list[JsonObject], Field(max_length=500)]
+Megabytes = Annotated[int, Field(ge=1, le=1_000_000)]
+_MAX_SIZE = AliasChoices("maxSizeMB", "maxSizeMb")
+
+
+class NewDataStoreBody(Body):
+    """A new data store."""
+
+    name: Name
+    team_id: RowId
+    datastructure_id: RowId | None = Field(None, validation_alias=AliasChoices("datastructureId", "dataStructureId"))
+    max_size_mb: Megabytes = Field(validation_alias=_MAX_SIZE)
+
+
+class DataStoreChangesBody(Body):
+    """Changes to a data store; what is absent stays, a structure of ``null`` takes it away."""
+
+    name: Name | None = None
+    datastructure_id: RowId | None = Field(None, validation_alias=AliasChoices("datastructureId", "dataStructureId"))
+    max_size_mb: Megabytes | None = Field(None, validation_alias=_MAX_SIZE)
+
+
+class NewRecordBody(Body):
+    """A new record; without a key it gets one."""
+
+    key: Annotated[str, Field(max_length=1024)] | None = None
+    data: JsonObject = Field(default_factory=dict)
+
+
+class RecordKeysBody(Body):
+    """Which records to delete."""
+
+    keys: Annotated[list[str], Field(max_length=10_000)] | None = None
+    all: bool = False
+    except_keys: Annotated[list[str], Field(max_length=10_000)] = Field(default_factory=list)
+
+
+class NewDataStructureBody(Body):
+    """A new data structure."""
+
+    name: Name
+    team_id: RowId
+    spec: Spec = Field(default_factory=list)
+    strict: bool = False
+
+
+class DataStructureChangesBody(Body):
+    """Changes to a data structure; what is absent stays."""
+
+    name: Name | None = None
+    spec: Spec | None = None
+    strict: bool | None = None
+
+
+class CloneStructureBody(Body):
+    """Where a copy of a data structure goes."""
+
+    name: Name | None = None
+    target_team_id: RowId | None = None
+
+
+class ChosenBody(Body):
+    """Which incomplete executions of a scenario: named ones, or all but some."""
+
+    ids: Annotated[list[str], Field(max_length=10_000)] | None = None
+    all: bool = False
+    except_ids: Annotated[list[str], Field(max_length=10_000)] = Field(default_factory=list)
+
+
+class EditIncompleteBody(Body):
+    """What an incomplete execution goes on with; what is absent stays."""
+
+    blueprint: ObjectOrText | None = None
+    failer: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
+    bundles: JsonObject | None = None

@@ -1,0 +1,21 @@
+"""What the API is given by ``boot``: the buses, the way in, and the teams."""
+
+from dataclasses import dataclass
+
+from make_bridge.faces.edge.authentication import Authenticator
+from make_bridge.faces.edge.config import BodyLimits
+from make_bridge.faces.edge.teams import Organizations, Teams
+from make_bridge.faces.portal.dependencies import Commands, Queries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiDependencies:
+    """Everything the API's routes use."""
+
+    commands: Commands
+    queries: Queries
+    authenticator: Authenticator
+    organizations: Organizations
+    teams: Teams
+    json_depth: int
+    bodies: BodyLimits

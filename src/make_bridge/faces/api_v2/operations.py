@@ -1,0 +1,91 @@
+"""From a row of a resource's table to a route below ``/api/v2``, and what every row shares.
+
+A resource is one module: it lists its ``Operation``s, ``routes`` turns them into FastAPI routes behind the token gate.
+Answers are JSON objects with Make's own names, written here, because Make's clients choose the columns they want and
+FastAPI's models would have to know them beforehand. Ids that are none of ours name nothing, so they are not found.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from fastapi import Depends
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, BeforeValidator
+from starlette.requests import Request
+from starlette.responses import Response
+
+from make_bridge.faces.edge.authentication import Credentials
+from make_bridge.faces.edge.gates import Access, Call, TokenGate
+from make_bridge.kernel.errors import InvalidInput, NotFound
+from make_bridge.kernel.ids import MAX_ID, TeamId
+
+ROOT: Final = "/api/v2"
+API_TOKEN: Final = frozenset({Credentials.API_TOKEN})
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,15}")
+_ENCODE: Final = msgspec.json.Encoder().encode
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One row: a method and a path below ``ROOT``, what answers it, who may, and the body it takes."""
+
+    method: str
+    path: str
+    endpoint: Callable[..., Any]
+    access: Access
+    body: type[BaseModel] | None = None
+
+
+def access(permission: str, max_body: int) -> Access:
+    """Return what a route of this API asks: an API token with the permission."""
+    return Access(permission=permission, max_body=max_body, accepts=API_TOKEN)
+
+
+def row_id(noun: str) -> BeforeValidator:
+    """Read an id out of a path; raises NotFound for what is no id."""
+
+    def read(text: object) -> int:
+        if isinstance(text, str) and _NUMBER.fullmatch(text) and int(text) <= MAX_ID:
+            return int(text)
+        raise NotFound(f"There is no such {noun}: its id is a whole number.")
+
+    return BeforeValidator(read)
+
+
+def route(operation: Operation, gate: TokenGate, tag: str) -> APIRoute:
+    """Make the route of one row."""
+    words = operation.endpoint.__name__.split("_")
+    summary = (operation.endpoint.__doc__ or "").partition("\n")[0].strip().rstrip(".")
+    return APIRoute(
+        ROOT + operation.path,
+        operation.endpoint,
+        methods=[operation.method],
+        dependencies=[Depends(gate)],
+        tags=[tag],
+        summary=summary,
+        operation_id="v2" + "".join(word.capitalize() for word in words),
+        response_model=None,
+        openapi_extra={"security": [{"apiToken": []}]},
+    )
+
+
+def respond(answer: JsonObject) -> Response:
+    """Return an answer as JSON."""
+    return Response(_ENCODE(answer), media_type="application/json")
+
+
+def required_team(call: Call) -> TeamId:
+    """Return the team a list is about; raises InvalidInput when the request names none."""
+    if call.context.team_id is None:
+        raise InvalidInput("Missing required parameter teamId: name the team in the query.", code="team_required")
+    return call.context.team_id
+
+
+def require_confirmation(request: Request) -> None:
+    """Raise InvalidInput unless the request says ``confirmed=true``: what it asks cannot be undone."""
+    if request.query_params.get("confirmed") != "true":
+        raise InvalidInput("This deletes for good: repeat the request with confirmed=true.", code="IM004")

@@ -1,0 +1,28 @@
+"""All routes of the API, for the manifests of the services: one module per resource, listed here."""
+
+from starlette.routing import BaseRoute
+
+from make_bridge.faces.api_v2.data_stores import DataStoreRoutes
+from make_bridge.faces.api_v2.data_structures import DataStructureRoutes
+from make_bridge.faces.api_v2.dependencies import ApiDependencies
+from make_bridge.faces.api_v2.incomplete_executions import IncompleteRoutes
+from make_bridge.faces.api_v2.operations import Operation, route
+from make_bridge.faces.api_v2.records import RecordRoutes
+from make_bridge.faces.edge.gates import TokenGate
+from make_bridge.faces.edge.teams import TeamChooser
+
+
+def api_routes(api: ApiDependencies) -> list[BaseRoute]:
+    """Return the API's routes."""
+    choose = TeamChooser(api.organizations, api.teams)
+    tables: dict[str, list[Operation]] = {
+        "Data stores": DataStoreRoutes(api=api).operations(),
+        "Records": RecordRoutes(api=api).operations(),
+        "Data structures": DataStructureRoutes(api=api).operations(),
+        "Incomplete executions": IncompleteRoutes(api=api).operations(),
+    }
+    return [
+        route(operation, TokenGate(operation.access, api.authenticator, choose), tag)
+        for tag, operations in tables.items()
+        for operation in operations
+    ]

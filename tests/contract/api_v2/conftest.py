@@ -1,0 +1,17 @@
+"""The API over a real PostgreSQL, one organization per test."""
+
+import pytest
+
+from support.api_v2 import Api
+from support.postgres import open_shards
+
+
+@pytest.fixture(scope="module")
+async def api(postgres):
+    async with open_shards(postgres, "two") as shards:
+        yield Api(shards)
+
+
+@pytest.fixture
+async def acme(api):
+    return await api.integrator()

@@ -1,0 +1,137 @@
+"""The API of operators' tools over real databases: routes, gate, buses and stores, without a server around them."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from make_bridge.domain.customers import handlers as customer_handlers
+from make_bridge.domain.customers import views as customer_views
+from make_bridge.domain.customers.directory import CustomerDirectory
+from make_bridge.domain.customers.messages import CreateCustomer, DeleteCustomer, ListCustomers
+from make_bridge.domain.data_stores import handlers as data_store_handlers
+from make_bridge.domain.data_stores import views as data_store_views
+from make_bridge.domain.data_stores.model import DataStoreLimits
+from make_bridge.domain.data_structures import handlers as data_structure_handlers
+from make_bridge.domain.data_structures import views as data_structure_views
+from make_bridge.domain.executions.incomplete_handlers import IncompleteHandlers
+from make_bridge.domain.executions.incomplete_views import IncompleteViews
+from make_bridge.domain.executions.parking import Documents
+from make_bridge.domain.organizations.keys import ApiTokens, PortalKeys, TokenLedger
+from make_bridge.domain.organizations.messages import OrganizationCreated
+from make_bridge.domain.organizations.zones import Zones
+from make_bridge.domain.scenarios import handlers as scenario_handlers
+from make_bridge.domain.scenarios import views as scenario_views
+from make_bridge.domain.scenarios.handlers import ScenarioHandlers
+from make_bridge.faces.api_v2.dependencies import ApiDependencies
+from make_bridge.faces.api_v2.routes import api_routes
+from make_bridge.faces.edge.authentication import Authenticator
+from make_bridge.kernel.clock import SystemClock
+from make_bridge.kernel.ids import OrganizationId, TeamId
+from make_bridge.platform.bus.commands import CommandBus
+from make_bridge.platform.bus.queries import QueryBus
+from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.security.portal_tokens import ExpectedClaims
+from support.asgi import Answer, Client
+from support.edge import LIMITS, client_of
+from support.organizations import administrator, data_keys_of, make_organization, organizations_of
+
+MEGABYTE = 1024 * 1024
+_CUT_DOWN = "UPDATE directory.api_tokens SET permissions = %s WHERE organization_id = %s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integrator:
+    """One organization and who speaks for it."""
+
+    facts: OrganizationCreated
+    api: "Api"
+
+    async def send(self, method: str, target: str, body: Any = None, *, token: str | None = None) -> Answer:
+        """Send a request with the organization's API token, as Make's clients do."""
+        headers = [("Authorization", f"Token {token or self.facts.api_token}")]
+        raw = b""
+        if body is not None:
+            headers.append(("Content-Type", "application/json"))
+            raw = json.dumps(body).encode()
+        return await self.api.client.send(method, f"/api/v2{target}", headers=headers, body=raw)
+
+    async def ask(self, method: str, target: str, body: Any = None) -> Any:
+        """Send a request that must succeed, and return the answer's JSON."""
+        answer = await self.send(method, target, body)
+        assert answer.status == 200, (answer.status, answer.body)
+        assert answer.header("content-type") == "application/json"
+        return answer.json()
+
+    async def allow_only(self, *permissions: str) -> None:
+        """Cut down what the organization's token may do, before its first use."""
+        async with self.api.shards.directory.write() as tx:
+            await tx.execute(_CUT_DOWN, (list(permissions), self.facts.organization_id))
+
+    async def another_team(self, name: str) -> TeamId:
+        """Make a customer with a team of its own."""
+        context = administrator(OrganizationId(self.facts.organization_id))
+        made = await self.api.commands.execute(context, CreateCustomer(name=name, external_id=name))
+        return made.team_id
+
+    async def delete_customer(self, name: str) -> None:
+        """Remove a customer with its team."""
+        context = administrator(OrganizationId(self.facts.organization_id))
+        [found] = await self.api.queries.ask(context, ListCustomers(external_id=name, after=0, limit=1))
+        await self.api.commands.execute(context, DeleteCustomer(customer_id=found.id))
+
+
+class Api:
+    """The API, ready to be asked."""
+
+    def __init__(self, shards: Shards, limits: DataStoreLimits | None = None) -> None:
+        clock = SystemClock()
+        limits = limits or DataStoreLimits(record_bytes=2000, store_bytes=10 * MEGABYTE, records=50, stores=20)
+        data_keys, customers = data_keys_of(shards), CustomerDirectory(shards, clock)
+        organizations = organizations_of(shards)
+        self.shards = shards
+        self.limits = limits
+        self.commands = CommandBus(
+            [
+                *customer_handlers.commands(customers, organizations),
+                *data_structure_handlers.commands(),
+                *data_store_handlers.commands(limits),
+                *scenario_handlers.commands(
+                    ScenarioHandlers(sealing=data_keys, zones=Zones(organizations=organizations))
+                ),
+                *IncompleteHandlers(documents=Documents(sealing=data_keys)).commands(),
+            ],
+            shards,
+            data_keys,
+        )
+        self.queries = QueryBus(
+            [
+                *customer_views.queries(),
+                *data_structure_views.queries(),
+                *data_store_views.queries(limits),
+                *scenario_views.queries(data_keys),
+                *IncompleteViews(documents=Documents(sealing=data_keys)).queries(),
+            ],
+            shards,
+        )
+        api = ApiDependencies(
+            commands=self.commands,
+            queries=self.queries,
+            authenticator=Authenticator(
+                portal_keys=PortalKeys(shards.directory, data_keys, clock),
+                api_tokens=ApiTokens(shards.directory, clock),
+                ledger=TokenLedger(shards.directory),
+                customers=customers,
+                clock=clock,
+                max_token_bytes=LIMITS.token_bytes,
+                expected=ExpectedClaims(),
+            ),
+            organizations=organizations,
+            teams=customers,
+            json_depth=LIMITS.json_depth,
+            bodies=LIMITS.bodies,
+        )
+        self.client: Client = client_of(api_routes(api))
+
+    async def integrator(self, name: str = "Acme CRM") -> Integrator:
+        """Make an organization."""
+        return Integrator(facts=await make_organization(self.shards, name), api=self)
