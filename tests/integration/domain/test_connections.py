@@ -84,8 +84,8 @@ async def test_wrong_values_are_refused_beside_their_names(bus, context, new):
     with pytest.raises(InvalidInput) as caught:
         await bus.execute(context, new(values={"placement": "cookie"}))
     assert set(caught.value.fields) == {"key", "placement"}
-    with pytest.raises(InvalidInput, match="oauth2"):
-        await bus.execute(context, new(kind="connection", type="oauth2"))
+    with pytest.raises(InvalidInput, match="telepathy"):
+        await bus.execute(context, new(kind="connection", type="telepathy"))
 
 
 async def test_a_teams_components_are_listed_by_kind_and_type(bus, ask, context, organization, new):

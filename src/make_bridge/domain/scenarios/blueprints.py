@@ -10,12 +10,14 @@ from make_bridge.domain.scenarios.model import JsonObject, interface_of
 from make_bridge.engine.apps.catalogue import CATALOGUE
 from make_bridge.engine.blueprint.compile import compile_blueprint
 from make_bridge.engine.blueprint.findings import Finding, Severity
+from make_bridge.engine.blueprint.model import Blueprint
 from make_bridge.engine.blueprint.parse import parse_blueprint
 from make_bridge.engine.blueprint.program import Program
 from make_bridge.engine.blueprint.validate import validate
 from make_bridge.kernel.errors import TooLarge
 
 _WITHOUT_PACKAGE = frozenset({"builtin", "placeholder"})
+_CALLED = "scenario-service:StartSubscenario"
 MAX_BLUEPRINT_BYTES = 4 * 1024 * 1024
 
 
@@ -27,6 +29,10 @@ class BlueprintFacts(msgspec.Struct, frozen=True, kw_only=True):
     interface: JsonObject
     errors: list[str]
     document: JsonObject
+    scheduling: JsonObject | None = None
+    is_instant: bool = False
+    takes_inputs: bool = False
+    is_sequential: bool = False
 
     @property
     def raw(self) -> bytes:
@@ -48,12 +54,26 @@ def read_facts(document: JsonObject) -> BlueprintFacts:
         interface=interface_of(blueprint.document),
         errors=errors,
         document=blueprint.document,
+        scheduling=blueprint.scheduling,
+        is_instant=_is_instant(blueprint),
+        takes_inputs=bool(blueprint.inputs) or _first(blueprint) == _CALLED,
+        is_sequential=blueprint.settings.sequential,
     )
 
 
 def compile_stored(raw: bytes) -> Program:
     """Compile a stored blueprint; raises BlueprintInvalid with every fatal finding."""
     return compile_blueprint(parse_blueprint(raw), CATALOGUE)
+
+
+def _first(blueprint: Blueprint) -> str | None:
+    return next((node.module for node in blueprint.flow if not node.skipped), None)
+
+
+def _is_instant(blueprint: Blueprint) -> bool:
+    """Say whether the first module waits for something from outside."""
+    spec = CATALOGUE.get(_first(blueprint) or "")
+    return spec is not None and spec.external
 
 
 def _sentence(finding: Finding) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from make_bridge.domain.scenarios import model, store
+from make_bridge.domain.organizations.zones import Zones
+from make_bridge.domain.scenarios import model, schedules, store
 from make_bridge.domain.scenarios.blueprints import BlueprintFacts, read_facts
 from make_bridge.domain.scenarios.messages import (
     ActivateScenario,
@@ -14,6 +15,7 @@ from make_bridge.domain.scenarios.messages import (
     CreateScenario,
     DeactivateScenario,
     DeleteScenario,
+    EditScenario,
     Hook,
     SaveBlueprint,
     Scenario,
@@ -21,8 +23,11 @@ from make_bridge.domain.scenarios.messages import (
     ScenarioCreated,
     ScenarioDeactivated,
     ScenarioDeleted,
+    ScenarioEdited,
 )
-from make_bridge.domain.scenarios.model import ScenarioState
+from make_bridge.domain.scenarios.model import JsonObject, ScenarioState
+from make_bridge.domain.scenarios.schedules import Plan
+from make_bridge.engine.schedule.shapes import SHORTEST_SECONDS, read_schedule
 from make_bridge.kernel.errors import Conflict
 from make_bridge.kernel.ids import HookId, ScenarioId, TeamId
 from make_bridge.platform.bus.commands import CommandRegistration
@@ -38,6 +43,8 @@ class ScenarioHandlers:
     """The handlers, with what they need beside the unit of work."""
 
     sealing: Sealing
+    zones: Zones
+    shortest_interval: int = SHORTEST_SECONDS
 
     async def create(self, work: UnitOfWork, command: CreateScenario) -> Scenario:
         """Make a scenario, its first blueprint version and, for an instant first module, its hook."""
@@ -48,7 +55,7 @@ class ScenarioHandlers:
             hook_id = (await self._make_hook(work, command.team_id, command.name or facts.name)).id
         if hook_id is not None:
             facts = read_facts(model.with_hook(facts.document, hook_id))
-        new = _row(facts, command, hook_id)
+        new = self._row(facts, command, hook_id)
         scenario = await store.insert(work.tx, organization_id, new, facts.raw)
         if hook_id is not None:
             await store.attach_hook(work.tx, organization_id, hook_id, command.team_id, scenario.id)
@@ -63,8 +70,12 @@ class ScenarioHandlers:
         facts = read_facts(command.blueprint)
         if current.hook_id is not None and model.needs_hook(facts.document):
             facts = read_facts(model.with_hook(facts.document, current.hook_id))
-        create = CreateScenario(team_id=current.team_id, blueprint=facts.document, name=current.name)
-        new = _row(facts, create, current.hook_id)
+        if current.is_active and not facts.errors:
+            await self._plan(work, current.scheduling, facts)
+        create = CreateScenario(
+            team_id=current.team_id, blueprint=facts.document, name=current.name, scheduling=current.scheduling
+        )
+        new = self._row(facts, create, current.hook_id)
         scenario = await store.save_blueprint(work.tx, organization_id, current.id, new, facts.raw)
         work.touch(f"scenario/{scenario.id}", version=scenario.blueprint_version)
         saved = BlueprintSaved(scenario_id=scenario.id, version=scenario.blueprint_version)
@@ -75,10 +86,13 @@ class ScenarioHandlers:
         """Switch on, or say what in the blueprint forbids it."""
         organization_id = work.context.organization_id
         scenario = await store.lock(work.tx, organization_id, command.scenario_id)
+        facts = read_facts(msgspec.json.decode(await store.get_blueprint(work.tx, organization_id, scenario.id)))
         if scenario.is_invalid:
-            raw = await store.get_blueprint(work.tx, organization_id, scenario.id)
-            raise Conflict(_why_invalid(read_facts(msgspec.json.decode(raw)).errors), code="scenario_invalid")
+            raise Conflict(_why_invalid(facts.errors), code="scenario_invalid")
+        plan = await self._plan(work, scenario.scheduling, facts)
         await self._switch(work, scenario, ScenarioState.ACTIVE)
+        if not scenario.is_active:
+            await store.set_plan(work.tx, organization_id, scenario.id, plan)
         work.emit(ScenarioActivated(scenario_id=scenario.id), subject=f"scenario/{scenario.id}")
         return scenario.id
 
@@ -86,9 +100,28 @@ class ScenarioHandlers:
         """Switch off."""
         scenario = await store.lock(work.tx, work.context.organization_id, command.scenario_id)
         await self._switch(work, scenario, ScenarioState.INACTIVE)
+        await store.set_plan(work.tx, work.context.organization_id, scenario.id, schedules.OFF)
         event = ScenarioDeactivated(scenario_id=scenario.id, cause="request")
         work.emit(event, subject=f"scenario/{scenario.id}")
         return scenario.id
+
+    async def edit(self, work: UnitOfWork, command: EditScenario) -> Scenario:
+        """Rename, or let it run at other times; one that is switched on goes by its new schedule from now on."""
+        organization_id = work.context.organization_id
+        current = await store.lock(work.tx, organization_id, command.scenario_id)
+        scheduling = current.scheduling
+        if command.scheduling is not None:
+            read_schedule(command.scheduling, shortest=self.shortest_interval)
+            scheduling = command.scheduling
+            if current.is_active:
+                raw = await store.get_blueprint(work.tx, organization_id, current.id)
+                plan = await self._plan(work, scheduling, read_facts(msgspec.json.decode(raw)))
+                await store.set_plan(work.tx, organization_id, current.id, plan)
+        name = current.name if command.name is None else model.checked_name(command.name)
+        scenario = await store.edit(work.tx, organization_id, current.id, name, scheduling)
+        work.touch(f"scenario/{scenario.id}", name=scenario.name, scheduling=scheduling)
+        work.emit(ScenarioEdited(scenario_id=scenario.id), subject=f"scenario/{scenario.id}")
+        return scenario
 
     async def delete(self, work: UnitOfWork, command: DeleteScenario) -> None:
         """Remove a scenario with what belongs to it."""
@@ -114,25 +147,33 @@ class ScenarioHandlers:
         work.touch(f"hook/{hook_id}", name=hook.name)
         return hook
 
+    async def _plan(self, work: UnitOfWork, scheduling: JsonObject, facts: BlueprintFacts) -> Plan:
+        """Return when a scenario would run if it were switched on now; raises when its schedule does not fit it."""
+        schedule = read_schedule(scheduling, shortest=self.shortest_interval)
+        zone = await self.zones.of(work.context.organization_id)
+        return schedules.plan(schedule, facts, zone, await store.moment(work.tx))
+
+    def _row(self, facts: BlueprintFacts, command: CreateScenario, hook_id: HookId | None) -> store.NewScenario:
+        scheduling = schedules.scheduling_of(command.scheduling, facts)
+        read_schedule(scheduling, shortest=self.shortest_interval)
+        return store.NewScenario(
+            team_id=command.team_id,
+            template_version_id=command.template_version_id,
+            flow_id=command.flow_id,
+            name=model.checked_name((command.name or facts.name)[: model.MAX_NAME]),
+            is_invalid=bool(facts.errors),
+            used_packages=facts.used_packages,
+            scheduling=scheduling,
+            interface=facts.interface,
+            hook_id=hook_id,
+            is_sequential=facts.is_sequential,
+        )
+
     async def _switch(self, work: UnitOfWork, scenario: Scenario, target: ScenarioState) -> None:
         current = ScenarioState.ACTIVE if scenario.is_active else ScenarioState.INACTIVE
         model.LIFECYCLE.move(current, target)
         await store.set_state(work.tx, work.context.organization_id, scenario.id, target)
         work.touch(f"scenario/{scenario.id}", state=target.value)
-
-
-def _row(facts: BlueprintFacts, command: CreateScenario, hook_id: HookId | None) -> store.NewScenario:
-    return store.NewScenario(
-        team_id=command.team_id,
-        template_version_id=command.template_version_id,
-        flow_id=command.flow_id,
-        name=model.checked_name((command.name or facts.name)[: model.MAX_NAME]),
-        is_invalid=bool(facts.errors),
-        used_packages=facts.used_packages,
-        scheduling=command.scheduling or model.default_scheduling(facts.document),
-        interface=facts.interface,
-        hook_id=hook_id,
-    )
 
 
 def _why_invalid(errors: list[str]) -> str:
@@ -161,6 +202,9 @@ def commands(handlers: ScenarioHandlers) -> list[CommandRegistration[Any, Any]]:
             result=int,
             permission=write,
             action="scenario.activate",
+        ),
+        CommandRegistration(
+            command=EditScenario, handler=handlers.edit, result=Scenario, permission=write, action="scenario.edit"
         ),
         CommandRegistration(
             command=DeactivateScenario,

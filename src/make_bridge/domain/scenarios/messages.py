@@ -62,6 +62,15 @@ class ActivateScenario(Command[ScenarioId]):
 
 
 @message
+class EditScenario(Command[Scenario]):
+    """Rename a scenario or change when it runs; what is None stays."""
+
+    scenario_id: ScenarioId
+    name: str | None = None
+    scheduling: JsonObject | None = None
+
+
+@message
 class DeactivateScenario(Command[ScenarioId]):
     """Switch off: no new executions start; those under way end."""
 
@@ -188,6 +197,14 @@ class ScenarioDeactivated(Event):
     wire_name: ClassVar[str] = "scenario.deactivated.v1"
     scenario_id: int
     cause: str
+
+
+@message
+class ScenarioEdited(Event):
+    """A scenario was renamed, or runs at other times."""
+
+    wire_name: ClassVar[str] = "scenario.edited.v1"
+    scenario_id: int
 
 
 @message

@@ -11,7 +11,7 @@ from make_bridge.kernel.errors import InvalidInput
 from make_bridge.kernel.lifecycle import Lifecycle
 
 JsonObject = dict[str, Any]
-WEBHOOK_MODULE = "gateway:CustomWebHook"
+HOOK_MODULES = frozenset({"gateway:CustomWebHook", "gateway:CustomMailHook"})
 MAX_NAME = 120
 
 
@@ -41,7 +41,7 @@ def first_module(blueprint: JsonObject) -> JsonObject | None:
 def needs_hook(blueprint: JsonObject) -> bool:
     """Say whether the first module waits for a webhook."""
     first = first_module(blueprint)
-    return first is not None and first.get("module") == WEBHOOK_MODULE
+    return first is not None and first.get("module") in HOOK_MODULES
 
 
 def with_hook(blueprint: JsonObject, hook_id: int) -> JsonObject:
@@ -52,18 +52,6 @@ def with_hook(blueprint: JsonObject, hook_id: int) -> JsonObject:
     parameters = first.get("parameters")
     changed = {**first, "parameters": {**(parameters if isinstance(parameters, dict) else {}), "hook": hook_id}}
     return {**blueprint, "flow": [changed, *blueprint["flow"][1:]]}
-
-
-def default_scheduling(blueprint: JsonObject) -> JsonObject:
-    """Return the schedule of a blueprint that names none: instant for webhooks, else by hand."""
-    return {"type": "immediately"} if needs_hook(blueprint) else {"type": "on-demand"}
-
-
-def is_sequential(blueprint: JsonObject) -> bool:
-    """Say whether runs must go one at a time, in order of arrival."""
-    metadata = blueprint.get("metadata")
-    settings = metadata.get("scenario") if isinstance(metadata, dict) else None
-    return bool(settings.get("sequential")) if isinstance(settings, dict) else False
 
 
 def interface_of(blueprint: JsonObject) -> JsonObject:

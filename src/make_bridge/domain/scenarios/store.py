@@ -1,12 +1,14 @@
 """Every statement on scenarios, their blueprints and hooks."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 import msgspec
 from psycopg.rows import DictRow
 
 from make_bridge.domain.scenarios.messages import Hook, Scenario
 from make_bridge.domain.scenarios.model import JsonObject, ScenarioState
+from make_bridge.domain.scenarios.schedules import Plan
 from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import HookId, OrganizationId, ScenarioId, TeamId
 from make_bridge.platform.database.transactions import ReadTx, WriteTx
@@ -27,16 +29,27 @@ _LIST = (
 )
 _INSERT = (
     "INSERT INTO shard.scenarios (organization_id, team_id, template_version_id, flow_id, name, state, is_invalid,"
-    " used_packages, scheduling, interface, hook_id)"
-    " VALUES (%s, %s, %s, %s, %s, 'inactive', %s, %s, %s, %s, %s) RETURNING " + _COLUMNS
+    " used_packages, scheduling, interface, hook_id, is_sequential)"
+    " VALUES (%s, %s, %s, %s, %s, 'inactive', %s, %s, %s, %s, %s, %s) RETURNING " + _COLUMNS
 )
 _SET_STATE = """
-UPDATE shard.scenarios SET state = %s, updated_at = now(), revision = revision + 1, consecutive_errors = 0
+UPDATE shard.scenarios SET state = %s, is_paused = false, updated_at = now(), revision = revision + 1
 WHERE organization_id = %s AND id = %s
 """
+_FORGET_TROUBLES = "DELETE FROM shard.scenario_troubles WHERE organization_id = %s AND scenario_id = %s"
+_SET_PLAN = """
+UPDATE shard.scenarios SET next_run_at = %s, schedule_anchor = %s, ticks_missed = 0, ticks_skipped = 0
+WHERE organization_id = %s AND id = %s
+"""
+_EDIT = (
+    "UPDATE shard.scenarios SET name = %s, scheduling = %s, updated_at = now(), revision = revision + 1"
+    " WHERE organization_id = %s AND id = %s RETURNING " + _COLUMNS
+)
+_MOMENT = "SELECT date_trunc('second', now()) AS moment"
 _SET_BLUEPRINT = (
     "UPDATE shard.scenarios SET blueprint_version = blueprint_version + 1, is_invalid = %s, used_packages = %s,"
-    " interface = %s, state = CASE WHEN %s THEN 'inactive' ELSE state END, updated_at = now(), revision = revision + 1"
+    " interface = %s, state = CASE WHEN %s THEN 'inactive' ELSE state END, is_sequential = %s,"
+    " next_run_at = CASE WHEN %s THEN NULL ELSE next_run_at END, updated_at = now(), revision = revision + 1"
     " WHERE organization_id = %s AND id = %s RETURNING " + _COLUMNS
 )
 _INSERT_BLUEPRINT = """
@@ -53,6 +66,11 @@ WHERE organization_id = %s AND scenario_id = %s ORDER BY version DESC LIMIT %s
 _GET_INTERFACE = "SELECT interface FROM shard.scenarios WHERE organization_id = %s AND id = %s"
 _DELETE = "DELETE FROM shard.scenarios WHERE organization_id = %s AND id = %s"
 _DELETE_HOOK = "DELETE FROM shard.hooks WHERE organization_id = %s AND scenario_id = %s"
+_DELETE_INCOMPLETE = "DELETE FROM shard.incomplete_executions WHERE organization_id = %s AND scenario_id = %s"
+_DELETE_RETRIES = """
+DELETE FROM shard.queue WHERE organization_id = %s AND scenario_id = %s AND kind = 'incomplete.retry'
+"""
+_DELETE_MEMORY = "DELETE FROM shard.scenario_memory WHERE organization_id = %s AND scenario_id = %s"
 _TEAM_EXISTS = "SELECT 1 FROM shard.teams WHERE organization_id = %s AND id = %s"
 _NEW_ID = "SELECT shard.new_id() AS id"
 _INSERT_HOOK = """
@@ -88,7 +106,7 @@ def _scenario(row: DictRow) -> Scenario:
         flow_id=row["flow_id"],
         hook_id=row["hook_id"],
         blueprint_version=row["blueprint_version"],
-        next_run_at=row["next_run_at"],
+        next_run_at=row["next_run_at"] if row["state"] == ScenarioState.ACTIVE and not row["is_paused"] else None,
         created_at=row["created_at"],
     )
 
@@ -144,6 +162,7 @@ class NewScenario(msgspec.Struct, frozen=True, kw_only=True):
     scheduling: JsonObject
     interface: JsonObject
     hook_id: HookId | None
+    is_sequential: bool = False
 
 
 async def insert(tx: WriteTx, organization_id: OrganizationId, new: NewScenario, blueprint: bytes) -> Scenario:
@@ -161,6 +180,7 @@ async def insert(tx: WriteTx, organization_id: OrganizationId, new: NewScenario,
             msgspec.json.encode(new.scheduling),
             msgspec.json.encode(new.interface),
             new.hook_id,
+            new.is_sequential,
         ),
     )
     scenario = _scenario(_found(row))
@@ -177,6 +197,8 @@ async def save_blueprint(
         new.used_packages,
         msgspec.json.encode(new.interface),
         new.is_invalid,
+        new.is_sequential,
+        new.is_invalid,
         organization_id,
         scenario_id,
     )
@@ -188,13 +210,35 @@ async def save_blueprint(
 async def set_state(
     tx: WriteTx, organization_id: OrganizationId, scenario_id: ScenarioId, state: ScenarioState
 ) -> None:
-    """Switch on or off."""
+    """Switch on or off; a pause ends with it, and errors are counted from the beginning."""
     await tx.execute(_SET_STATE, (state.value, organization_id, scenario_id))
+    await tx.execute(_FORGET_TROUBLES, (organization_id, scenario_id))
+
+
+async def set_plan(tx: WriteTx, organization_id: OrganizationId, scenario_id: ScenarioId, plan: Plan) -> None:
+    """Write when a scenario runs next, and what its intervals are counted from."""
+    await tx.execute(_SET_PLAN, (plan.next_run_at, plan.anchor, organization_id, scenario_id))
+
+
+async def edit(
+    tx: WriteTx, organization_id: OrganizationId, scenario_id: ScenarioId, name: str, scheduling: JsonObject
+) -> Scenario:
+    """Write name and schedule."""
+    row = await tx.one(_EDIT, (name, msgspec.json.encode(scheduling), organization_id, scenario_id))
+    return _scenario(_found(row))
+
+
+async def moment(tx: ReadTx) -> datetime:
+    """Return the database's time in whole seconds: the clock that schedules go by."""
+    return cast("datetime", _found(await tx.one(_MOMENT))["moment"])
 
 
 async def delete(tx: WriteTx, organization_id: OrganizationId, scenario_id: ScenarioId) -> None:
     """Remove a scenario, its blueprints and its hook."""
+    await tx.execute(_DELETE_INCOMPLETE, (organization_id, scenario_id))
+    await tx.execute(_DELETE_RETRIES, (organization_id, scenario_id))
     await tx.execute(_DELETE_HOOK, (organization_id, scenario_id))
+    await tx.execute(_DELETE_MEMORY, (organization_id, scenario_id))
     if not await tx.execute(_DELETE, (organization_id, scenario_id)):
         message = "There is no such scenario."
         raise NotFound(message)

@@ -15,6 +15,7 @@ from make_bridge.domain.templates.model import DraftParts, edited_draft, new_dra
 from make_bridge.domain.templates.places import Catalogue
 from make_bridge.domain.templates.store import TemplateStore
 from make_bridge.engine.apps.catalogue import CATALOGUE
+from make_bridge.engine.schedule.shapes import SHORTEST_SECONDS
 from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 
@@ -25,6 +26,7 @@ class TemplateHandlers:
 
     catalogue: Catalogue = field(default_factory=lambda: CATALOGUE)
     templates: TemplateStore = field(default_factory=TemplateStore)
+    shortest_interval: int = SHORTEST_SECONDS
 
     async def create(self, work: UnitOfWork, command: CreateTemplate) -> Template:
         """Make a template. Unknown modules are kept in a draft; they only forbid publishing."""
@@ -34,6 +36,7 @@ class TemplateHandlers:
             name=command.name,
             description=command.description,
             scheduling=command.scheduling,
+            shortest_interval=self.shortest_interval,
         )
         draft = new_draft(parts, self.catalogue, language=command.language, visibility=command.visibility)
         template = await self.templates.insert(work.tx, work.context.organization_id, draft)
@@ -50,6 +53,7 @@ class TemplateHandlers:
             name=command.name,
             description=command.description,
             scheduling=command.scheduling,
+            shortest_interval=self.shortest_interval,
         )
         edited = edited_draft(draft, parts, self.catalogue)
         template = await self.templates.update(work.tx, organization_id, command.template_id, edited)

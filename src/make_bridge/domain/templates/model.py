@@ -19,8 +19,8 @@ from make_bridge.domain.templates.places import Catalogue, Domain, Ground, compo
 from make_bridge.engine.blueprint.findings import Severity
 from make_bridge.engine.blueprint.model import Blueprint
 from make_bridge.engine.blueprint.parse import parse_blueprint
-from make_bridge.engine.blueprint.settings import whole_number
 from make_bridge.engine.blueprint.validate import validate
+from make_bridge.engine.schedule.shapes import SHORTEST_SECONDS, schedule_mistakes
 from make_bridge.kernel.errors import Conflict, InvalidInput, TooLarge
 
 JsonObject = dict[str, Any]
@@ -34,8 +34,6 @@ WITHDRAWN: Final = "withdrawn"
 VISIBILITIES: Final = ("private", "public")
 _NOT_APPS: Final = frozenset({"builtin", "placeholder"})
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-_SCHEDULES: Final = ("immediately", "indefinitely", "once", "daily", "weekly", "monthly", "yearly", "on-demand")
-_SHORTEST_INTERVAL: Final = 60
 _MOST_SHOWN: Final = 10
 
 
@@ -67,12 +65,15 @@ class DraftParts:
     name: str | None = None
     description: str | None = None
     scheduling: JsonObject | None = None
+    shortest_interval: int = SHORTEST_SECONDS
 
 
 def new_draft(parts: DraftParts, catalogue: Catalogue, *, language: str, visibility: str) -> Draft:
     """Return a draft for a new template; without a controller one is derived. Raises InvalidInput."""
     blueprint = read_blueprint(parts.blueprint or {})
     scheduling = parts.scheduling if parts.scheduling is not None else blueprint.scheduling
+    if scheduling is None:
+        scheduling = default_scheduling(blueprint, catalogue)
     draft = Draft(
         name=_checked_name(parts.name if parts.name is not None else blueprint.name.strip() or UNNAMED),
         description=_checked_description(parts.description if parts.description is not None else blueprint.description),
@@ -80,7 +81,7 @@ def new_draft(parts: DraftParts, catalogue: Catalogue, *, language: str, visibil
         visibility=_checked_visibility(visibility),
         blueprint=blueprint,
         controller=Controller(fields=()),
-        scheduling=default_scheduling(blueprint, catalogue) if scheduling is None else checked_scheduling(scheduling),
+        scheduling=checked_scheduling(scheduling, parts.shortest_interval),
     )
     return _with_controller(draft, parts.controller, catalogue)
 
@@ -90,7 +91,7 @@ def edited_draft(draft: Draft, parts: DraftParts, catalogue: Catalogue) -> Draft
     blueprint = draft.blueprint if parts.blueprint is None else read_blueprint(parts.blueprint)
     scheduling = draft.scheduling
     if parts.scheduling is not None:
-        scheduling = checked_scheduling(parts.scheduling)
+        scheduling = checked_scheduling(parts.scheduling, parts.shortest_interval)
     elif parts.blueprint is not None and scheduling == default_scheduling(draft.blueprint, catalogue):
         scheduling = default_scheduling(blueprint, catalogue)
     edited = replace(
@@ -143,15 +144,12 @@ def is_instant(blueprint: Blueprint, catalogue: Catalogue) -> bool:
     return any(component_domain(field) is Domain.HOOK for field in fields) or (spec is None and blueprint.instant)
 
 
-def checked_scheduling(scheduling: JsonObject) -> JsonObject:
-    """Return a schedule of a known kind, or raise InvalidInput."""
-    kind = scheduling.get("type")
-    if kind not in _SCHEDULES:
-        raise InvalidInput(f"The schedule's type is one of {', '.join(_SCHEDULES)}.")
-    if kind == "indefinitely" and (whole_number(scheduling.get("interval")) or 0) < _SHORTEST_INTERVAL:
-        raise InvalidInput(
-            f"A schedule at regular intervals needs an interval of at least {_SHORTEST_INTERVAL} seconds."
-        )
+def checked_scheduling(scheduling: JsonObject, shortest_interval: int = SHORTEST_SECONDS) -> JsonObject:
+    """Return a schedule, or raise InvalidInput; what is not there yet may be asked for in the wizard."""
+    mistakes = schedule_mistakes(scheduling, shortest=shortest_interval)
+    wrong = [mistake.sentence for mistake in mistakes if not mistake.missing]
+    if wrong:
+        raise InvalidInput(" ".join(wrong), code="scheduling_invalid")
     return scheduling
 
 

@@ -54,13 +54,17 @@ SCHEDULE_FIELDS: Final = (
             daily="Every day",
             weekly="Days of the week",
             monthly="Days of the month",
+            yearly="Days of the year",
+            cron="By a cron expression",
             **{"on-demand": "On demand"},
         ),
     ),
-    Field(name="interval", type="uinteger", label="Seconds between runs", validate=Bounds(min=60)),
+    Field(name="interval", type="uinteger", label="Seconds between runs", validate=Bounds(min=1)),
     Field(name="date", type="date", label="Date"),
     Field(name="time", type="time", label="Time"),
     Field(name="days", type="array", label="Days", spec=(Field(name="value", type="uinteger"),), scalar_items=True),
+    Field(name="months", type="array", label="Months", spec=(Field(name="value", type="uinteger"),), scalar_items=True),
+    Field(name="expression", type="text", label="Cron expression"),
 )
 
 

@@ -1,0 +1,211 @@
+"""The scheduler: starts the runs of scenarios whose time has come.
+
+One process leads on each shard (`platform.coordination.leadership`); a tick's execution, its queue row and the
+schedule's next tick commit together, guarded by the leader's fence and by locks on the scenarios' rows. So a tick is
+fired once, or not yet: kill -9 before the commit leaves it due, after it the run is in the queue, and of two processes
+that both believe to lead one finds nothing. Between ticks the leader sleeps until the next one, and looks once a
+second for schedules that another process has switched on; a change in this process wakes it at once.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+import structlog
+
+from make_bridge.domain.executions import store, tick_store
+from make_bridge.domain.executions.model import NewRun
+from make_bridge.domain.executions.perform import seed_of
+from make_bridge.domain.executions.surroundings import ORIGIN_SCHEDULE, ZoneOf
+from make_bridge.domain.executions.tick_store import DueScenario, Moved
+from make_bridge.domain.executions.ticks import CatchUp, Decision, decide
+from make_bridge.domain.executions.trigger import CallHead, TickNote, encode_head
+from make_bridge.engine.schedule.shapes import Schedule, read_schedule
+from make_bridge.kernel.errors import InvalidInput, NotFound, Unavailable
+from make_bridge.kernel.ids import new_execution_id
+from make_bridge.platform.coordination.leadership import RENEW_SECONDS, Leadership
+from make_bridge.platform.database.pools import Shard
+from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.observability.metrics import Metrics
+
+DUTY: Final = "scheduler"
+_LOOK_SECONDS: Final = 1.0
+_SHORTEST_SECONDS: Final = 0.02
+_SHOWN: Final = 10
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerConfig:
+    """``catch_up`` is the policy for missed ticks, ``batch`` how many schedules one transaction moves on."""
+
+    node: str
+    catch_up: CatchUp = "one"
+    batch: int = 100
+
+
+class Scheduler:
+    """See the module."""
+
+    def __init__(
+        self, shards: Shards, zones: ZoneOf, metrics: Metrics, config: SchedulerConfig, started: Callable[[], None]
+    ) -> None:
+        """``started`` is told that runs are in the queue, so that a worker of this process takes them at once."""
+        self._shards = shards
+        self._zones = zones
+        self._metrics = metrics
+        self._config = config
+        self._started = started
+        self._awake = [asyncio.Event() for _ in shards.all()]
+        self._loops: list[asyncio.Task[None]] = []
+
+    def wake(self) -> None:
+        """Say that a schedule was changed; a hint, never needed for correctness."""
+        for event in self._awake:
+            event.set()
+
+    async def start(self) -> None:
+        """Begin to lead where nobody does."""
+        for shard, awake in zip(self._shards.all(), self._awake, strict=True):
+            self._loops.append(asyncio.create_task(self._keep(shard, awake), name=f"scheduler {shard.number}"))
+
+    async def stop(self) -> None:
+        """Stop between two steps, and let another process lead at once."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        self._loops.clear()
+
+    async def step(self, shard: Shard, leadership: Leadership, fence: int) -> int:
+        """Handle one batch of due schedules; return how many there were."""
+        async with shard.engine_write() as tx:
+            found = await tick_store.due(
+                tx, name=leadership.name, owner=leadership.owner, fence=fence, most=self._config.batch
+            )
+            if not found:
+                return 0
+            runs: list[NewRun] = []
+            moved: list[Moved] = []
+            for due in found:
+                decision = await self._decide(due)
+                run = _new_run(shard, due, decision) if decision.fires else None
+                runs += [] if run is None else [run]
+                moved.append(_moved(due, decision, run))
+            if runs:
+                await store.enqueue_all(tx, runs)
+            await tick_store.move_on(tx, moved)
+        self._report(found, moved)
+        if runs:
+            self._started()
+        return len(found)
+
+    async def _keep(self, shard: Shard, awake: asyncio.Event) -> None:
+        leadership = Leadership(shard, DUTY, self._config.node)
+        turn = _Turn()
+        try:
+            while True:
+                awake.clear()
+                pause = await self._turn(shard, leadership, turn)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await awake.wait()
+        finally:
+            if turn.fence is not None:
+                with suppress(Unavailable):
+                    await leadership.resign(turn.fence)
+
+    async def _turn(self, shard: Shard, leadership: Leadership, turn: "_Turn") -> float:
+        """Do what is due and return how long there is nothing to do."""
+        now = asyncio.get_running_loop().time()
+        try:
+            if turn.fence is None or now >= turn.renew_at:
+                turn.fence = await leadership.hold()
+                turn.renew_at = now + RENEW_SECONDS
+            if turn.fence is None:
+                return _LOOK_SECONDS
+            if await self.step(shard, leadership, turn.fence) >= self._config.batch:
+                return 0.0
+            async with shard.engine_statement() as tx:
+                seconds = await tick_store.wait_seconds(tx)
+        except Unavailable as error:
+            _log.warning("schedule_failed", shard=shard.number, error=error.message)
+            return _LOOK_SECONDS
+        except Exception:  # noqa: BLE001
+            # Whatever it is, schedules of every tenant hang on this loop: it tells and goes on.
+            _log.exception("schedule_step_failed", shard=shard.number)
+            return _LOOK_SECONDS
+        return _LOOK_SECONDS if seconds is None else min(max(seconds, _SHORTEST_SECONDS), _LOOK_SECONDS)
+
+    async def _decide(self, due: DueScenario) -> Decision:
+        """Decide; a schedule that can no longer be read stops instead of holding up all others."""
+        try:
+            zone = await self._zones.of(due.organization_id)
+            return decide(due, _schedule(due), zone, self._config.catch_up)
+        except (InvalidInput, NotFound) as error:
+            _log.error("schedule_unreadable", scenario_id=due.id, error=error.message)
+            return Decision(fires=False, next_run_at=None, missed=due.ticks_missed, skipped=due.ticks_skipped)
+
+    def _report(self, found: list[DueScenario], moved: list[Moved]) -> None:
+        """Count, and tell in one line what had no run; each scenario's next run tells its own."""
+        fired = sum(after.run is not None for after in moved)
+        self._metrics.schedule_ticks["fired"].inc(fired)
+        self._metrics.schedule_ticks["left_out"].inc(len(moved) - fired)
+        pairs = list(zip(found, moved, strict=True))
+        overlapping = [due.id for due, after in pairs if after.skipped > due.ticks_skipped]
+        missed = [due.id for due, after in pairs if after.missed > due.ticks_missed]
+        if overlapping or missed:
+            _log.warning(
+                "schedule_ticks_without_a_run",
+                overlapping=len(overlapping),
+                missed=len(missed),
+                scenarios=[*overlapping, *missed][:_SHOWN],
+            )
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What the loop of one shard knows of its leadership."""
+
+    fence: int | None = None
+    renew_at: float = 0.0
+
+
+def _schedule(due: DueScenario) -> Schedule:
+    return read_schedule(msgspec.json.decode(due.scheduling, type=dict[str, object]), shortest=1)
+
+
+def _moved(due: DueScenario, decision: Decision, run: NewRun | None) -> Moved:
+    if run is None:
+        return Moved(
+            id=due.id,
+            next_run_at=decision.next_run_at,
+            run=None,
+            missed=decision.missed,
+            skipped=decision.skipped,
+        )
+    return Moved(id=due.id, next_run_at=decision.next_run_at, run=run.id)
+
+
+def _new_run(shard: Shard, due: DueScenario, decision: Decision) -> NewRun:
+    execution_id = new_execution_id(shard=shard.number)
+    note = TickNote(due=_instant(due.next_run_at), missed=decision.missed, skipped=decision.skipped)
+    return NewRun(
+        id=execution_id,
+        organization_id=due.organization_id,
+        team_id=due.team_id,
+        scenario_id=due.id,
+        blueprint_version=due.blueprint_version,
+        origin=ORIGIN_SCHEDULE,
+        seed=seed_of(execution_id),
+        head=encode_head(CallHead(method="TICK", tick=note)),
+        body=b"",
+        ordering_key="" if due.is_sequential else None,
+    )
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
