@@ -59,6 +59,7 @@ class Target:
         self.in_flight = 0
         self.linger = 0.0
         self.answer: dict[str, Any] = {"received": True}
+        self.statuses: dict[str, int] = {}
         self._loop = asyncio.new_event_loop()
         self._hold: Hold | None = None
         self._started = threading.Event()
@@ -122,7 +123,7 @@ class Target:
                 await self._hold.open.wait()
             elif self.linger:
                 await asyncio.sleep(self.linger)
-            return web.json_response(self.answer)
+            return web.json_response(self.answer, status=self.statuses.get(request.path, 200))
         finally:
             self.in_flight -= 1
 

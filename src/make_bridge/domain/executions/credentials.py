@@ -7,12 +7,14 @@ by its type's description; the module that calls out never sees more than it nee
 from dataclasses import dataclass
 from typing import Final
 
+from make_bridge.domain.connections.model import JsonObject
 from make_bridge.domain.connections.opening import ComponentOpener, OpenedComponent
 from make_bridge.engine.ports import Components, Credential, CredentialUnavailable, Placement
 from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import ComponentId, OrganizationId, TeamId
 
-_BASIC: Final = "basicauth"
+_MAIL_SETTINGS: Final = ("host", "port", "security", "from")
+_CERTIFICATE_SETTINGS: Final = ("certificate", "ca")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +37,27 @@ class TeamComponents:
 
 def _credential(opened: OpenedComponent) -> Credential:
     values = opened.values
-    if opened.type == _BASIC:
-        return Credential(kind="basic", user=str(values.get("user", "")), secret=str(values.get("password", "")))
+    match opened.type:
+        case "basicauth":
+            return Credential(kind="basic", user=_text(values, "user"), secret=_text(values, "password"))
+        case "oauth2":
+            return Credential(kind="bearer", secret=_text(values, "accessToken"))
+        case "clientcertauth":
+            settings = {name: _text(values, name) for name in _CERTIFICATE_SETTINGS}
+            return Credential(kind="certificate", secret=_text(values, "key"), settings=settings)
+        case "smtp":
+            settings = {name: _text(values, name) for name in _MAIL_SETTINGS}
+            return Credential(
+                kind="mail", user=_text(values, "user"), secret=_text(values, "password"), settings=settings
+            )
     placement: Placement = "query" if values.get("placement") == "query" else "header"
-    name = str(values.get("parameter") or values.get("name") or "Authorization")
-    return Credential(kind="api_key", secret=str(values.get("key", "")), name=name, placement=placement)
+    name = _text(values, "parameter") or _text(values, "name") or "Authorization"
+    return Credential(kind="api_key", secret=_text(values, "key"), name=name, placement=placement)
+
+
+def _text(values: JsonObject, name: str) -> str:
+    value = values.get(name)
+    return "" if value is None else str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

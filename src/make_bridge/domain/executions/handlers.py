@@ -1,8 +1,10 @@
 """Starting an execution by hand or through an API."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from make_bridge.domain.executions import store
+from make_bridge.domain.executions.confidential import Payloads
 from make_bridge.domain.executions.messages import ExecutionRequested, RunScenario
 from make_bridge.domain.executions.model import NewRun
 from make_bridge.domain.executions.perform import seed_of
@@ -15,43 +17,49 @@ from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 
 
-async def run_scenario(work: UnitOfWork, command: RunScenario) -> ExecutionId:
-    """Store one run, ready for any worker; it commits together with its audit record."""
-    organization_id = work.context.organization_id
-    scenario = await scenario_store.get(work.tx, organization_id, command.scenario_id)
-    if scenario.is_invalid:
-        message = "This scenario has errors in its blueprint and cannot run: switch it on to see them."
-        raise Conflict(message, code="scenario_invalid")
-    raw = await scenario_store.get_blueprint(work.tx, organization_id, scenario.id)
-    sequential = compile_stored(raw).settings.sequential
-    execution_id = new_execution_id(shard=shard_of(scenario.id))
-    run = NewRun(
-        id=execution_id,
-        organization_id=organization_id,
-        team_id=scenario.team_id,
-        scenario_id=scenario.id,
-        blueprint_version=scenario.blueprint_version,
-        origin=command.origin,
-        seed=seed_of(execution_id),
-        head=encode_head(CallHead(method="RUN", inputs=command.inputs)),
-        body=b"",
-        ordering_key="" if sequential else None,
-    )
-    await store.enqueue(work.tx, run)
-    work.touch(f"scenario/{scenario.id}", execution=execution_id)
-    requested = ExecutionRequested(execution_id=execution_id, scenario_id=scenario.id)
-    work.emit(requested, subject=f"execution/{execution_id}")
-    return execution_id
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionHandlers:
+    """The handler, with what it needs beside the unit of work."""
 
+    payloads: Payloads
 
-def commands() -> list[CommandRegistration[Any, Any]]:
-    """Return the slice's commands for the composition root."""
-    return [
-        CommandRegistration(
-            command=RunScenario,
-            handler=run_scenario,
-            result=str,
-            permission="scenarios:run",
-            action="scenario.run",
+    async def run_scenario(self, work: UnitOfWork, command: RunScenario) -> ExecutionId:
+        """Store one run, ready for any worker; it commits together with its audit record."""
+        organization_id = work.context.organization_id
+        scenario = await scenario_store.get(work.tx, organization_id, command.scenario_id)
+        if scenario.is_invalid:
+            message = "This scenario has errors in its blueprint and cannot run: switch it on to see them."
+            raise Conflict(message, code="scenario_invalid")
+        raw = await scenario_store.get_blueprint(work.tx, organization_id, scenario.id)
+        settings = compile_stored(raw).settings
+        execution_id = new_execution_id(shard=shard_of(scenario.id))
+        run = NewRun(
+            id=execution_id,
+            organization_id=organization_id,
+            team_id=scenario.team_id,
+            scenario_id=scenario.id,
+            blueprint_version=scenario.blueprint_version,
+            origin=command.origin,
+            seed=seed_of(execution_id),
+            head=encode_head(CallHead(method="RUN", inputs=command.inputs)),
+            body=b"",
+            ordering_key="" if settings.sequential else None,
         )
-    ]
+        stored = await self.payloads.seal(run) if settings.confidential else run
+        await store.enqueue(work.tx, stored)
+        work.touch(f"scenario/{scenario.id}", execution=execution_id)
+        requested = ExecutionRequested(execution_id=execution_id, scenario_id=scenario.id)
+        work.emit(requested, subject=f"execution/{execution_id}")
+        return execution_id
+
+    def commands(self) -> list[CommandRegistration[Any, Any]]:
+        """Return the slice's commands for the composition root."""
+        return [
+            CommandRegistration(
+                command=RunScenario,
+                handler=self.run_scenario,
+                result=str,
+                permission="scenarios:run",
+                action="scenario.run",
+            )
+        ]

@@ -6,15 +6,19 @@ Three ways in, chosen per call:
   outcome in one commit; until that commit nobody was told anything, so nothing can be lost.
 * **in place**: the run is stored already leased to this process and carried out after the commit.
 * **queued**: no room here, or the scenario runs one at a time: stored ready, any worker claims it.
+
+What a confidential scenario is sent is stored sealed, and not at all where it is run at once.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from make_bridge.domain.executions import store
+from make_bridge.domain.executions.confidential import without_payload
+from make_bridge.domain.executions.incomplete import IncompleteLimits
 from make_bridge.domain.executions.model import NewRun, Outcome
 from make_bridge.domain.executions.perform import seed_of
 from make_bridge.domain.executions.targets import Target
@@ -39,6 +43,7 @@ class IngestConfig:
     node: str
     max_body_bytes: int = 5 * 1024 * 1024
     response_seconds: float = 180.0
+    incomplete: IncompleteLimits = field(default_factory=IncompleteLimits)
 
 
 class Ingest:
@@ -51,6 +56,7 @@ class Ingest:
         self._performer = machinery.performer
         self._waiting = machinery.waiting
         self._metrics = machinery.metrics
+        self._payloads = machinery.payloads
         self._worker = worker
         self._config = config
         self._acceptances = {shard.number: self._accept_writer(shard) for shard in self._shards.all()}
@@ -77,7 +83,8 @@ class Ingest:
 
     async def _at_once(self, shard: Shard, run: NewRun, program: Program, bundle: Bundle) -> WebhookResponse:
         performance = await self._performer.perform(run, program, [bundle], fence=0)
-        await self._endings[shard.number].submit((run, performance.outcome))
+        stored = without_payload(run) if program.settings.confidential else run
+        await self._endings[shard.number].submit((stored, performance.outcome))
         if not program.has_response:
             return ACCEPTED
         result = performance.result
@@ -91,7 +98,8 @@ class Ingest:
         if program.has_response:
             self._waiting.listen(run.id)
         try:
-            await self._acceptances[shard.number].submit(leased)
+            stored = await self._payloads.seal(leased) if program.settings.confidential else leased
+            await self._acceptances[shard.number].submit(stored)
         except BaseException:
             self._worker.release(run.id)
             self._waiting.forget(run.id)
@@ -104,7 +112,8 @@ class Ingest:
         if program.has_response:
             self._waiting.listen(run.id)
         try:
-            await self._acceptances[shard.number].submit(run)
+            stored = await self._payloads.seal(run) if program.settings.confidential else run
+            await self._acceptances[shard.number].submit(stored)
         except BaseException:
             self._waiting.forget(run.id)
             raise
@@ -152,7 +161,7 @@ class Ingest:
 
     def _ended_writer(self, shard: Shard) -> GroupCommit[tuple[NewRun, Outcome], None]:
         async def flush(ended: Sequence[tuple[NewRun, Outcome]]) -> list[None]:
-            await store.accept_settled(shard, ended, self._config.node)
+            await store.accept_settled(shard, ended, self._config.node, self._config.incomplete)
             self._metrics.accepted_by_path["at_once"].inc(len(ended))
             statuses = Counter(outcome.status.name.lower() for _, outcome in ended)
             self._metrics.count_settled(statuses, sum(outcome.operations for _, outcome in ended))

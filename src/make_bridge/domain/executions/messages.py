@@ -40,6 +40,10 @@ class ExecutionDetail:
     outputs: JsonObject | None
     error: JsonObject | None
     steps: list[JsonObject]
+    name: str | None = None
+    warnings: tuple[str, ...] = ()
+    tick: JsonObject | None = None
+    """Of a scheduled run: when it was ``due``, and how many ticks before had no run: ``missed``, ``skipped``."""
 
 
 @message

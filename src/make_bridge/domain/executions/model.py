@@ -10,6 +10,8 @@ from enum import IntEnum
 
 import msgspec
 
+from make_bridge.domain.executions.incomplete import Parked, Resumed
+from make_bridge.domain.executions.troubles import Trouble
 from make_bridge.kernel.ids import ExecutionId, OrganizationId, ScenarioId, TeamId
 
 
@@ -20,6 +22,14 @@ class Status(IntEnum):
     SUCCESS = 1
     WARNING = 2
     ERROR = 3
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What one module keeps from run to run: how far its counter went on, and its value when that changed."""
+
+    module_id: int
+    added: int = 0
+    value: bytes | None = None
 
 
 class NewRun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -52,4 +62,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     transfer: int
     detail: bytes
     steps: bytes
-    incomplete: tuple[bytes, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    """What its modules keep for the scenario's next run."""
+    parked: tuple[Parked, ...] = ()
+    resumed: Resumed | None = None
+    """The incomplete execution this run has tried again."""
+    trouble: Trouble | None = None
+    """Why the run failed, and what that means for its scenario."""
+    confidential: bool = False
+    """Its payload is erased when it settles, and what it said is kept nowhere."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing follows from it: the way almost all runs end."""
+        return self.status is Status.SUCCESS and self.resumed is None

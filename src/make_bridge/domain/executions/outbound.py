@@ -6,9 +6,18 @@ The engine knows no socket; every call of every scenario goes through the one gu
 import asyncio
 from typing import Final
 
-from make_bridge.engine.ports import FailureKind, HttpFailure, HttpRequest, HttpResponse
+from make_bridge.engine.ports import (
+    FailureKind,
+    HttpFailure,
+    HttpRequest,
+    HttpResponse,
+    Mail,
+    MailFailure,
+    MailServer,
+)
 from make_bridge.platform.egress.client import EgressClient
-from make_bridge.platform.egress.messages import EgressFailure, EgressRequest
+from make_bridge.platform.egress.mail import MailRefusal, MailSender, MailServerAddress, OutgoingMail
+from make_bridge.platform.egress.messages import EgressFailure, EgressRequest, TlsTrust
 
 _KINDS: Final[dict[str, FailureKind]] = {
     "refused": "refused",
@@ -35,12 +44,25 @@ class GuardedHttp:
             follow_redirects=request.follow_redirects,
             max_response_bytes=request.max_bytes,
             verify_tls=request.verify_tls,
+            trust=_trust(request),
+            cookies=request.cookies,
         )
         try:
             answer = await self._client.send(outgoing)
         except EgressFailure as failure:
             raise HttpFailure(_KINDS.get(failure.kind, "connect"), failure.message) from failure
-        return HttpResponse(status=answer.status, headers=tuple(answer.headers), body=answer.body)
+        return HttpResponse(status=answer.status, headers=tuple(answer.headers), body=answer.body, url=answer.final_url)
+
+
+def _trust(request: HttpRequest) -> TlsTrust | None:
+    shown = request.client_certificate
+    if not request.trusted_ca and shown is None:
+        return None
+    return TlsTrust(
+        authorities=request.trusted_ca,
+        certificate="" if shown is None else shown.certificate,
+        key="" if shown is None else shown.key,
+    )
 
 
 class LoopSleeper:
@@ -49,3 +71,28 @@ class LoopSleeper:
     async def sleep(self, seconds: float) -> None:
         """Wait without holding anything but the lease."""
         await asyncio.sleep(seconds)
+
+
+class GuardedMail:
+    """``Mailer`` over the guarded mail sender."""
+
+    def __init__(self, sender: MailSender) -> None:
+        """Share one sender over all runs of the process."""
+        self._sender = sender
+
+    async def send(self, mail: Mail, server: MailServer) -> tuple[str, ...]:
+        """Send it; raises MailFailure."""
+        outgoing = OutgoingMail(
+            sender=mail.sender, recipients=mail.recipients, message=mail.message, timeout=mail.timeout
+        )
+        address = MailServerAddress(
+            host=server.host,
+            port=server.port,
+            security=server.security,
+            user=server.user,
+            password=server.password,
+        )
+        try:
+            return await self._sender.send(outgoing, address)
+        except MailRefusal as refusal:
+            raise MailFailure(refusal.kind, refusal.message) from refusal

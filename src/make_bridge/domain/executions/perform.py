@@ -4,18 +4,27 @@ Called by the ingest (runs in place) and by the worker (claimed runs). Nothing h
 queue; the outcome is a value that the settlement writer commits.
 """
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
-from zoneinfo import ZoneInfo
+
+import msgspec
 
 from make_bridge.domain.executions import runlog
+from make_bridge.domain.executions.incomplete import Resumed
+from make_bridge.domain.executions.memory import Memory, kept_by
 from make_bridge.domain.executions.model import NewRun, Outcome, Status
-from make_bridge.domain.executions.trigger import Bundle
+from make_bridge.domain.executions.parking import Parking
+from make_bridge.domain.executions.surroundings import Surroundings, tick_of, warn_of_overlap
+from make_bridge.domain.executions.trigger import Bundle, TickNote
+from make_bridge.domain.executions.troubles import trouble_of_start
 from make_bridge.engine.blueprint.program import Program
-from make_bridge.engine.ports import Components, HttpClient, NullJournal, Ports, Responder, Sleeper
-from make_bridge.engine.runner.request import RunLimits, RunRequest
+from make_bridge.engine.ports import Components, HttpClient, Mailer, NullJournal, Ports, Responder, Sleeper
+from make_bridge.engine.runner.request import ResumePoint, RunRequest
 from make_bridge.engine.runner.result import RunResult
 from make_bridge.engine.runner.run import run
+from make_bridge.engine.values import Value
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.errors import BridgeError
 from make_bridge.kernel.ids import ExecutionId, OrganizationId, TeamId, created_at
@@ -32,6 +41,14 @@ class Performance:
     result: RunResult | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What a run that tries an incomplete execution again goes on with."""
+
+    resumed: Resumed
+    point: ResumePoint
+
+
 class ComponentsOf(Protocol):
     """Gives each run the way to its own team's connections and keys."""
 
@@ -43,15 +60,20 @@ class ComponentsOf(Protocol):
 class Performer:
     """Runs programs with this process's ports."""
 
-    def __init__(self, *, http: HttpClient, sleeper: Sleeper, components: ComponentsOf, clock: Clock) -> None:
+    def __init__(  # noqa: PLR0913  one parameter for each port
+        self, *, http: HttpClient, mailer: Mailer, sleeper: Sleeper, components: ComponentsOf, clock: Clock,
+        parking: Parking, around: Surroundings | None = None,
+    ) -> None:  # fmt: skip
         """Take the adapters that every run shares."""
         self._http = http
+        self._mailer = mailer
         self._sleeper = sleeper
         self._journal = NullJournal()
         self._components = components
         self._clock = clock
-        self._limits = RunLimits(pause_every=_PAUSE_EVERY)
-        self._timezone = ZoneInfo("UTC")
+        self._parking = parking
+        self._around = around or Surroundings()
+        self._limits = dataclasses.replace(self._around.limits, pause_every=_PAUSE_EVERY)
 
     async def perform(
         self,
@@ -61,8 +83,12 @@ class Performer:
         *,
         fence: int,
         responder: Responder | None = None,
+        attempt: Attempt | None = None,
     ) -> Performance:
-        """Run to the end; a failing scenario is an outcome, not an exception."""
+        """Run to the end, with ``attempt`` from where it stopped; a failing scenario is an outcome, no exception."""
+        memory = Memory()
+        if program.keeps_memory:
+            memory = await self._around.memory.read(stored.organization_id, stored.scenario_id)
         request = RunRequest(
             execution_id=stored.id,
             organization_id=stored.organization_id,
@@ -70,28 +96,46 @@ class Performer:
             scenario_id=stored.scenario_id,
             scenario_name=program.name,
             trigger_bundles=bundles,
-            inputs=bundles[0] if bundles and program.inputs else {},
+            inputs=_inputs(program, bundles, attempt),
             started_at=created_at(stored.id),
             seed=stored.seed,
             received_bytes=len(stored.body),
-            timezone=self._timezone,
+            counters=memory.counters,
+            memory=memory.values,
+            timezone=await self._around.zones.of(stored.organization_id),
             limits=self._limits,
+            resume=None if attempt is None else attempt.point,
         )
+        stores = self._around.stores(stored)
         ports = Ports(
             http=self._http,
+            mailer=self._mailer,
             sleeper=self._sleeper,
             clock=self._clock,
             journal=self._journal,
             responder=responder,
             components=self._components.of(stored.organization_id, stored.team_id),
+            subscenarios=self._around.subscenarios(stored),
+            stores=stores,
+            structures=stores,
         )
         began = self._clock.monotonic()
         result = await run(program, request, ports)
         duration = int((self._clock.monotonic() - began) * 1000)
-        return Performance(outcome=_outcome(stored, fence, result, duration), result=result)
+        tick = tick_of(stored)
+        warn_of_overlap(result, tick)
+        left = await self._parking.left_by(stored, program, result, None if attempt is None else attempt.resumed)
+        outcome = _outcome(stored, fence, result, duration, tick)
+        if program.settings.confidential:
+            outcome = _counts_only(outcome, result, tick)
+        if left is not None:
+            outcome = left.beside(outcome)
+        if program.keeps_memory:
+            outcome = msgspec.structs.replace(outcome, kept=kept_by(result, memory))
+        return Performance(outcome=outcome, result=result)
 
 
-def _outcome(stored: NewRun, fence: int, result: RunResult, duration_ms: int) -> Outcome:
+def _outcome(stored: NewRun, fence: int, result: RunResult, duration_ms: int, tick: TickNote | None = None) -> Outcome:
     return Outcome(
         id=stored.id,
         fence=fence,
@@ -102,13 +146,33 @@ def _outcome(stored: NewRun, fence: int, result: RunResult, duration_ms: int) ->
         duration_ms=duration_ms,
         operations=result.operations,
         transfer=result.transfer,
-        detail=runlog.encode_detail(result),
+        detail=runlog.encode_detail(result, tick),
         steps=runlog.encode_steps(result.steps),
-        incomplete=tuple(runlog.encode_incomplete(item) for item in result.incomplete),
     )
 
 
-def failed_outcome(stored: NewRun, fence: int, error: BridgeError) -> Outcome:
+def _counts_only(outcome: Outcome, result: RunResult, tick: TickNote | None) -> Outcome:
+    return msgspec.structs.replace(
+        outcome,
+        detail=runlog.encode_counts(result, tick),
+        steps=runlog.encode_step_counts(result.steps),
+        confidential=True,
+    )
+
+
+def _inputs(program: Program, bundles: list[Bundle], attempt: Attempt | None) -> Mapping[str, Value]:
+    """Return the scenario's inputs: the trigger's bundle, also where a run goes on far behind it."""
+    if not program.inputs or program.entry is None:
+        return {}
+    if attempt is None:
+        return bundles[0] if bundles else {}
+    stored = dict(attempt.point.bundles).get(program.entry.id)
+    return stored if isinstance(stored, dict) else {}
+
+
+def failed_outcome(
+    stored: NewRun, fence: int, error: BridgeError, resumed: Resumed | None = None, *, confidential: bool = False
+) -> Outcome:
     """Return the outcome of a run that could not begin: its blueprint does not compile, its body does not parse."""
     return Outcome(
         id=stored.id,
@@ -120,8 +184,11 @@ def failed_outcome(stored: NewRun, fence: int, error: BridgeError) -> Outcome:
         duration_ms=0,
         operations=0,
         transfer=0,
-        detail=runlog.encode_failure(error),
+        detail=runlog.encode_failure(error, confidential=confidential),
         steps=b"[]",
+        resumed=resumed,
+        trouble=trouble_of_start(error, origin=stored.origin),
+        confidential=confidential,
     )
 
 

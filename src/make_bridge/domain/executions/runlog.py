@@ -2,16 +2,17 @@
 
 Values of the scenario language are wider than JSON: dates become ISO text, buffers base64, half
 surrogate pairs are replaced. The whole log of a run is bounded by the engine's limits before it
-comes here.
+comes here. Of a confidential run are kept: how it ended, what kind of error in which module, and counts.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from make_bridge.domain.executions.trigger import TickNote
 from make_bridge.engine.ports import WebhookResponse
-from make_bridge.engine.runner.result import IncompleteRun, RunError, RunResult, Step
+from make_bridge.engine.runner.result import RunError, RunResult, Step
 from make_bridge.kernel.errors import BridgeError
 
 
@@ -39,6 +40,10 @@ class StoredDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     error: StoredError | None = None
     response: StoredResponse | None = None
     warnings: list[str] = []
+    name: str | None = None
+    tick: TickNote | None = None
+    answer: str | None = None
+    """Of a confidential run somebody may wait for: the full detail, sealed."""
 
 
 def _plain(value: object) -> object:
@@ -46,25 +51,40 @@ def _plain(value: object) -> object:
     return str(value)
 
 
+NOT_KEPT: Final = "This message is not kept: the scenario is confidential."
 _MOST_WARNINGS = 100
 _detail_encoder = msgspec.json.Encoder(enc_hook=_plain)
 _detail_decoder = msgspec.json.Decoder(StoredDetail)
 
 
-def encode_detail(result: RunResult) -> bytes:
-    """Return the stored form of a result."""
+def encode_detail(result: RunResult, tick: TickNote | None = None) -> bytes:
+    """Return the stored form of a result; ``tick`` is what a schedule started it for."""
     detail = StoredDetail(
         outputs=result.outputs,
         error=_stored_error(result.error),
         response=_stored_response(result.response),
         warnings=[warning.message for warning in result.warnings[:_MOST_WARNINGS]],
+        name=result.name,
+        tick=tick,
     )
     return _encode(detail)
 
 
-def encode_failure(error: BridgeError) -> bytes:
+def encode_counts(result: RunResult, tick: TickNote | None = None) -> bytes:
+    """Return the stored form of a confidential result: nothing that was said, only how often."""
+    error = _stored_error(result.error)
+    detail = StoredDetail(
+        error=None if error is None else msgspec.structs.replace(error, message=NOT_KEPT),
+        warnings=[NOT_KEPT] * min(len(result.warnings), _MOST_WARNINGS),
+        tick=tick,
+    )
+    return _encode(detail)
+
+
+def encode_failure(error: BridgeError, *, confidential: bool = False) -> bytes:
     """Return the stored form of a run that could not even begin."""
-    return _encode(StoredDetail(error=StoredError(name="ScenarioValidationError", message=error.message)))
+    message = NOT_KEPT if confidential else error.message
+    return _encode(StoredDetail(error=StoredError(name="ScenarioValidationError", message=message)))
 
 
 def decode_detail(raw: bytes) -> StoredDetail:
@@ -77,14 +97,37 @@ def encode_steps(steps: Sequence[Step]) -> bytes:
     return _encode(steps)
 
 
+def encode_step_counts(steps: Sequence[Step]) -> bytes:
+    """Return the steps of a confidential run as stored: the engine kept no bodies, here the errors lose their words."""
+    return _encode([step if step.error is None else _wordless(step, step.error) for step in steps])
+
+
+def _wordless(step: Step, error: RunError) -> Step:
+    error = msgspec.structs.replace(error, message=NOT_KEPT, detail=None)
+    return msgspec.structs.replace(step, input=None, outputs=[], error=error)
+
+
 def decode_steps(raw: bytes | None) -> list[dict[str, object]]:
     """Read stored steps back, in the API's spelling."""
     return [_wire_step(step) for step in msgspec.json.decode(raw, type=list[dict[str, object]])] if raw else []
 
 
-def encode_incomplete(incomplete: IncompleteRun) -> bytes:
-    """Return the stored form of a run that waits for repair."""
-    return _encode(incomplete)
+def with_warning(raw: bytes, message: str) -> bytes:
+    """Return a stored detail with one more warning."""
+    detail = decode_detail(raw)
+    return _encode(msgspec.structs.replace(detail, warnings=[*detail.warnings, message]))
+
+
+def with_answer(raw: bytes, sealed: str) -> bytes:
+    """Return a stored detail with the full one sealed inside."""
+    return _encode(msgspec.structs.replace(decode_detail(raw), answer=sealed))
+
+
+def with_error(raw: bytes, name: str, message: str) -> bytes:
+    """Return a stored detail that tells of an error met while settling; an error of the run itself stays."""
+    detail = decode_detail(raw)
+    error = detail.error or StoredError(name=name, message=message)
+    return _encode(msgspec.structs.replace(detail, error=error, outputs=None))
 
 
 def _wire_step(step: dict[str, object]) -> dict[str, object]:

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 
 from psycopg.rows import DictRow
 
-from make_bridge.domain.executions.model import NewRun, Outcome
+from make_bridge.domain.executions import aftermath
+from make_bridge.domain.executions.incomplete import IncompleteLimits
+from make_bridge.domain.executions.model import Kept, NewRun, Outcome
 from make_bridge.kernel.ids import ExecutionId, OrganizationId, ScenarioId
 from make_bridge.platform.database.arrays import ByteaArray
 from make_bridge.platform.database.pools import Shard
@@ -66,6 +68,10 @@ WITH input AS (
     FROM mine GROUP BY organization_id, scenario_id ORDER BY scenario_id
     ON CONFLICT (scenario_id, day) DO UPDATE SET executions = u.executions + excluded.executions,
         operations = u.operations + excluded.operations, data_transfer = u.data_transfer + excluded.data_transfer
+), recovered AS (
+    DELETE FROM shard.scenario_troubles WHERE scenario_id IN (
+        SELECT t.scenario_id FROM shard.scenario_troubles t
+        WHERE t.scenario_id IN (SELECT scenario_id FROM mine WHERE status < 3) ORDER BY t.scenario_id FOR UPDATE)
 )
 SELECT id FROM gone
 """
@@ -93,6 +99,10 @@ WITH input AS (
 ), log AS (
     INSERT INTO shard.execution_logs (retention, id, organization_id, steps)
     SELECT retention, id, organization_id, steps FROM input
+), recovered AS (
+    DELETE FROM shard.scenario_troubles WHERE scenario_id IN (
+        SELECT t.scenario_id FROM shard.scenario_troubles t
+        WHERE t.scenario_id IN (SELECT scenario_id FROM input WHERE status < 3) ORDER BY t.scenario_id FOR UPDATE)
 )
 INSERT INTO shard.usage_daily AS u
     (organization_id, scenario_id, day, executions, operations, data_transfer)
@@ -101,10 +111,42 @@ FROM input GROUP BY organization_id, scenario_id ORDER BY scenario_id
 ON CONFLICT (scenario_id, day) DO UPDATE SET executions = u.executions + excluded.executions,
     operations = u.operations + excluded.operations, data_transfer = u.data_transfer + excluded.data_transfer
 """
-_INSERT_INCOMPLETE = """
-INSERT INTO shard.incomplete_executions
-    (id, organization_id, team_id, scenario_id, execution_id, reason, document, retry)
-VALUES (gen_random_uuid(), %s, %s, %s, %s, %s, %s, true)
+_ACCEPT_ONCE = """
+WITH input AS (
+    SELECT * FROM unnest(
+        %(retentions)s::smallint[], %(ids)s::uuid[], %(organizations)s::bigint[], %(teams)s::bigint[],
+        %(scenarios)s::bigint[], %(versions)s::integer[], %(origins)s::text[], %(seeds)s::bigint[],
+        %(heads)s::bytea[], %(bodies)s::bytea[], %(orderings)s::text[]
+    ) AS t(retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed, head, body,
+           ordering_key)
+), execution AS (
+    INSERT INTO shard.executions
+        (retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed)
+    SELECT retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed FROM input
+    ON CONFLICT DO NOTHING RETURNING id
+), payload AS (
+    INSERT INTO shard.payloads (retention, id, organization_id, head, body)
+    SELECT retention, id, organization_id, head, body FROM input JOIN execution USING (id)
+)
+INSERT INTO shard.queue (id, organization_id, team_id, scenario_id, kind, class, ordering_key)
+SELECT id, organization_id, team_id, scenario_id, 'scenario.execute', %(class)s, ordering_key
+FROM input JOIN execution USING (id)
+"""
+_ERASE = """
+UPDATE shard.payloads p SET head = '', body = ''
+FROM unnest(%(retentions)s::smallint[], %(ids)s::uuid[]) AS t(retention, id)
+WHERE p.retention = t.retention AND p.id = t.id
+"""
+_IS_ACCEPTED = "SELECT 1 AS is_there FROM shard.executions WHERE retention = %s AND id = %s AND organization_id = %s"
+_KEEP_MEMORY = """
+INSERT INTO shard.scenario_memory AS m (organization_id, scenario_id, module_id, counter, value)
+SELECT * FROM unnest(%(organizations)s::bigint[], %(scenarios)s::bigint[], %(modules)s::bigint[], %(added)s::bigint[],
+                     %(values)s::bytea[])
+ON CONFLICT (scenario_id, module_id) DO UPDATE SET counter = m.counter + excluded.counter,
+    value = coalesce(excluded.value, m.value), updated_at = now()
+"""
+_READ_MEMORY = """
+SELECT module_id, counter, value FROM shard.scenario_memory WHERE organization_id = %s AND scenario_id = %s
 """
 _READ_RUN = """
 SELECT e.id, e.organization_id, e.team_id, e.scenario_id, e.blueprint_version, e.origin, e.seed, p.head, p.body,
@@ -123,14 +165,22 @@ ORDER BY e.id DESC LIMIT %(limit)s
 """
 _READ_DETAIL = """
 SELECT e.id, e.scenario_id, e.origin, e.created_at, o.status, o.duration_ms, o.operations, o.transfer, o.detail,
-       l.steps
+       l.steps, b.blueprint
 FROM shard.executions e
+LEFT JOIN shard.blueprints b ON b.scenario_id = e.scenario_id AND b.version = e.blueprint_version
+    AND b.organization_id = e.organization_id
 LEFT JOIN shard.outcomes o ON o.retention = e.retention AND o.id = e.id
 LEFT JOIN shard.execution_logs l ON l.retention = e.retention AND l.id = e.id
 WHERE e.retention = %s AND e.id = %s AND e.organization_id = %s AND e.scenario_id = %s
 """
 _READ_OUTCOME = """
-SELECT o.status, o.detail FROM shard.outcomes o WHERE o.retention = %s AND o.id = %s AND o.organization_id = %s
+SELECT o.status, o.detail, o.scenario_id FROM shard.outcomes o
+WHERE o.retention = %s AND o.id = %s AND o.organization_id = %s
+"""
+_IS_SETTLED = """
+SELECT 1 AS is_there FROM shard.outcomes o
+WHERE o.retention = %s AND o.id = %s AND o.organization_id = %s AND o.node = %s AND o.duration_ms = %s
+  AND o.operations = %s AND o.transfer = %s
 """
 _USAGE = """
 SELECT d::date AS date, coalesce(u.operations, 0) AS operations, coalesce(u.data_transfer, 0) AS data_transfer
@@ -138,6 +188,8 @@ FROM generate_series((now() AT TIME ZONE 'UTC')::date - 29, (now() AT TIME ZONE 
 LEFT JOIN shard.usage_daily u ON u.scenario_id = %s AND u.day = d::date AND u.organization_id = %s
 ORDER BY d
 """
+
+_LIMITS = IncompleteLimits()
 
 
 def _digits(values: Iterable[int]) -> str:
@@ -187,8 +239,29 @@ async def accept(shard: Shard, runs: Sequence[NewRun]) -> None:
         await tx.execute(_ACCEPT, parameters)
 
 
-async def settle(shard: Shard, outcomes: Sequence[Outcome], node: str) -> set[ExecutionId]:
+async def settle(
+    shard: Shard, outcomes: Sequence[Outcome], node: str, limits: IncompleteLimits = _LIMITS
+) -> set[ExecutionId]:
     """End executions whose fence still holds; an id that is not returned was refused as stale."""
+    if all(o.is_plain and not o.kept and not o.confidential for o in outcomes):
+        async with shard.engine_statement() as tx:
+            return await _settle(tx, outcomes, node)
+    async with shard.engine_write() as tx:
+        batch = await aftermath.make_room(tx, outcomes, limits)
+        settled = await _settle(tx, batch.outcomes, node)
+        await aftermath.follow(tx, batch.of(settled))
+        await keep_memory(tx, [outcome for outcome in batch.outcomes if outcome.id in settled])
+        await _erase(tx, [o.id for o in outcomes if o.confidential and o.id in settled])
+        return settled
+
+
+async def _erase(tx: WriteTx, ids: Sequence[ExecutionId]) -> None:
+    """Empty the payloads of confidential runs that have just ended; their boxes go with the next vacuum."""
+    if ids:
+        await tx.execute(_ERASE, {"retentions": _digits(map(_retention, ids)), "ids": _hex(ids)})
+
+
+async def _settle(tx: WriteTx, outcomes: Sequence[Outcome], node: str) -> set[ExecutionId]:
     parameters = _ending(outcomes)
     parameters |= {
         "ids": _hex(o.id for o in outcomes),
@@ -198,31 +271,22 @@ async def settle(shard: Shard, outcomes: Sequence[Outcome], node: str) -> set[Ex
         "scenarios": _digits(o.scenario_id for o in outcomes),
         "node": node,
     }
-    if not any(o.incomplete for o in outcomes):
-        async with shard.engine_statement() as tx:
-            return {ExecutionId(row["id"].hex) for row in await tx.all(_SETTLE, parameters)}
-    async with shard.engine_write() as tx:
-        settled = {ExecutionId(row["id"].hex) for row in await tx.all(_SETTLE, parameters)}
-        for outcome in outcomes:
-            if outcome.id in settled:
-                await _park(tx, outcome)
-        return settled
+    return {ExecutionId(row["id"].hex) for row in await tx.all(_SETTLE, parameters)}
 
 
-async def _park(tx: WriteTx, outcome: Outcome) -> None:
-    for document in outcome.incomplete:
-        await tx.execute(
-            _INSERT_INCOMPLETE,
-            (outcome.organization_id, outcome.team_id, outcome.scenario_id, outcome.id, "break", document),
-        )
-
-
-async def accept_settled(shard: Shard, ended: Sequence[tuple[NewRun, Outcome]], node: str) -> None:
+async def accept_settled(
+    shard: Shard, ended: Sequence[tuple[NewRun, Outcome]], node: str, limits: IncompleteLimits = _LIMITS
+) -> None:
     """Write runs that were carried out before they were stored: everything about them in one commit."""
-    parameters = _acceptance([run for run, _ in ended]) | _ending([outcome for _, outcome in ended])
-    parameters["node"] = node
-    async with shard.engine_statement() as tx:
-        await tx.execute(_ACCEPT_SETTLED, parameters)
+    runs, outcomes = [run for run, _ in ended], [outcome for _, outcome in ended]
+    if all(o.is_plain for o in outcomes):
+        async with shard.engine_statement() as tx:
+            await tx.execute(_ACCEPT_SETTLED, _acceptance(runs) | _ending(outcomes) | {"node": node})
+        return
+    async with shard.engine_write() as tx:
+        batch = await aftermath.make_room(tx, outcomes, limits)
+        await tx.execute(_ACCEPT_SETTLED, _acceptance(runs) | _ending(batch.outcomes) | {"node": node})
+        await aftermath.follow(tx, batch)
 
 
 async def enqueue(tx: WriteTx, run: NewRun) -> None:
@@ -233,6 +297,53 @@ async def enqueue(tx: WriteTx, run: NewRun) -> None:
     await tx.execute(_ACCEPT, parameters)
 
 
+async def enqueue_all(tx: WriteTx, runs: Sequence[NewRun]) -> None:
+    """Accept runs inside a caller's transaction (the scheduler's)."""
+    parameters = _acceptance(runs)
+    parameters["owners"] = [run.owner for run in runs]
+    parameters["orderings"] = [run.ordering_key for run in runs]
+    await tx.execute(_ACCEPT, parameters)
+
+
+async def enqueue_once(tx: WriteTx, run: NewRun, queue_class: int) -> bool:
+    """Accept a run whose id says what started it; False when it was accepted before."""
+    parameters = _acceptance([run])
+    parameters["orderings"] = [run.ordering_key]
+    parameters["class"] = queue_class
+    return await tx.execute(_ACCEPT_ONCE, parameters) > 0
+
+
+async def is_accepted(tx: ReadTx, organization_id: OrganizationId, execution_id: ExecutionId) -> bool:
+    """Say whether there is an execution of this id."""
+    return await tx.one(_IS_ACCEPTED, (_retention(execution_id), execution_id, organization_id)) is not None
+
+
+async def read_memory(tx: ReadTx, organization_id: OrganizationId, scenario_id: ScenarioId) -> list[DictRow]:
+    """Return what a scenario's modules keep from run to run."""
+    return await tx.all(_READ_MEMORY, (organization_id, scenario_id))
+
+
+async def keep_memory(tx: WriteTx, outcomes: Sequence[Outcome]) -> None:
+    """Keep what the modules of settled runs keep, in the transaction that settles them."""
+    rows = [(outcome, kept) for outcome in outcomes for kept in outcome.kept]
+    rows.sort(key=lambda row: (row[0].scenario_id, row[1].module_id))
+    # One statement cannot touch a row twice: several runs of one scenario in a batch take turns.
+    while rows:
+        turn = {(row[0].scenario_id, row[1].module_id): row for row in reversed(rows)}
+        rows = [row for row in rows if turn[row[0].scenario_id, row[1].module_id] is not row]
+        await tx.execute(_KEEP_MEMORY, _memory_of(list(reversed(turn.values()))))
+
+
+def _memory_of(rows: Sequence[tuple[Outcome, Kept]]) -> dict[str, object]:
+    return {
+        "organizations": _digits(outcome.organization_id for outcome, _ in rows),
+        "scenarios": _digits(outcome.scenario_id for outcome, _ in rows),
+        "modules": _digits(kept.module_id for _, kept in rows),
+        "added": _digits(kept.added for _, kept in rows),
+        "values": [kept.value for _, kept in rows],
+    }
+
+
 async def read_run(tx: ReadTx, organization_id: OrganizationId, execution_id: ExecutionId) -> DictRow | None:
     """Return an accepted run with its payload."""
     return await tx.one(_READ_RUN, (_retention(execution_id), execution_id, organization_id))
@@ -241,6 +352,13 @@ async def read_run(tx: ReadTx, organization_id: OrganizationId, execution_id: Ex
 async def read_outcome(tx: ReadTx, organization_id: OrganizationId, execution_id: ExecutionId) -> DictRow | None:
     """Return the outcome of an execution, or None while it runs."""
     return await tx.one(_READ_OUTCOME, (_retention(execution_id), execution_id, organization_id))
+
+
+async def is_settled(shard: Shard, outcome: Outcome, node: str) -> bool:
+    """Say whether this very outcome is stored: by this node, not that of another attempt."""
+    facts = (outcome.organization_id, node, outcome.duration_ms, outcome.operations, outcome.transfer)
+    async with shard.read(outcome.organization_id) as tx:
+        return await tx.one(_IS_SETTLED, (_retention(outcome.id), outcome.id, *facts)) is not None
 
 
 async def list_executions(

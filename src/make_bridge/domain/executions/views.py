@@ -3,6 +3,7 @@
 from typing import Any
 
 from make_bridge.domain.executions import runlog, store
+from make_bridge.domain.executions.captions import captioned
 from make_bridge.domain.executions.messages import (
     Execution,
     ExecutionDetail,
@@ -11,6 +12,7 @@ from make_bridge.domain.executions.messages import (
     ListExecutions,
     UsageDay,
 )
+from make_bridge.domain.executions.trigger import TickNote
 from make_bridge.domain.scenarios import store as scenario_store
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import NotFound
@@ -19,7 +21,8 @@ from make_bridge.platform.bus.queries import QueryRegistration
 from make_bridge.platform.database.transactions import ReadTx, Row
 
 
-def _execution(row: Row) -> Execution:
+def execution_of(row: Row) -> Execution:
+    """Return a row as every face shows it."""
     return Execution(
         id=ExecutionId(row["id"].hex),
         scenario_id=row["scenario_id"],
@@ -44,12 +47,16 @@ def _wire_error(error: runlog.StoredError | None) -> dict[str, Any] | None:
     return shown
 
 
+def _tick(tick: TickNote | None) -> dict[str, Any] | None:
+    return None if tick is None else {"due": tick.due, "missed": tick.missed, "skipped": tick.skipped}
+
+
 async def list_executions(tx: ReadTx, context: Context, query: ListExecutions) -> list[Execution]:
     """Answer ListExecutions; NotFound for a scenario that is not the organization's."""
     organization_id = context.organization_id
     await scenario_store.get(tx, organization_id, query.scenario_id, None)
     rows = await store.list_executions(tx, organization_id, query.scenario_id, query.before, query.limit)
-    return [_execution(row) for row in rows]
+    return [execution_of(row) for row in rows]
 
 
 async def get_execution(tx: ReadTx, context: Context, query: GetExecution) -> ExecutionDetail:
@@ -62,10 +69,16 @@ async def get_execution(tx: ReadTx, context: Context, query: GetExecution) -> Ex
         raise NotFound(message)
     detail = runlog.decode_detail(bytes(row["detail"])) if row["detail"] else runlog.StoredDetail()
     return ExecutionDetail(
-        execution=_execution(row),
+        execution=execution_of(row),
         outputs=detail.outputs,
         error=_wire_error(detail.error),
-        steps=runlog.decode_steps(bytes(row["steps"]) if row["steps"] else None),
+        steps=captioned(
+            runlog.decode_steps(bytes(row["steps"]) if row["steps"] else None),
+            bytes(row["blueprint"]) if row["blueprint"] else None,
+        ),
+        name=detail.name,
+        warnings=tuple(detail.warnings),
+        tick=_tick(detail.tick),
     )
 
 

@@ -1,12 +1,14 @@
 """Who waits for an execution: the caller of a webhook for its answer, a face for an outcome.
 
 The fast way is a future in this process. When the run was carried out elsewhere (or this process
-does not know), the outcome row is asked with growing pauses, so a wait is right wherever the run went.
+does not know), the outcome row is asked with growing pauses, so a wait is right wherever the run went. The
+answer of a confidential run is sealed in its row and opened here.
 """
 
 import asyncio
 
 from make_bridge.domain.executions import runlog, store
+from make_bridge.domain.executions.confidential import Answers
 from make_bridge.domain.executions.model import Outcome
 from make_bridge.engine.ports import Responder, WebhookResponse
 from make_bridge.kernel.errors import Unavailable
@@ -39,9 +41,10 @@ class _Listener:
 class Waiting:
     """The waiters of this process, by execution."""
 
-    def __init__(self, shards: Shards) -> None:
-        """``shards`` is asked when a run is carried out elsewhere."""
+    def __init__(self, shards: Shards, answers: Answers) -> None:
+        """``shards`` is asked when a run is carried out elsewhere, ``answers`` opens what it left."""
         self._shards = shards
+        self._answers = answers
         self._listeners: dict[ExecutionId, _Listener] = {}
 
     def listen(self, execution_id: ExecutionId) -> None:
@@ -111,6 +114,9 @@ class Waiting:
             shard = await self._shards.of(organization_id)
             async with shard.read(organization_id) as tx:
                 row = await store.read_outcome(tx, organization_id, execution_id)
+            if row is None:
+                return None
+            detail = runlog.decode_detail(bytes(row["detail"]))
+            return await self._answers.of(organization_id, row["scenario_id"], execution_id, detail)
         except Unavailable:
             return None
-        return None if row is None else runlog.decode_detail(bytes(row["detail"]))

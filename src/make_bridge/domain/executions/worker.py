@@ -9,14 +9,18 @@ that drains hands its leases back, so that another starts them at once.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from make_bridge.domain.executions import store
+from make_bridge.domain.executions.confidential import Answers, Payloads, is_sealed, needs_answer
+from make_bridge.domain.executions.incomplete import RETRY, TIMER, IncompleteLimits
+from make_bridge.domain.executions.lending import LentSlots
 from make_bridge.domain.executions.model import NewRun, Outcome
-from make_bridge.domain.executions.perform import Performer, failed_outcome
+from make_bridge.domain.executions.perform import Performance, Performer, failed_outcome
 from make_bridge.domain.executions.programs import Programs
+from make_bridge.domain.executions.resuming import Resuming
 from make_bridge.domain.executions.trigger import Bundle, decode_head, decode_settings, trigger_bundle
 from make_bridge.domain.executions.waiting import Waiting
 from make_bridge.engine.blueprint.program import Program
@@ -44,6 +48,7 @@ class WorkerConfig:
     settle_patience: float = 60.0
     drain_patience: float = 20.0
     max_body_bytes: int = 5 * 1024 * 1024
+    incomplete: IncompleteLimits = field(default_factory=IncompleteLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,10 @@ class Machinery:
     performer: Performer
     waiting: Waiting
     metrics: Metrics
+    resuming: Resuming
+    payloads: Payloads
+    answers: Answers
+    lent: LentSlots = field(default_factory=LentSlots)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,6 +71,7 @@ class _Held:
     shard: Shard
     fence: int
     task: asyncio.Task[None] | None = None
+    is_settling: bool = False
 
 
 class Worker:
@@ -74,6 +84,11 @@ class Worker:
         self._performer = machinery.performer
         self._waiting = machinery.waiting
         self._metrics = machinery.metrics
+        self._resuming = machinery.resuming
+        self._payloads = machinery.payloads
+        self._answers = machinery.answers
+        self._lent = machinery.lent
+        self._lent.listen(self.wake)
         self._config = config
         self._behind = False
         self._held: dict[ExecutionId, _Held] = {}
@@ -85,7 +100,7 @@ class Worker:
     @property
     def free(self) -> int:
         """How many more runs this process takes on."""
-        return 0 if self._stopping else self._config.most_running - len(self._held)
+        return 0 if self._stopping else self._config.most_running - len(self._held) + self._lent.count
 
     @property
     def may_run_in_place(self) -> bool:
@@ -151,20 +166,61 @@ class Worker:
         responder: Responder | None,
     ) -> None:  # fmt: skip
         performance = await self._performer.perform(run, program, bundles, fence=fence, responder=responder)
-        await self._settle(shard, performance.outcome)
+        outcome = performance.outcome
+        if outcome.confidential and needs_answer(run, program, responder):
+            outcome = await self._with_answer(performance)
+        await self._settle(shard, outcome)
+
+    async def _with_answer(self, performance: Performance) -> Outcome:
+        """Keep the answer for who waits elsewhere; a run is never repeated because its answer could not be sealed."""
+        outcome = performance.outcome
+        if performance.result is None:
+            return outcome
+        try:
+            return await self._answers.beside(outcome, performance.result)
+        except Unavailable as error:
+            _log.warning("answer_not_kept", execution_id=outcome.id, error=error.message)
+            return outcome
 
     async def _resume(self, shard: Shard, lease: Lease) -> None:
+        if lease.kind == TIMER:
+            await self._begin_retry(shard, lease)
+            return
         run, settings = await self._read_back(shard, lease)
+        if lease.kind == RETRY:
+            await self._retry(shard, run, lease.fence)
+            return
+        sealed = is_sealed(run)
         try:
+            if sealed:
+                run = await self._payloads.open(run)
             program = await self._programs.get(run.organization_id, run.scenario_id, run.blueprint_version)
             head = decode_head(run.head)
             bundle = trigger_bundle(head, run.body, decode_settings(settings), max_bytes=self._config.max_body_bytes)
         except Unavailable:
             raise
         except BridgeError as error:
-            await self._settle(shard, failed_outcome(run, lease.fence, error))
+            await self._settle(shard, failed_outcome(run, lease.fence, error, confidential=sealed))
             return
         await self._carry_out(shard, run, program, [bundle], lease.fence, self._waiting.responder(run.id))
+
+    async def _begin_retry(self, shard: Shard, timer: Lease) -> None:
+        run = await self._resuming.begin(shard, timer, self._config.node)
+        if run is not None:
+            self._launch(shard, run.id, 1, self._retry(shard, run, 1))
+
+    async def _retry(self, shard: Shard, run: NewRun, fence: int) -> None:
+        """Go on where an incomplete execution stopped; one whose blueprint cannot run waits for a person again."""
+        try:
+            program, attempt = await self._resuming.load(shard, run)
+            performance = await self._performer.perform(run, program, [], fence=fence, attempt=attempt)
+        except Unavailable:
+            raise
+        except BridgeError as error:
+            resumed = await self._resuming.resumed(shard, run)
+            await self._settle(shard, failed_outcome(run, fence, error, resumed))
+            return
+        await self._settle(shard, performance.outcome)
 
     async def _read_back(self, shard: Shard, lease: Lease) -> tuple[NewRun, bytes]:
         async with shard.read(lease.organization_id) as tx:
@@ -190,10 +246,13 @@ class Worker:
         deadline = loop.time() + self._config.settle_patience
         pause = 0.1
         accepted: bool | None = None
+        is_doubtful = False
+        self._mark_settling(outcome.id)
         while accepted is None:
             try:
-                accepted = await self._settlements[shard.number].submit(outcome)
+                accepted = await self._submit(shard, outcome, is_doubtful=is_doubtful)
             except Unavailable:
+                is_doubtful = True
                 if loop.time() > deadline:
                     raise
                 await asyncio.sleep(pause)
@@ -206,9 +265,21 @@ class Worker:
         self._metrics.operations.inc(outcome.operations)
         self._waiting.settled(outcome)
 
+    async def _submit(self, shard: Shard, outcome: Outcome, *, is_doubtful: bool) -> bool:
+        """Settle; after an attempt whose answer was lost, a refusal may mean that this very outcome is there."""
+        if await self._settlements[shard.number].submit(outcome):
+            return True
+        return is_doubtful and await store.is_settled(shard, outcome, self._config.node)
+
+    def _mark_settling(self, execution_id: ExecutionId) -> None:
+        """Leave a run to its settling: a lease may be gone because of it, and the fence refuses the rest."""
+        held = self._held.get(execution_id)
+        if held is not None:
+            held.is_settling = True
+
     def _writer(self, shard: Shard) -> GroupCommit[Outcome, bool]:
         async def flush(outcomes: Sequence[Outcome]) -> list[bool]:
-            settled = await store.settle(shard, outcomes, self._config.node)
+            settled = await store.settle(shard, outcomes, self._config.node, self._config.incomplete)
             return [outcome.id in settled for outcome in outcomes]
 
         return GroupCommit(flush)
@@ -253,7 +324,9 @@ class Worker:
             return
         for execution_id in held.keys() - kept:
             entry = self._held.get(execution_id)
-            if entry is not None and entry.task is not None and not entry.task.done():
+            if entry is None or entry.is_settling:
+                continue
+            if entry.task is not None and not entry.task.done():
                 self._metrics.leases_lost.inc()
                 entry.task.cancel()
 

@@ -1,25 +1,85 @@
 """Logs: structured lines to standard output, readable on a terminal, JSON elsewhere.
 
-Values that look like credentials are cut out by name before a line is written; the library's own
-loggers (uvicorn, psycopg, aiohttp) go the same way, so that one format and one filter cover all.
+Much of what is logged came from strangers, so every value is made harmless before a line is written: what looks like a
+credential is cut out, by its name at any depth and by its form inside a text; control characters are written as
+escapes, so that a value can neither begin a line of its own nor speak to a terminal; and no value is longer than
+8 kB. The libraries' own loggers (uvicorn, psycopg, aiohttp) go the same way, and a trace shows no variables.
 """
 
 import logging
+import re
 import sys
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final
 
 import structlog
 
-_SECRET_NAMES = ("authorization", "cookie", "password", "secret", "token", "api_key", "apikey")
-_QUIET = {"uvicorn.access": logging.ERROR, "psycopg.pool": logging.ERROR, "aiohttp.access": logging.ERROR}
+_SECRET_NAMES: Final = ("authorization", "cookie", "password", "secret", "token", "api_key", "apikey", "api-key")
+_QUIET: Final = {"uvicorn.access": logging.ERROR, "psycopg.pool": logging.ERROR, "aiohttp.access": logging.ERROR}
+_HIDDEN: Final = "[hidden]"
+_LONGEST_VALUE: Final = 8 * 1024
+_LONGEST_TRACE: Final = 32 * 1024
+_DEEPEST: Final = 4
+_MOST_ITEMS: Final = 50
+# Control characters, what turns the direction of writing, invisible signs, half surrogate pairs.
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+# Credentials inside a text: values of a query, the user part of an address, a header's value, a connection string.
+_CREDENTIALS: Final = (
+    (re.compile(r"([?&][^\s=&#]{1,64}=)[^\s&#'\"]+"), rf"\1{_HIDDEN}"),
+    (re.compile(r"(://)[^\s/@]+@"), rf"\1{_HIDDEN}@"),
+    (re.compile(r"\b(bearer|basic|token) +[\w.~+/=-]{16,}", re.IGNORECASE), rf"\1 {_HIDDEN}"),
+    (re.compile(r"\b(password|secret|authorization)( *[=:] *)[^\s,;&]+", re.IGNORECASE), rf"\1\2{_HIDDEN}"),
+)
 
 
-def _hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for name in event:
-        if any(part in name.lower() for part in _SECRET_NAMES):
-            event[name] = "[hidden]"
+def _make_harmless(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Clean every value of a line; names are ours, and what begins with ``_`` is structlog's."""
+    for name, value in event.items():
+        if name == "exception":
+            event[name] = _harmless_trace(str(value))
+        elif not name.startswith("_"):
+            event[name] = _harmless(name, value, 0)
     return event
+
+
+def _harmless(name: str, value: object, depth: int) -> object:
+    if any(part in name.lower() for part in _SECRET_NAMES):
+        return _HIDDEN
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Mapping() if depth < _DEEPEST:
+            pairs = list(value.items())[:_MOST_ITEMS]
+            return {_harmless_text(str(key)): _harmless(str(key), item, depth + 1) for key, item in pairs}
+        case list() | tuple() | set() | frozenset() if depth < _DEEPEST:
+            return [_harmless("", item, depth + 1) for item in list(value)[:_MOST_ITEMS]]
+        case str():
+            return _harmless_text(value)
+        case _:
+            return _harmless_text(repr(value))
+
+
+def _harmless_text(text: str) -> str:
+    if len(text) > _LONGEST_VALUE:
+        text = text[:_LONGEST_VALUE] + "…"
+    return _CONTROL.sub(_escaped, _without_credentials(text))
+
+
+def _harmless_trace(text: str) -> str:
+    """Keep a trace's lines and its end, where the error stands."""
+    if len(text) > _LONGEST_TRACE:
+        text = "…" + text[-_LONGEST_TRACE:]
+    return "\n".join(_CONTROL.sub(_escaped, line) for line in _without_credentials(text).split("\n"))
+
+
+def _without_credentials(text: str) -> str:
+    for form, replacement in _CREDENTIALS:
+        text = form.sub(replacement, text)
+    return text
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
 
 
 def configure_logs(level: str, *, as_json: bool | None = None) -> None:
@@ -29,13 +89,15 @@ def configure_logs(level: str, *, as_json: bool | None = None) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _hide_secrets,
+        # A renderer that formats traces itself would print the variables of every frame.
+        structlog.processors.format_exc_info,
+        _make_harmless,
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if json_lines else structlog.dev.ConsoleRenderer()
     )
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         cache_logger_on_first_use=True,
     )

@@ -36,6 +36,11 @@ class Metrics:
             "leases_lost_total", "Runs cancelled because their lease was lost.", registry=registry
         )
         self.leases_swept = Counter("leases_swept_total", "Leases freed from silent holders.", registry=registry)
+        ticks = Counter(
+            "schedule_ticks_total", "Due schedules handled by this process, by what came of it.", ["result"],
+            registry=registry,
+        )  # fmt: skip
+        self.schedule_ticks = {result: ticks.labels(result) for result in ("fired", "left_out")}
         self.running = Gauge("executions_running", "Executions in flight in this process.", registry=registry)
 
     def count_settled(self, statuses: Mapping[str, int], operations: int) -> None:

@@ -21,10 +21,13 @@ _CLAIM = """
 WITH candidates AS (
     SELECT q.id FROM shard.queue q
     WHERE q.lease_until IS NULL AND q.ready_at <= now()
-      AND (q.ordering_key IS NULL OR NOT EXISTS (
-            SELECT FROM shard.queue o
-            WHERE o.scenario_id = q.scenario_id AND o.ordering_key = q.ordering_key
-              AND (o.holds_slot OR o.id < q.id)))
+      AND (q.ordering_key IS NULL OR (
+            NOT EXISTS (
+                SELECT FROM shard.queue o
+                WHERE o.scenario_id = q.scenario_id AND o.ordering_key = q.ordering_key
+                  AND (o.holds_slot OR (o.id < q.id AND (q.kind <> 'scenario.retry' OR o.kind = q.kind))))
+            AND (q.kind = 'scenario.retry' OR NOT EXISTS (
+                SELECT FROM shard.incomplete_executions u WHERE u.scenario_id = q.scenario_id AND NOT u.resolved))))
     ORDER BY q.class, q.ready_at, q.id
     LIMIT %(most)s
     FOR UPDATE SKIP LOCKED
