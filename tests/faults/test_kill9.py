@@ -1,12 +1,13 @@
 """kill -9, again and again, under load: what was acknowledged has exactly one end, whatever was killed.
 
 Three victims: the server alone (its embedded PostgreSQL then does what it does when its parent dies), PostgreSQL alone
-(the server lives on and has to bring it back), and all processes in one moment. Each kill waits until at least fifty
-runs are at their target, and then for a number of further acknowledgements that the seed decides, so it falls at
-another point of the work each time.
+(the server lives on; an embedded one it has to bring back itself), and all processes in one moment. Each kill waits
+until at least fifty runs are at their target, and then for a number of further acknowledgements that the seed decides,
+so it falls at another point of the work each time.
 
-The short form kills three times, and PostgreSQL twice; MAKE_BRIDGE_TEST_KILLS=20 is the long one. A run is repeated
-with MAKE_BRIDGE_TEST_SEED.
+The short form kills three times, and PostgreSQL twice, on the embedded database; MAKE_BRIDGE_TEST_KILLS=20 is the long
+one, which does it all again on an external PostgreSQL 15, with the directory in the shard's database and beside it. A
+run is repeated with MAKE_BRIDGE_TEST_SEED.
 """
 
 import os
@@ -15,7 +16,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +25,8 @@ import pytest
 from faults.oracle import LedgerProcess, Verdict, drain, judge, keeping_ledger, unread
 from faults.scene import TARGET_PORTS, Scene, build_scene, new_seed, tell
 from support.embedded import postmaster_pid
-from support.server import Installation, ServerProcess, installed
+from support.postgres_process import PostgresProcess, own_postgres
+from support.server import Installation, Layout, ServerProcess, installed
 from support.target import Target, serving_target
 from support.waiting import until
 
@@ -39,6 +41,11 @@ _RUN_SECONDS = 1.5
 _SAMPLE = 60
 
 pytestmark = pytest.mark.timeout(120 + 40 * KILLS)
+EXTERNAL: tuple[Layout, ...] = ("external-one", "external-two") if KILLS > SHORT else ()
+TESTED_LAYOUTS = [
+    "embedded",
+    *(pytest.param(layout, marks=pytest.mark.requires_server("postgresql-15")) for layout in EXTERNAL),
+]
 
 
 @dataclass(slots=True)
@@ -49,6 +56,7 @@ class Stage:
     scene: Scene
     target: Target
     installation: Installation
+    postgres: PostgresProcess | None
     chance: random.Random
     kills: list[tuple[str, float]] = field(default_factory=list)
     outages: list[float] = field(default_factory=list)
@@ -58,7 +66,6 @@ class Stage:
         until(lambda: self.target.in_flight >= IN_FLIGHT, f"{IN_FLIGHT} runs are in flight", within=60)
         mark = ledger.acked() + self.chance.randrange(20, 80)
         until(lambda: ledger.acked() >= mark, "some more webhooks are acknowledged", within=60, pause=0.005)
-        postmaster = postmaster_pid(self.installation.data_dir)
         began = time.monotonic()
         self.kills.append((victim, began))
         match victim:
@@ -66,13 +73,32 @@ class Stage:
                 self.server.kill()
                 self.server.start()
             case "everything":
-                self.server.kill_everything()
-                self.server.start()
+                self.kill_everything()
             case _:
-                self.server.kill_postgres()
-                until(lambda: self.has_new_postmaster(postmaster), "PostgreSQL is started again", within=30)
+                self.kill_database()
                 self.server.wait_ready()
         self.outages.append(time.monotonic() - began)
+
+    def kill_database(self) -> None:
+        """Kill PostgreSQL alone, and wait until it is started again: by the server, or by whoever runs it."""
+        if self.postgres is not None:
+            self.postgres.kill()
+            self.postgres.start()
+            return
+        postmaster = postmaster_pid(self.installation.data_dir)
+        self.server.kill_postgres()
+        until(lambda: self.has_new_postmaster(postmaster), "PostgreSQL is started again", within=30)
+
+    def kill_everything(self) -> None:
+        """Kill server and database in one moment, and start them again."""
+        if self.postgres is None:
+            self.server.kill_everything()
+        else:
+            self.server.pause()
+            self.postgres.kill()
+            self.server.kill()
+            self.postgres.start()
+        self.server.start()
 
     def has_new_postmaster(self, old: int) -> bool:
         try:
@@ -104,15 +130,15 @@ class Stage:
 
 
 @contextmanager
-def stage(folder: Path, seed: int) -> Iterator[Stage]:
-    with (
-        serving_target(TARGET_PORTS) as target,
-        installed("embedded", folder, None, EGRESS_ALLOW="127.0.0.1") as installation,
-    ):
+def stage(folder: Path, seed: int, layout: Layout, program: Callable[[str], Path]) -> Iterator[Stage]:
+    with ExitStack() as stack:
+        target = stack.enter_context(serving_target(TARGET_PORTS))
+        postgres = None if layout == "embedded" else stack.enter_context(own_postgres(program("postgresql-15")))
+        installation = stack.enter_context(installed(layout, folder, postgres, EGRESS_ALLOW="127.0.0.1"))
         server = installation.server().start()
         scene = build_scene(installation, server.url)
         target.linger = _RUN_SECONDS
-        yield Stage(server, scene, target, installation, random.Random(seed))  # noqa: S311 - to be repeated
+        yield Stage(server, scene, target, installation, postgres, random.Random(seed))  # noqa: S311 - to be repeated
 
 
 def kill_and_judge(scene: Stage, folder: Path, victims: Sequence[str], seed: int) -> Verdict:
@@ -149,11 +175,12 @@ def assert_repeats_say_so(scene: Stage) -> None:
     assert {op: found for op, found in keys.items() if len(found) > 1} == {}
 
 
+@pytest.mark.parametrize("layout", TESTED_LAYOUTS)
 def test_no_acknowledged_webhook_is_lost_when_the_server_is_killed(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+    layout: Layout, server: Callable[[str], Path], tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     seed = new_seed()
-    with stage(tmp_path / "w", seed) as scene:
+    with stage(tmp_path / "w", seed, layout, server) as scene:
         verdict = kill_and_judge(
             scene, tmp_path, [("server", "everything")[number % 2] for number in range(KILLS)], seed
         )
@@ -163,10 +190,12 @@ def test_no_acknowledged_webhook_is_lost_when_the_server_is_killed(
     assert_repeats_say_so(scene)
 
 
-@pytest.fixture(scope="module")
-def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+@pytest.fixture(scope="module", params=TESTED_LAYOUTS)
+def lasting(
+    request: pytest.FixtureRequest, server: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
     """A server that outlives its database; both tests below kill only that."""
-    with stage(tmp_path_factory.mktemp("lasting") / "w", new_seed()) as scene:
+    with stage(tmp_path_factory.mktemp("lasting") / "w", new_seed(), request.param, server) as scene:
         yield scene
 
 
@@ -185,9 +214,7 @@ def test_the_server_reads_and_accepts_again_soon_after_its_database_is_back(last
     customer = lasting.scene.slow.portal
     # Many at once, so that the server holds many connections that are about to die.
     before = _at_once(lambda: customer.call("GET", "/integrations").status, 24)
-    postmaster = postmaster_pid(lasting.installation.data_dir)
-    lasting.server.kill_postgres()
-    until(lambda: lasting.has_new_postmaster(postmaster), "PostgreSQL is started again", within=30)
+    lasting.kill_database()
     lasting.server.wait_ready(within=READY_AFTER_DATABASE)
     after = _at_once(lambda: customer.call("GET", "/integrations").status, 24)
     webhook = {"op": "x", "url": lasting.target.url}

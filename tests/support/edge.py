@@ -13,6 +13,7 @@ LIMITS = EdgeLimits(
     header_bytes=32768,
     token_bytes=4096,
     json_depth=200,
+    body_seconds=30.0,
     bodies=BodyLimits(hook=5 * 1024 * 1024, api=1024 * 1024, blueprint=4 * 1024 * 1024),
 )
 

@@ -124,6 +124,14 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def children_of(parent: int) -> Iterator[int]:
+    """Find the processes that one has started."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"\nPPid:\t{parent}\n" in (entry / "status").read_text():
+                yield int(entry.name)
+
+
 def fact_of(pid: int, name: str) -> bytes:
     """Read a file of a process's own in /proc."""
     return Path(f"/proc/{pid}/{name}").read_bytes()

@@ -4,11 +4,13 @@ Real are the edge, authentication, verification of signatures and the routes; in
 The buses know scenarios with their teams, so "another team's scenario is not found" is decided as in the real ones.
 """
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from joserfc import jwt
 from starlette.routing import BaseRoute
 
 from make_bridge.domain.customers.messages import Customer
@@ -22,7 +24,7 @@ from make_bridge.kernel.clock import ManualClock
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import CustomerId, OrganizationId, ScenarioId, TeamId
-from make_bridge.platform.security.portal_tokens import mint_portal_token
+from make_bridge.platform.security.portal_tokens import ExpectedClaims, mint_portal_token, shared_key
 from support.asgi import Answer, Client
 from support.edge import LIMITS, client_of
 
@@ -183,7 +185,11 @@ class Portal:
 
     def token(self, sub: str = "dana", *, key_id: str = KEY_ID, secret: str = SECRET, **more: Any) -> str:
         now = self.clock.now() - more.pop("age", timedelta())
-        return mint_portal_token(key_id, secret, sub, now, **more)
+        if (claims := more.pop("claims", None)) is None:
+            return mint_portal_token(key_id, secret, sub, now, **more)
+        issued = int(now.timestamp())
+        claims = {"sub": sub, "jti": str(uuid.uuid4()), "iat": issued, "exp": issued + 60, **claims}
+        return jwt.encode({"alg": "HS256", "kid": key_id}, claims, shared_key(secret), algorithms=["HS256"])
 
     async def send(
         self, method: str, target: str, *, sub: str | None = "dana", authorization: str | None = None, **more: Any
@@ -210,6 +216,7 @@ class Portal:
             customers=directories,
             clock=self.clock,
             max_token_bytes=LIMITS.token_bytes,
+            expected=ExpectedClaims(issuers=frozenset({"acme"}), audiences=frozenset({"bridge-of-acme"})),
         )
         return PortalDependencies(
             commands=self.buses,

@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from support.embedded import children_of, is_alive
 from support.network import free_port
 from support.waiting import until
 
@@ -68,6 +69,17 @@ class PostgresProcess:
                 **_unprivileged(),
             )
         until(self._accepts, f"PostgreSQL accepts on port {self.port}", within=_PATIENCE)
+
+    def kill(self) -> None:
+        """Kill it with all its sessions, as nothing can be caught or cleaned up; its data stay for the next start."""
+        assert self.process is not None, "PostgreSQL is not started"
+        found = list(children_of(self.process.pid))
+        for pid in (self.process.pid, *found):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(_PATIENCE)
+        self.process = None
+        until(lambda: not any(map(is_alive, found)), "all processes of PostgreSQL are gone", within=_PATIENCE)
 
     def stop(self) -> None:
         """End it at once: its data go with it."""

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import pytest
 
-from support.embedded import cluster_in, dsn_of, postmaster_pid
+from support.embedded import children_of, cluster_in, dsn_of, postmaster_pid
 from support.network import Reply, free_port, send
 from support.postgres_process import PostgresProcess
 from support.waiting import until
@@ -224,10 +224,7 @@ def postgres_processes(data_dir: Path) -> Iterator[int]:
     with contextlib.suppress(OSError):
         postmaster = postmaster_pid(data_dir)
         yield postmaster
-        for entry in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if f"\nPPid:\t{postmaster}\n" in (entry / "status").read_text():
-                    yield int(entry.name)
+        yield from children_of(postmaster)
 
 
 @contextlib.contextmanager

@@ -1,25 +1,115 @@
-"""The command tree."""
+"""The command tree: every command with its place. A new one is a function in a module of its family and a line here."""
+
+from collections.abc import Mapping
+from typing import Final
 
 import typer
 
 from make_bridge import __version__
-from make_bridge.cli import blueprints, demonstration, doctor, operations, serving
+from make_bridge.cli.lazy import Deferred, Family, group_of
+
+_BLUEPRINTS: Final = "make_bridge.cli.blueprints"
+_OPERATIONS: Final = "make_bridge.cli.operations"
+_SERVING: Final = "make_bridge.cli.serving"
+
+COMMANDS: Final[Mapping[str, Deferred | Family]] = {
+    "serve": Deferred(
+        module=_SERVING,
+        function="serve",
+        help="Serve everything: the database too, unless an external one is set.",
+    ),
+    "migrate": Deferred(
+        module=_SERVING,
+        function="migrate",
+        help="Bring the databases to the newest version; serve does the same when it may.",
+    ),
+    "doctor": Deferred(
+        module="make_bridge.cli.doctor",
+        function="doctor",
+        help="Check configuration, keys, disk, database and pages; ends with 1 when something is wrong.",
+    ),
+    "demo": Deferred(
+        module="make_bridge.cli.demonstration",
+        function="demo",
+        help='Print the demo organization "Acme CRM"; may be called again.',
+    ),
+    "reference": Deferred(
+        module="make_bridge.cli.reference",
+        function="reference",
+        help="Write out every module or function this server knows, as Markdown or JSON.",
+    ),
+    "org": Family(
+        help="Integrators.",
+        commands={
+            "create": Deferred(
+                module=_OPERATIONS,
+                function="create_organization",
+                help="Create an organization and print what the integrator needs. The secret and the token are shown "
+                "this once.",
+            ),
+        },
+    ),
+    "template": Family(
+        help="Templates and their versions.",
+        commands={
+            "import": Deferred(
+                module=_OPERATIONS,
+                function="import_template",
+                help="Import a blueprint as a template (a draft: publish it to offer it).",
+            ),
+            "publish": Deferred(
+                module=_OPERATIONS,
+                function="publish_template",
+                help="Publish the draft as an immutable version; its id is what init takes.",
+            ),
+            "list": Deferred(
+                module=_OPERATIONS,
+                function="list_templates",
+                help="List the organization's templates.",
+            ),
+        },
+    ),
+    "token": Family(
+        help="Portal tokens.",
+        commands={
+            "mint": Deferred(
+                module=_OPERATIONS,
+                function="mint_token",
+                help="Mint a portal token from a stored key: valid once, for two minutes. For trying things out.",
+            ),
+        },
+    ),
+    "blueprint": Family(
+        help="Check, draw and run blueprints without a server.",
+        commands={
+            "validate": Deferred(
+                module="make_bridge.cli.blueprint_check",
+                function="validate_blueprint",
+                help="Name every finding with its position and a fix; ends with 1 when there is an error.",
+            ),
+            "graph": Deferred(
+                module=_BLUEPRINTS,
+                function="draw_blueprint",
+                help="Draw a blueprint: what runs after what, what decides, what handles errors.",
+            ),
+            "run": Deferred(
+                module=_BLUEPRINTS,
+                function="run_blueprint",
+                help="Run a blueprint once and print each module's bundles. Calls out are really made; data stores are "
+                "in memory.",
+            ),
+        },
+    ),
+}
 
 app = typer.Typer(
     name="make-bridge",
+    cls=group_of(COMMANDS),
     help="Automation inside your own product: templates, a widget, a wizard and durable scenarios.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command("serve")(serving.serve)
-app.command("migrate")(serving.migrate)
-app.command("doctor")(doctor.doctor)
-app.command("demo")(demonstration.demo)
-app.add_typer(operations.organizations, name="org", help="Integrators.")
-app.add_typer(operations.templates, name="template", help="Templates and their versions.")
-app.add_typer(operations.tokens, name="token", help="Portal tokens.")
-app.add_typer(blueprints.app, name="blueprint", help="Check and run blueprints without a server.")
 
 
 def _version(*, value: bool) -> None:

@@ -1,34 +1,32 @@
-"""Commands on blueprints that need no server: check one, draw one, run one with every module's bundles shown."""
+"""Commands on blueprints that need no server: draw one, run one with every module's bundles shown."""
 
 import asyncio
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
+from make_bridge.cli.findings import read_blueprint, show_findings
 from make_bridge.cli.graph import as_mermaid, as_svg, as_tree
-from make_bridge.cli.operations import Json, read_json_file
-from make_bridge.cli.output import as_json, as_table, command, say, say_tree
+from make_bridge.cli.options import Json, read_bundles, read_json_file
+from make_bridge.cli.output import busy, command, complain, say, say_tree
+from make_bridge.cli.run_report import run_as_json, show_run
+from make_bridge.cli.watching import WatchedHttp, WatchedSleeper
 from make_bridge.domain.executions.outbound import GuardedHttp, LoopSleeper
 from make_bridge.engine.apps.catalogue import CATALOGUE
 from make_bridge.engine.blueprint.compile import compile_blueprint
-from make_bridge.engine.blueprint.findings import Severity
-from make_bridge.engine.blueprint.parse import parse_blueprint
-from make_bridge.engine.blueprint.validate import validate
+from make_bridge.engine.blueprint.findings import BlueprintInvalid
+from make_bridge.engine.blueprint.program import Program
 from make_bridge.engine.ports import Ports
+from make_bridge.engine.runner.memory_stores import MemoryStores
 from make_bridge.engine.runner.request import RunRequest
-from make_bridge.engine.runner.result import RunResult, Step
 from make_bridge.engine.runner.run import run
 from make_bridge.kernel.clock import SystemClock
 from make_bridge.kernel.errors import InvalidInput
 from make_bridge.kernel.ids import new_execution_id
 from make_bridge.platform.egress.client import EgressClient
 from make_bridge.settings import load_settings
-
-app = typer.Typer(no_args_is_help=True)
-_SHOWN = 400
 
 
 class Form(StrEnum):
@@ -39,28 +37,6 @@ class Form(StrEnum):
     SVG = "svg"
 
 
-@app.command("validate")
-@command
-async def validate_blueprint(
-    file: Annotated[Path, typer.Argument(help="A blueprint, as exported.")], *, as_json_: Json = False
-) -> None:
-    """Name every finding with its position and a fix; ends with 1 when there is an error."""
-    findings = list(validate(parse_blueprint(read_json_file(file)), CATALOGUE))
-    errors = [finding for finding in findings if finding.severity is not Severity.WARNING]
-    if as_json_:
-        as_json({"valid": not errors, "findings": findings})
-    elif findings:
-        as_table(
-            ("severity", "position", "module", "message", "fix"),
-            [(f.severity, f.position, f.module_id, f.message, f.fix) for f in findings],
-        )
-    else:
-        say("No findings: the blueprint can be switched on.")
-    if errors:
-        raise typer.Exit(1)
-
-
-@app.command("graph")
 @command
 async def draw_blueprint(
     file: Annotated[Path, typer.Argument(help="A blueprint, as exported.")],
@@ -71,7 +47,7 @@ async def draw_blueprint(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it into this file.")] = None,
 ) -> None:
     """Draw a blueprint: what runs after what, what decides, what handles errors."""
-    blueprint = parse_blueprint(read_json_file(file))
+    blueprint = read_blueprint(file)
     if form is Form.TREE and output is None:
         say_tree(as_tree(blueprint))
         return
@@ -89,94 +65,77 @@ async def draw_blueprint(
     say(f"Wrote {output}.")
 
 
-@app.command("run")
 @command
 async def run_blueprint(
     file: Annotated[Path, typer.Argument(help="A blueprint, as exported.")],
     *,
-    data: Annotated[Path | None, typer.Option("--data", help="A JSON file: the bundle of the trigger.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="A JSON file: the trigger's bundle, an array of them, or the scenario's inputs."),
+    ] = None,
+    stores: Annotated[
+        Path | None, typer.Option("--data-store", help="A JSON file of records: {store id: {key: record}}.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Cut no values and leave out no operations.")] = False,
     as_json_: Json = False,
 ) -> None:
-    """Run a blueprint once and print each module's bundles. Calls out are really made."""
-    program = compile_blueprint(parse_blueprint(read_json_file(file)), CATALOGUE)
-    bundle = read_json_file(data) if data else {}
-    clock = SystemClock()
+    """Run a blueprint once and print each module's bundles. Calls out are really made; data stores are in memory."""
+    records = _memory_stores(read_json_file(stores) if stores else {})
+    try:
+        program = compile_blueprint(read_blueprint(file), CATALOGUE)
+    except BlueprintInvalid as invalid:
+        show_findings(invalid.findings, as_json_=as_json_)
+        raise typer.Exit(1) from invalid
+    request = _request(program, read_bundles(data) if data else None)
     async with EgressClient(load_settings().settings.egress()) as client:
-        request = RunRequest(
-            execution_id=new_execution_id(),
-            organization_id=0,
-            team_id=0,
-            scenario_id=0,
-            scenario_name=program.name,
-            trigger_bundles=[bundle],
-            inputs=bundle if program.inputs else {},
-            started_at=clock.now(),
-            seed=1,
-        )
-        ports = Ports(http=GuardedHttp(client), sleeper=LoopSleeper(), clock=clock)
-        result = await asyncio.shield(run(program, request, ports))
-    (_print_json if as_json_ else _print_steps)(result)
+        with busy("Running …") as tell:
+            ports = Ports(
+                http=WatchedHttp(GuardedHttp(client), tell),
+                sleeper=WatchedSleeper(LoopSleeper(), tell),
+                clock=SystemClock(),
+                stores=records,
+                structures=records,
+            )
+            result = await asyncio.shield(run(program, request, ports))
+    if as_json_:
+        run_as_json(result, records)
+    else:
+        show_run(result, records, full=full)
     if result.status == "error":
         raise typer.Exit(1)
 
 
-def _print_json(result: RunResult) -> None:
-    as_json(
-        {
-            "status": result.status,
-            "operations": result.operations,
-            "outputs": result.outputs,
-            "response": _response(result),
-            "error": result.error,
-            "steps": [_step(step) for step in result.steps],
-        }
+def _request(program: Program, bundles: list[dict[str, Any]] | None) -> RunRequest:
+    """Return the run: the file's bundles are those of the trigger, or the inputs of a scenario that declares some."""
+    entry = program.entry
+    waits = entry is not None and entry.spec.external
+    if bundles is not None and not waits and not program.inputs:
+        begins = "has no modules" if entry is None else f"begins with {entry.module}"
+        message = f"This blueprint {begins} and declares no inputs, so there is nothing to give it with --data."
+        raise InvalidInput(message)
+    if bundles is None and waits:
+        complain("No --data: the trigger gives one empty bundle.")
+    if program.inputs and not waits and bundles is not None and len(bundles) != 1:
+        raise InvalidInput("The inputs of a scenario are one JSON object.")
+    given = bundles or [{}]
+    return RunRequest(
+        execution_id=new_execution_id(),
+        organization_id=0,
+        team_id=0,
+        scenario_id=0,
+        scenario_name=program.name,
+        trigger_bundles=given,
+        inputs=given[0] if program.inputs else {},
+        started_at=SystemClock().now(),
+        seed=1,
     )
 
 
-def _print_steps(result: RunResult) -> None:
-    as_table(
-        ("module", "operation", "input", "output"),
-        [(f"{s.module_id} {s.module}", s.operation, _short(s.input), _outcome(s)) for s in result.steps],
-    )
-    say(f"\n{result.status}, {result.operations} operations")
-    if result.error is not None:
-        say(f"{result.error.type} in module {result.error.module_id} ({result.error.module}): {result.error.message}")
-    if result.outputs is not None:
-        say(f"outputs {_short(result.outputs)}")
-    if result.response is not None:
-        say(f"response {result.response.status} {result.response.body.decode(errors='replace')[:_SHOWN]}")
-
-
-def _outcome(step: Step) -> str:
-    if step.error is not None:
-        return f"{step.error.type}: {step.error.message}"
-    return "\n".join(_short(bundle) for bundle in step.outputs) or "–"
-
-
-def _step(step: Step) -> dict[str, Any]:
-    error = step.error
-    return {
-        "moduleId": step.module_id,
-        "module": step.module,
-        "operation": step.operation,
-        "phase": step.phase,
-        "input": step.input,
-        "outputs": step.outputs,
-        "error": None if error is None else {"name": error.type, "message": error.message},
-    }
-
-
-def _response(result: RunResult) -> dict[str, Any] | None:
-    answer = result.response
-    if answer is None:
-        return None
-    return {
-        "status": answer.status,
-        "headers": [list(pair) for pair in answer.headers],
-        "body": answer.body.decode(errors="replace"),
-    }
-
-
-def _short(value: object) -> str:
-    text = msgspec.json.encode(value, enc_hook=str).decode()
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+def _memory_stores(seed: dict[str, Any]) -> MemoryStores:
+    """Return the stores of this run; one that was not seeded begins empty."""
+    stores = MemoryStores(open_to_all=True)
+    for store_id, records in seed.items():
+        if not (store_id.isascii() and store_id.isdigit() and isinstance(records, dict)):
+            raise InvalidInput("The file of --data-store is an object of data store ids, each with its records by key.")
+        stores.add_store(int(store_id), records)
+    return stores

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import typer
 
 from make_bridge.boot import open_domain
-from make_bridge.cli.operations import Config, DataDir, Json
+from make_bridge.cli.options import Config, DataDir, Json
 from make_bridge.cli.output import as_json, as_table, command
 from make_bridge.kernel.errors import BridgeError
 from make_bridge.platform.security.root_key import RootKey

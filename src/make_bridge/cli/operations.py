@@ -3,30 +3,20 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from make_bridge.boot import Domain, open_domain
+from make_bridge.cli.options import Config, DataDir, Json, Organization, read_json_file
 from make_bridge.cli.output import as_facts, as_json, as_table, command, complain, say
 from make_bridge.domain.organizations.messages import NewOrganization, OrganizationCreated
 from make_bridge.domain.templates.messages import CreateTemplate, ListTemplates, PublishTemplate
-from make_bridge.kernel import json
 from make_bridge.kernel.context import Actor, ActorKind, Context
 from make_bridge.kernel.errors import InvalidInput
 from make_bridge.kernel.ids import OrganizationId, TemplateId
 from make_bridge.platform.security.portal_tokens import mint_portal_token
 from make_bridge.settings import load_settings
-
-organizations = typer.Typer(no_args_is_help=True)
-templates = typer.Typer(no_args_is_help=True)
-tokens = typer.Typer(no_args_is_help=True)
-
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the embedded database lives.")]
-Config = Annotated[Path | None, typer.Option("--config", help="A settings file.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Organization = Annotated[int, typer.Option("--organization", help="The organization's id.")]
-_MAX_FILE = 8 * 1024 * 1024
 
 
 @asynccontextmanager
@@ -49,22 +39,6 @@ def operator(organization_id: int) -> Context:
     )
 
 
-def read_json_file(file: Path) -> dict[str, Any]:
-    """Read a JSON object; raises InvalidInput that names the file."""
-    try:
-        value = json.loads(file.read_bytes(), max_bytes=_MAX_FILE, max_depth=200, allow_nul=True, allow_bom=True)
-    except OSError as error:
-        message = f"{file} cannot be read: {error.strerror}."
-        raise InvalidInput(message) from error
-    except InvalidInput as error:
-        message = f"{file}: {error.message}"
-        raise InvalidInput(message) from error
-    if not isinstance(value, dict):
-        message = f"{file} does not hold a JSON object."
-        raise InvalidInput(message)
-    return value
-
-
 def created_facts(created: OrganizationCreated) -> dict[str, object]:
     """Return what an integrator needs, by the names programs read."""
     return {
@@ -76,7 +50,6 @@ def created_facts(created: OrganizationCreated) -> dict[str, object]:
     }
 
 
-@organizations.command("create")
 @command
 async def create_organization(
     name: Annotated[str, typer.Argument(help="The integrator's name, shown to its customers.")],
@@ -101,7 +74,6 @@ async def create_organization(
     say("\nKeep the secret and the token: they are not shown again.")
 
 
-@templates.command("import")
 @command
 async def import_template(
     file: Annotated[Path, typer.Argument(help="A blueprint, as exported.")],
@@ -130,7 +102,6 @@ async def import_template(
         as_facts(facts.items())
 
 
-@templates.command("publish")
 @command
 async def publish_template(
     template_id: Annotated[int, typer.Argument(help="The template's id.")],
@@ -151,7 +122,6 @@ async def publish_template(
         as_facts(facts.items())
 
 
-@templates.command("list")
 @command
 async def list_templates(
     *, organization: Organization, data_dir: DataDir = None, config: Config = None, as_json_: Json = False
@@ -166,7 +136,6 @@ async def list_templates(
         as_table(("id", "name", "published version", "apps"), rows)
 
 
-@tokens.command("mint")
 @command
 async def mint_token(
     key_id: Annotated[str, typer.Argument(help="The Key ID.")],

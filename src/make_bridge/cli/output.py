@@ -1,13 +1,15 @@
 """How commands speak: tables for people, one JSON document for programs, one sentence for errors."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
@@ -19,14 +21,24 @@ _out = Console(highlight=False, soft_wrap=True)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def say(text: str) -> None:
-    """Print a line for people."""
-    _out.print(text, markup=False)
+def say(text: str, *, style: str | None = None) -> None:
+    """Print a line for people; `style` is a colour, on terminals that have some."""
+    _out.print(text, markup=False, style=style)
 
 
 def complain(text: str) -> None:
     """Print a line on standard error."""
     _err.print(text, markup=False)
+
+
+@contextmanager
+def busy(what: str) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal that something goes on; the block is given what changes the words. Nothing elsewhere."""
+    if not _err.is_terminal:
+        yield lambda _words: None
+        return
+    with _err.status(what) as status:
+        yield lambda words: status.update(escape(words))
 
 
 def as_json(value: object) -> None:

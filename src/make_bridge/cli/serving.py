@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import math
+import resource
 import signal
 import socket
 import sys
@@ -14,15 +16,17 @@ import uvicorn
 import uvloop
 
 from make_bridge.boot import Serving, open_domain, open_server
-from make_bridge.cli.operations import Config, DataDir
+from make_bridge.cli.options import Config, DataDir
 from make_bridge.cli.output import command, complain, say
-from make_bridge.faces.edge.protocol import BridgeHttpProtocol
+from make_bridge.faces.edge.connections import protocol_of, watch
 from make_bridge.kernel.errors import BridgeError, ConfigurationError
 from make_bridge.platform.observability.logs import configure_logs
+from make_bridge.platform.security.own_memory import refuse_dumps
 from make_bridge.settings import LoadedSettings, load_settings
 
 _BACKLOG = 2048
-_KEEP_ALIVE = 65
+# Files that are open besides the connections of clients: databases, calls out, pages.
+_SPARE_FILES = 1024
 
 
 class Server(uvicorn.Server):
@@ -44,6 +48,7 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Serve the demo organization and its page.")] = False,
 ) -> None:
     """Serve everything: the database too, unless an external one is set."""
+    refuse_dumps()
     overrides = {"host": host, "port": port, "data_dir": data_dir, "mode": "demo" if demo else None}
     try:
         if roles is not None:
@@ -61,20 +66,21 @@ def serve(
 
 async def _serve(loaded: LoadedSettings) -> None:
     settings = loaded.settings
+    _allow_files(settings.connections + _SPARE_FILES)
     listener = _listen(settings.host, settings.port)
     say("Starting the database …" if settings.is_embedded else "Connecting to the database …")
     async with AsyncExitStack() as stack:
         serving = await open_server(stack, loaded, say)
         config = uvicorn.Config(
             serving.app,
-            http=BridgeHttpProtocol,
+            http=protocol_of(settings.client_connections()),
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
             backlog=_BACKLOG,
-            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_keep_alive=math.ceil(settings.idle_seconds),
             timeout_graceful_shutdown=int(settings.drain_seconds),
         )
         server = Server(config)
@@ -83,6 +89,8 @@ async def _serve(loaded: LoadedSettings) -> None:
             loop.add_signal_handler(name, _stop, server)
         _calm_collector()
         _announce(loaded, serving)
+        watching = asyncio.create_task(watch(server.server_state.connections))
+        stack.callback(watching.cancel)
         await server.serve(sockets=[listener])
         say("Stopping: finishing what is under way …")
 
@@ -92,6 +100,19 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise the limit of open files as far as this needs and may; the usual one is for programs that serve nobody."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if now == resource.RLIM_INFINITY or now >= wanted:
+        return
+    reachable = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, most))
+    if reachable < wanted:
+        complain(
+            f"Only {reachable} files may be open, and {wanted} may be needed: raise the limit (ulimit -n {wanted})."
+        )
 
 
 def _stop(server: Server) -> None:

@@ -5,12 +5,13 @@ ids and that no token is accepted twice. The tenant comes from the key, the cust
 done is the key's scope cut down by what the token claims. API tokens are long-lived and belong to the management
 routes that say they accept them; a credential shown to the wrong surface is no credential there.
 
-Whoever could not prove to hold a key learns nothing: an unknown key, a retired one and a wrong signature give the same
-answer after the same work. What was wrong stands in the log, under the request id of the answer.
+A refused token tells nothing: no token at all, an unknown key, a wrong signature, an expired or used one give the same
+answer, the first ones after the same work. The official clients tell none of them apart, they sign afresh; what was
+wrong stands in the log, under the request id of the answer.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,7 +29,13 @@ from make_bridge.kernel.context import Actor, ActorKind
 from make_bridge.kernel.errors import ConfigurationError, Unauthenticated
 from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.security import portal_tokens
-from make_bridge.platform.security.portal_tokens import PortalClaims, TokenFault, TokenRejected, UnverifiedToken
+from make_bridge.platform.security.portal_tokens import (
+    ExpectedClaims,
+    PortalClaims,
+    TokenFault,
+    TokenRejected,
+    UnverifiedToken,
+)
 from make_bridge.platform.security.secrets import is_api_token, new_secret
 
 _log = structlog.get_logger(__name__)
@@ -36,22 +43,13 @@ _log = structlog.get_logger(__name__)
 _MOST_KEYS: Final = 10_000
 _HEADER: Final = re.compile(r"(?P<scheme>[A-Za-z]+) (?P<secret>[!-~]+)")
 _MISSING: Final = "This address needs credentials: send the header 'Authorization: Bearer <token>'."
-_MALFORMED: Final = "The Authorization header holds no token of the right form: send 'Bearer <token>', once."
 _INVALID: Final = (
-    "This token is not valid. Sign a fresh one for every request: with a current secret and its key id as kid, "
-    "a sub, a jti, and an exp at most 120 seconds ahead."
+    "This token is not valid. Send 'Authorization: Bearer <token>' once, with a token signed afresh for every request: "
+    "by a current secret with its key id as kid, for a sub, with a jti of its own and an exp at most 120 seconds ahead "
+    "of the right time. The server's log says under the request id what was wrong."
 )
-_EXPIRED: Final = "This token has expired. Sign a fresh one for every request, and check this machine's clock."
-_USED: Final = "This token was used before. Sign a fresh one, with a jti of its own, for every request."
 _UNKNOWN: Final = "This API token is not known here, or has expired."
 _WRONG_KIND: Final = "This address does not take this kind of credentials."
-# What is told of a fault. Only the holder of a key gets as far as `expired`; everything that could tell a stranger
-# whether a key exists is one and the same answer.
-_TOLD: Final[Mapping[TokenFault, tuple[str, str]]] = {
-    TokenFault.SHAPE: (_MALFORMED, "token_malformed"),
-    TokenFault.HEADER: (_MALFORMED, "token_malformed"),
-    TokenFault.EXPIRED: (_EXPIRED, "token_expired"),
-}
 
 
 class Credentials(StrEnum):
@@ -158,6 +156,7 @@ class Authenticator:
     customers: CustomerResolver
     clock: Clock
     max_token_bytes: int
+    expected: ExpectedClaims
     _verifying: VerifyingKeys = field(init=False, repr=False, default_factory=VerifyingKeys)
 
     async def authenticate(
@@ -168,14 +167,14 @@ class Authenticator:
             raise Unauthenticated(_MISSING, code="token_missing")
         found = _HEADER.fullmatch(headers[0]) if len(headers) == 1 else None
         if found is None or len(found["secret"]) > self.max_token_bytes:
-            raise self._refused("form", _MALFORMED, "token_malformed")
+            raise self._refused("form", _INVALID, "token_invalid")
         scheme, secret = found["scheme"].lower(), found["secret"]
         if scheme == "token" or (scheme == "bearer" and is_api_token(secret)):
             if Credentials.API_TOKEN not in accepts:
                 raise self._refused("kind", _WRONG_KIND, "token_kind")
             return await self._by_api_token(secret)
         if scheme != "bearer":
-            raise self._refused("scheme", _MALFORMED, "token_malformed")
+            raise self._refused("scheme", _INVALID, "token_invalid")
         if Credentials.PORTAL_TOKEN not in accepts:
             raise self._refused("kind", _WRONG_KIND, "token_kind")
         return await self._by_portal_token(secret, request_id)
@@ -187,22 +186,22 @@ class Authenticator:
             key_id = token.key_id
             claims = await self._verified(token)
         except TokenRejected as error:
-            message, code = _TOLD.get(error.fault, (_INVALID, "token_invalid"))
-            raise self._refused(error.fault.value, message, code, key_id=key_id) from None
+            raise self._refused(error.fault.value, _INVALID, "token_invalid", key_id=key_id) from None
         is_first = await self.ledger.consume(
             claims.key_id, claims.token_id, claims.organization_id, claims.remember_until
         )
         if not is_first:
-            raise self._refused("used", _USED, "token_used", key_id=key_id, organization_id=claims.organization_id)
+            facts = {"key_id": key_id, "organization_id": claims.organization_id}
+            raise self._refused("used", _INVALID, "token_invalid", **facts)
         return await self._identity(claims, request_id)
 
     async def _verified(self, token: UnverifiedToken) -> PortalClaims:
         """Verify a token with the key it names; raises TokenRejected."""
         stored = await self.portal_keys.find(token.key_id)
         if stored is not None:
-            return portal_tokens.verify_token(token, self._verifying.of(stored), self.clock.now())
+            return portal_tokens.verify_token(token, self._verifying.of(stored), self.clock.now(), self.expected)
         with suppress(TokenRejected):
-            portal_tokens.verify_token(token, self._verifying.decoy(token.key_id), self.clock.now())
+            portal_tokens.verify_token(token, self._verifying.decoy(token.key_id), self.clock.now(), self.expected)
         raise TokenRejected(TokenFault.UNKNOWN_KEY)
 
     async def _identity(self, claims: PortalClaims, request_id: str) -> Identity:

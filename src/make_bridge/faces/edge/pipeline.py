@@ -5,7 +5,7 @@ One ASGI wrapper, outermost of all, so that nothing (not even a fault in a face)
 1. a request id of our own; the client's stays an attribute of the log
 2. the surface the path belongs to, and the canonical path
 3. size and shape of address and headers; identity claims taken out
-4. the body's announced length, then its real one, counted while it streams
+4. the body's announced length, then its real one, counted while it streams, and the time it takes
 5. the face
 6. the surface's security headers and ``X-Request-Id`` on whatever answer there is
 7. for an error that nobody answered: the problem, and the log
@@ -30,7 +30,7 @@ from make_bridge.faces.edge.plain_http import PlainRequest, check_headers, rende
 from make_bridge.faces.edge.request_head import RawHeaders, RequestHead, check_address, read_head
 from make_bridge.faces.edge.surfaces import HTTPS_ONLY, Surface, find_surface, surfaces
 from make_bridge.kernel.entropy import random_hex
-from make_bridge.kernel.errors import TooLarge
+from make_bridge.kernel.errors import InvalidInput, TooLarge
 
 _REFUSED: Final = 400
 _LINGER_SECONDS: Final = 2.0
@@ -115,7 +115,9 @@ class Edge:
     def _admit(self, scope: Scope, exchange: "Exchange") -> Scope:
         limits, surface = self._config.limits, exchange.surface
         check_address(scope.get("raw_path") or scope["path"].encode(), scope["query_string"], limits)
-        head = read_head(scope["headers"], limits, keeps_identity=surface.keeps_identity)
+        # Only HTTP/1.0, which simple health checks still speak, may leave the host out.
+        needs_host = scope["http_version"] == "1.1"
+        head = read_head(scope["headers"], limits, keeps_identity=surface.keeps_identity, needs_host=needs_host)
         exchange.expect(head)
         state = {**scope.get("state", {}), "request_id": exchange.request_id}
         state["client_request_id"] = head.client_request_id
@@ -137,7 +139,7 @@ class Exchange:
     """One request with its answer: counts what comes in, completes what goes out."""
 
     __slots__ = (
-        *("_config", "_ended", "_read", "_receive", "_refused", "_send", "_started", "_unread"),
+        *("_config", "_deadline", "_ended", "_read", "_receive", "_refused", "_send", "_started", "_unread"),
         *("request_id", "surface"),
     )
 
@@ -149,6 +151,7 @@ class Exchange:
         self._send = send
         self._config = config
         self._read = 0
+        self._deadline: float | None = None
         self._unread = True
         self._started = False
         self._refused = False
@@ -161,14 +164,28 @@ class Exchange:
             raise self._too_large()
 
     async def receive(self) -> Message:
-        """Pass on a piece of the body; raises TooLarge as soon as there is too much of it."""
-        message = await self._receive()
+        """Pass on a piece of the body; raises TooLarge for a byte too many, InvalidInput when it is late.
+
+        Once the body is here, whoever waits waits for the client to go, and that takes as long as it takes.
+        """
+        message = await (self._receive_in_time() if self._unread else self._receive())
         if message["type"] == "http.request":
             self._read += len(message.get("body", b""))
             if self._read > self.surface.max_body:
                 raise self._too_large()
             self._unread = message.get("more_body", False)
         return message
+
+    async def _receive_in_time(self) -> Message:
+        seconds = self._config.limits.body_seconds
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + seconds
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await self._receive()
+        except TimeoutError:
+            message = f"The body of this request was not here within {seconds:g} seconds."
+            raise InvalidInput(message, code="request_timeout") from None
 
     async def send(self, message: Message) -> None:
         """Pass on a piece of the answer, its head completed."""

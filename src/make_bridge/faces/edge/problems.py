@@ -55,9 +55,11 @@ _STATUS: Final[Mapping[type[BridgeError], int]] = {
 }
 # Causes that HTTP has a finer status for than their class.
 _STATUS_OF_CODE: Final[Mapping[str, int]] = {
+    "request_timeout": 408,
     "url_too_long": 414,
     "unsupported_media_type": 415,
     "headers_too_large": 431,
+    "IM004": 406,
 }
 _WITH_FIELDS: Final = 422
 _SERVER_ERROR: Final = 500

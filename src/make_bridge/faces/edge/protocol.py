@@ -66,7 +66,6 @@ class BridgeHttpProtocol(HttpToolsProtocol):
         self._inside_request = False
         self._answering: asyncio.Task[None] | None = None
         self._waiting = b""
-        self._last_answer = 0.0
         self._is_last = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -92,6 +91,8 @@ class BridgeHttpProtocol(HttpToolsProtocol):
         take = None if request is None else self._edge.takes_plain(request.path)
         if request is None or take is None:
             return False
+        self._unset_keepalive_if_required()
+        self.on_plain_request()
         answer = self._edge.answer_plain(request, take, self.server_state.default_headers)
         self._answering = self.loop.create_task(self._write(answer))
         return True
@@ -111,7 +112,7 @@ class BridgeHttpProtocol(HttpToolsProtocol):
             wire.close()
             raise
         self._answering = None
-        self._last_answer = self.loop.time()
+        self.on_plain_answer()
         self.server_state.total_requests += 1
         if wire.is_closing():
             return
@@ -120,26 +121,21 @@ class BridgeHttpProtocol(HttpToolsProtocol):
             wire.close()
             return
         wire.write(written)
-        if self.timeout_keep_alive_task is None:
-            self._watch_idle(self.timeout_keep_alive)
         if self._waiting:
             data, self._waiting = self._waiting, b""
             wire.resume_reading()
             self.data_received(data)
 
-    def _watch_idle(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+    @property
+    def is_answering(self) -> bool:
+        """Whether a plain request is being answered."""
+        return self._answering is not None
 
-    def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that was idle; one timer serves many requests of the short way."""
-        self.timeout_keep_alive_task = None
-        left = self._last_answer + self.timeout_keep_alive - self.loop.time()
-        if self._answering is not None:
-            self._watch_idle(self.timeout_keep_alive)
-        elif left > 0:
-            self._watch_idle(left)
-        else:
-            super().timeout_keep_alive_handler()
+    def on_plain_request(self) -> None:
+        """Hear that a request takes the short way."""
+
+    def on_plain_answer(self) -> None:
+        """Hear that it was answered."""
 
     def shutdown(self) -> None:
         """End the connection, after the answer that is under way."""

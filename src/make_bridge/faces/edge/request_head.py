@@ -63,7 +63,9 @@ class RequestHead:
     client_request_id: str | None
 
 
-def read_head(headers: Iterable[tuple[bytes, bytes]], limits: EdgeLimits, *, keeps_identity: bool) -> RequestHead:
+def read_head(
+    headers: Iterable[tuple[bytes, bytes]], limits: EdgeLimits, *, keeps_identity: bool, needs_host: bool = True
+) -> RequestHead:
     """Measure and check the headers; raises TooLarge and InvalidInput."""
     kept: RawHeaders = []
     size, hosts = 0, 0
@@ -84,6 +86,8 @@ def read_head(headers: Iterable[tuple[bytes, bytes]], limits: EdgeLimits, *, kee
         elif _is_claim(name, keeps_identity=keeps_identity):
             continue
         kept.append(pair)
+    if needs_host and not hosts:
+        raise InvalidInput("This request has no Host header.", code="invalid_host")
     if size > limits.header_bytes:
         message = f"The header lines of this request are larger than {limits.header_bytes} bytes."
         raise TooLarge(message, code="headers_too_large")

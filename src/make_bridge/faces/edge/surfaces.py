@@ -23,6 +23,11 @@ _POP_UPS: Final = (b"cross-origin-opener-policy", b"same-origin-allow-popups")
 _ANY_OPENER: Final = (b"cross-origin-opener-policy", b"unsafe-none")
 _SAME_ORIGIN: Final = (b"cross-origin-resource-policy", b"same-origin")
 _ANY_ORIGIN: Final = (b"cross-origin-resource-policy", b"cross-origin")
+# What stands over a refusal that is told before anybody knows the address: as much as any surface has.
+REFUSED_UNREAD: Final = (
+    *(_CLOSED, _NOSNIFF, _NO_STORE, _NO_REFERRER, _SAME_ORIGIN),
+    (b"content-type", b"application/json"),
+)
 HTTPS_ONLY: Final = (b"strict-transport-security", b"max-age=31536000")
 
 

@@ -1,8 +1,8 @@
 """``/live``, ``/ready`` and ``/metrics``.
 
 Alive means that the event loop turns: nothing else, so that a database outage restarts nobody.
-Ready means that the database answers. The counters are for the private side: from another machine
-they are answered only to a caller with the operator's token.
+Ready means that the database answers. The counters are for the private side: another machine, or a
+proxy that speaks for one, finds nothing there without the operator's token.
 """
 
 import asyncio
@@ -13,12 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from make_bridge.faces.edge.access import PublicRoute
-from make_bridge.kernel.errors import BridgeError, Unauthenticated
+from make_bridge.kernel.errors import BridgeError, NotFound
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
 
 _PATIENCE = 2.0
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
+_FORWARDING = frozenset({"forwarded", "true-client-ip", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"})
 
 
 class Operations:
@@ -46,12 +47,17 @@ class Operations:
 
     async def metrics(self, request: Request) -> Response:
         """Answer the counters in the text format."""
-        host = request.client.host if request.client else ""
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         known = self._token is not None and hmac.compare_digest(given.encode(), self._token.encode())
-        if not known and host not in _LOOPBACK:
-            raise Unauthenticated("The counters are told to this machine only, or with the operator's token.")
+        if not known and not _is_local(request):
+            raise NotFound("There is nothing at this address.")
         return Response(self._metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _is_local(request: Request) -> bool:
+    """Say whether this machine asks for itself: a proxy on it speaks for the world, and says so."""
+    host = request.client.host if request.client else ""
+    return host in _LOOPBACK and _FORWARDING.isdisjoint(request.headers.keys())
 
 
 def ops_routes(operations: Operations) -> tuple[PublicRoute, ...]:

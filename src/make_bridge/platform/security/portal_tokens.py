@@ -6,7 +6,8 @@ verifier serves every process. The order is from cheap to dear, and nothing of t
 before its signature: shape, key, signature, claims.
 
 The official sample sends ``sub``, ``jti``, ``iat`` and ``exp``. ``iat``, ``nbf``, ``iss`` and ``aud``
-are therefore not required, but strict when they are there. All faults look the same from outside;
+are therefore not required, but strict when they are there: a token that says it is for, or from,
+somebody nobody expects is a token gone astray. All faults look the same from outside;
 ``TokenRejected.fault`` is for the log.
 """
 
@@ -48,6 +49,7 @@ _PERMISSION: Final = re.compile(r"[a-z0-9_.:*-]{1,64}")
 _BEARER: Final = re.compile(r"bearer ([!-~]+)", re.IGNORECASE)
 _MAX_SUBJECT: Final = 255
 _MAX_PERMISSIONS: Final = 64
+_MAX_AUDIENCES: Final = 16
 _MAX_DEPTH: Final = 8
 _MIN_SECRET_BYTES: Final = 32
 _MIN_RSA_BITS: Final = 2048
@@ -113,7 +115,7 @@ class PortalKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedClaims:
-    """Values a token may name itself by. One it names and we do not expect is refused."""
+    """Who may be named as ``iss`` and ``aud``: anyone else is refused. Where nobody is, any text of fair length may."""
 
     issuers: frozenset[str] = frozenset()
     audiences: frozenset[str] = frozenset()
@@ -155,7 +157,7 @@ def read_token(compact: str) -> UnverifiedToken:
 
 
 def verify_token(
-    token: UnverifiedToken, key: PortalKey | None, now: datetime, expected: ExpectedClaims | None = None
+    token: UnverifiedToken, key: PortalKey | None, now: datetime, expected: ExpectedClaims
 ) -> PortalClaims:
     """Return the claims of a token, or raise ``TokenRejected``. The caller consumes the ``jti`` after this."""
     if key is None or key.key_id != token.key_id:
@@ -167,7 +169,7 @@ def verify_token(
     claims = _verified_payload(token, key)
     subject, token_id = _read_names(claims)
     expires_at = _read_times(claims, int(now.timestamp()))
-    _check_parties(claims, expected or ExpectedClaims())
+    _check_parties(claims, expected)
     return PortalClaims(
         organization_id=key.organization_id,
         key_id=key.key_id,
@@ -315,18 +317,20 @@ def _whole_seconds(value: object) -> int:
 
 
 def _check_parties(claims: dict[str, object], expected: ExpectedClaims) -> None:
-    if "iss" in claims and claims["iss"] not in _texts(expected.issuers):
+    if "iss" in claims and not _is_expected(claims["iss"], expected.issuers):
         raise TokenRejected(TokenFault.ISSUER)
     if "aud" in claims:
         audience = claims["aud"]
         named = audience if isinstance(audience, list) else [audience]
-        if not named or any(name not in _texts(expected.audiences) for name in named):
+        if not 0 < len(named) <= _MAX_AUDIENCES or not all(_is_expected(name, expected.audiences) for name in named):
             raise TokenRejected(TokenFault.AUDIENCE)
 
 
-def _texts(values: frozenset[str]) -> list[str]:
-    """Return a list, because a claim may be anything, also what no set can be asked for."""
-    return list(values)
+def _is_expected(name: object, expected: frozenset[str]) -> bool:
+    """Say whether a claim names a party that may be named; a list of several has to hold for each."""
+    if not isinstance(name, str) or not _is_identifier(name):
+        return False
+    return not expected or name in expected
 
 
 def _granted(claims: dict[str, object], scope: frozenset[str]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 ``boot`` loads it (and on the embedded default creates it) before anything else needs it; ``cli``
 makes a new one for a rotation. A wrong file must end the start with a sentence, never half work: a
-key cut short by a lenient decoder, or one every user of the machine can read, is refused here.
+key cut short by a lenient decoder, or one that others on the machine can read, is refused here.
 """
 
 import base64
@@ -24,6 +24,8 @@ from make_bridge.platform.security.sealing import KEY_BYTES, KeyRing, Place, Sea
 _PURPOSE: Final = b"make-bridge root key v1"
 _NAME_BYTES: Final = 8
 _PRIVATE_MODES: Final = frozenset({0o600, 0o400})
+# How Kubernetes mounts a secret with fsGroup: root's, readable by one group, which the process is of.
+_GROUP_MODES: Final = frozenset({0o640, 0o440})
 _HEX: Final = re.compile(rb"[0-9A-Fa-f]{64}")
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{43}=?|[A-Za-z0-9_-]{43}=?")
 _MAX_FILE_BYTES: Final = 128
@@ -133,14 +135,24 @@ def _read_private_file(path: Path) -> bytes:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             raise ConfigurationError(f"The root key {path} is not a file.")
-        if stat.S_IMODE(status.st_mode) not in _PRIVATE_MODES or status.st_uid not in {os.geteuid(), 0}:
+        user = os.geteuid()
+        if not is_private(status, user=user, groups=frozenset({os.getegid(), *os.getgroups()})):
+            chown = "" if status.st_uid == user else f"chown {user} {path} && "
             raise ConfigurationError(
-                f"The root key file {path} must belong to the user that runs this program and be readable by nobody "
-                f"else. Run: chmod 600 {path}"
+                f"The root key file {path} must belong to the user that runs this program, or to root, and be readable "
+                f"by nobody else (by a group only where this program is of it). Run: {chown}chmod 600 {path}"
             )
         return os.read(handle, _MAX_FILE_BYTES)
     finally:
         os.close(handle)
+
+
+def is_private(status: os.stat_result, *, user: int, groups: frozenset[int]) -> bool:
+    """Say whether only the user, root and perhaps one of our groups may read a file, and no group may write it."""
+    mode = stat.S_IMODE(status.st_mode)
+    if status.st_uid not in {user, 0}:
+        return False
+    return mode in _PRIVATE_MODES or (mode in _GROUP_MODES and status.st_gid in groups)
 
 
 def _read_material(text: bytes, path: Path) -> bytes:

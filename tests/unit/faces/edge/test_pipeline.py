@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import re
+from dataclasses import replace
 
 import pytest
 from starlette.requests import ClientDisconnect
@@ -211,6 +212,54 @@ async def test_a_refused_client_that_sends_no_more_is_not_waited_for_long(client
 
     answer = await client.post("/hook/t", body=stalling(), content_length=10 * MB)
     assert answer.status == 413
+
+
+@pytest.mark.parametrize("target", ["/hook/t", "/api/things", "/flow/1"])
+@pytest.mark.parametrize("announced", [None, 3])
+async def test_a_body_that_takes_too_long_is_refused(target, announced, monkeypatch):
+    monkeypatch.setattr(pipeline, "_LINGER_SECONDS", 0.01)
+    paths = ("/api/things", "/hook/{token}", "/flow/{id}")
+    client = client_of([public(path, echo) for path in paths], limits=replace(LIMITS, body_seconds=0.02))
+    never = asyncio.Event()
+
+    async def dripping():
+        yield b"x"
+        await never.wait()
+
+    answer = await client.post(target, body=dripping(), content_length=announced)
+    problem(answer, 408, "request_timeout")
+    assert answer.header("connection") == "close"
+
+
+async def test_pieces_do_not_put_the_deadline_of_a_body_off(monkeypatch):
+    monkeypatch.setattr(pipeline, "_LINGER_SECONDS", 0.01)
+    client = client_of([public("/hook/{token}", echo)], limits=replace(LIMITS, body_seconds=0.05))
+    tick = asyncio.Event()
+
+    async def steadily():
+        while True:
+            tick.clear()
+            asyncio.get_running_loop().call_later(0.005, tick.set)
+            await tick.wait()
+            yield b"x"
+
+    async with asyncio.timeout(5):
+        problem(await client.post("/hook/t", body=steadily()), 408, "request_timeout")
+
+
+async def test_who_waits_for_the_client_to_leave_has_no_deadline():
+    left = asyncio.Event()
+
+    async def waits(scope, receive, send):
+        message = await receive()
+        while message.get("more_body"):
+            message = await receive()
+        left.set() if (await receive())["type"] == "http.disconnect" else None
+        await Response(b"done")(scope, receive, send)
+
+    client = client_of([PublicMount("/api", waits, because="a test")], limits=replace(LIMITS, body_seconds=1e-9))
+    assert (await client.get("/api/a")).status == 200
+    assert left.is_set()
 
 
 async def test_a_body_of_exactly_the_limit_passes(client):

@@ -261,16 +261,6 @@ async def test_a_shutdown_lets_the_answer_out_and_ends_the_connection() -> None:
         assert await line.ends()
 
 
-async def test_an_idle_connection_is_ended_but_not_before_its_time() -> None:
-    echo = Echo()
-    async with served(echo, timeout_keep_alive=1) as (_, port), connected(port) as line:
-        began = asyncio.get_running_loop().time()
-        line.writer.write(post())
-        await line.answer()
-        assert await line.ends()
-        assert asyncio.get_running_loop().time() - began >= 1.0
-
-
 async def test_a_client_that_went_away_disturbs_nobody() -> None:
     echo = Echo()
     echo.gate = asyncio.Event()

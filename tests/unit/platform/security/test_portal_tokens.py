@@ -324,9 +324,28 @@ def test_the_right_issuer_and_audience_are_taken(changes):
     assert verify(token(**changes))
 
 
-def test_where_nothing_is_configured_a_named_audience_is_rejected():
-    with pytest.raises(TokenRejected):
-        verify_token(read_token(token(aud="https://bridge.example")), KEY, NOW)
+@pytest.mark.parametrize(
+    "changes", [{"iss": "anybody"}, {"aud": "x" * 255}, {"aud": ["one", "another"]}, {"iss": "a", "aud": ["b"] * 16}]
+)
+def test_where_nobody_is_expected_issuer_and_audience_may_be_any_text(changes):
+    assert verify_token(read_token(token(**changes)), KEY, NOW, ExpectedClaims())
+
+
+NO_ISSUERS: list[object] = ["", "x" * 256, "a\nb", 1, ["a"], {}, True]
+NO_AUDIENCES: list[object] = ["", "x" * 256, "a\nb", 1, [], [1], [["a"]], {}, ["a"] * 17]
+
+
+@pytest.mark.parametrize(
+    ("claim", "value", "expected"),
+    [
+        *(("iss", value, TokenFault.ISSUER) for value in NO_ISSUERS),
+        *(("aud", value, TokenFault.AUDIENCE) for value in NO_AUDIENCES),
+    ],
+)
+def test_where_nobody_is_expected_they_are_still_texts_of_fair_length(claim, value, expected):
+    with pytest.raises(TokenRejected) as caught:
+        verify_token(read_token(token(**{claim: value})), KEY, NOW, ExpectedClaims())
+    assert caught.value.fault is expected
 
 
 @pytest.mark.parametrize(

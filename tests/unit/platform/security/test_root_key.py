@@ -9,6 +9,7 @@ import pytest
 
 from make_bridge.kernel.errors import ConfigurationError
 from make_bridge.kernel.ids import OrganizationId
+from make_bridge.platform.security import root_key
 from make_bridge.platform.security.root_key import RootKey
 from make_bridge.platform.security.sealing import Place
 
@@ -65,10 +66,51 @@ def test_what_is_only_nearly_a_key_is_refused_with_advice(content, key_file):
         RootKey.load(key_file(content))
 
 
-@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o666, 0o700, 0o601, 0o4600])
-def test_a_file_that_others_may_read_is_refused(mode, key_file):
+@pytest.mark.parametrize("mode", [0o644, 0o444, 0o604, 0o660, 0o460, 0o666, 0o700, 0o601, 0o650, 0o4600, 0o2640])
+def test_a_file_that_others_may_read_or_write_is_refused(mode, key_file):
     with pytest.raises(ConfigurationError, match="chmod 600"):
         RootKey.load(key_file(MATERIAL.hex().encode(), mode))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o440])
+def test_the_group_may_read_where_the_process_is_of_it(mode, key_file):
+    """Kubernetes mounts a secret as 0440 root:fsGroup."""
+    RootKey.load(key_file(MATERIAL.hex().encode(), mode)).self_test()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o440])
+def test_a_group_of_others_may_not_read(mode, key_file):
+    path = key_file(MATERIAL.hex().encode(), mode)
+    strange = next(group for group in range(60_000, 60_999) if group not in {os.getegid(), *os.getgroups()})
+    try:
+        os.chown(path, -1, strange)
+    except PermissionError:
+        pytest.skip("only root may give a file to a group it is not of")
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        RootKey.load(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "group", "is_private"),
+    [
+        (0o440, 0, 2000, True), (0o400, 1000, 1000, True), (0o600, 1000, 9, True), (0o640, 1000, 1000, True),
+        (0o440, 0, 9, False), (0o640, 0, 0, False), (0o444, 0, 2000, False), (0o460, 0, 2000, False),
+        (0o600, 7, 1000, False), (0o440, 7, 2000, False), (0o000, 0, 2000, False), (0o040, 0, 2000, False),
+    ],
+)  # fmt: skip
+def test_who_may_read_the_file_decides(mode, owner, group, is_private):
+    status = os.stat_result((stat.S_IFREG | mode, 0, 0, 1, owner, group, 64, 0, 0, 0))
+    assert root_key.is_private(status, user=1000, groups=frozenset({1000, 2000})) is is_private
+
+
+def test_a_file_of_another_user_is_refused_with_what_to_run(key_file):
+    path = key_file(MATERIAL.hex().encode())
+    try:
+        os.chown(path, 60_000, -1)
+    except PermissionError:
+        pytest.skip("only root may give a file away")
+    with pytest.raises(ConfigurationError, match=r"chown .* && chmod 600"):
+        RootKey.load(path)
 
 
 def test_a_path_that_is_no_file_is_refused_at_once(tmp_path):

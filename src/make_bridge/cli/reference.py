@@ -1,0 +1,192 @@
+"""``reference``: the modules and functions this server knows, written out from their own descriptions.
+
+`make docs` writes the pages in ``docs/reference/`` with it, and a test compares them, so that a page can
+neither be forgotten nor say anything the program does not do.
+"""
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+
+from make_bridge.cli.options import Json
+from make_bridge.cli.output import as_json
+from make_bridge.engine.apps.catalogue import APPS, CATALOGUE
+from make_bridge.engine.apps.fields import Field
+from make_bridge.engine.apps.module import Effect, Kind, ModuleSpec
+from make_bridge.engine.iml.functions import FAMILIES
+from make_bridge.engine.iml.functions.signature import Example, Family
+from make_bridge.engine.values import Value, to_json_text
+
+_KINDS: Final = {
+    Kind.TRIGGER: "trigger",
+    Kind.ACTION: "action",
+    Kind.TRANSFORMER: "transformer",
+    Kind.FEEDER: "iterator",
+    Kind.AGGREGATOR: "aggregator",
+    Kind.ROUTER: "router",
+    Kind.CONDITION: "if-else",
+    Kind.MERGE: "merge",
+    Kind.DIRECTIVE: "error directive",
+    Kind.RETURNER: "return",
+    Kind.PLACEHOLDER: "placeholder",
+}
+_EFFECTS: Final = {
+    Effect.READ: "reads: its result is kept for a resumed run",
+    Effect.REPEATABLE: "writes, and may safely be repeated",
+    Effect.WRITE: "writes: never repeated without knowing how the first attempt ended",
+}
+_NOTE: Final = "<!-- Written by `make docs` from the program itself: change the descriptions there. -->"
+
+
+class Subject(StrEnum):
+    """What there is a reference of."""
+
+    MODULES = "modules"
+    FUNCTIONS = "functions"
+
+
+def reference(
+    subject: Annotated[Subject, typer.Argument(help="What to write out.")],
+    *,
+    as_json_: Json = False,
+) -> None:
+    """Write out every module or function this server knows, as Markdown or JSON."""
+    if subject is Subject.MODULES:
+        if as_json_:
+            as_json([spec.describe() for spec in CATALOGUE.values()])
+        else:
+            typer.echo(modules_page(), nl=False)
+    elif as_json_:
+        as_json([function for family in FAMILIES for function in _functions_as_data(family)])
+    else:
+        typer.echo(functions_page(), nl=False)
+
+
+def modules_page() -> str:
+    """Return the reference of modules."""
+    lines = [
+        "# Modules",
+        "",
+        _NOTE,
+        "",
+        f"{len(CATALOGUE)} modules in {len(APPS)} apps. Parameters are fixed when a scenario is set up; mapped fields",
+        "are evaluated for every bundle. A module that is in a blueprint but not here is named by `make-bridge",
+        "blueprint validate`, and the scenario stays switched off.",
+    ]
+    for app, label in sorted(APPS.items(), key=lambda item: item[1].lower()):
+        specs = [spec for spec in CATALOGUE.values() if spec.app == app]
+        if specs:
+            lines += ["", f"## {label}"]
+        for spec in sorted(specs, key=lambda spec: spec.label.lower()):
+            lines += _module(spec)
+    return "\n".join(lines) + "\n"
+
+
+def _module(spec: ModuleSpec) -> Iterator[str]:
+    versions = ", ".join(str(version) for version in spec.versions)
+    yield from ("", f"### {spec.label}", "", f"`{spec.name}`, version {versions}: {_KINDS[spec.kind]}.")
+    if spec.help:
+        yield from ("", spec.help)
+    facts = []
+    if not spec.operations:
+        facts.append("Costs no operation.")
+    elif not spec.credits:
+        facts.append("Costs an operation, but no credits.")
+    if isinstance(spec.effect, Effect) and spec.effect in _EFFECTS:
+        facts.append(f"It {_EFFECTS[spec.effect]}.")
+    elif not isinstance(spec.effect, Effect):
+        facts.append("What a repetition would do depends on the call, and decides what is kept of it.")
+    if facts:
+        yield from ("", " ".join(facts))
+    yield from _fields("Parameters", spec.parameters)
+    yield from _fields("Mapped fields", spec.mapper)
+    if spec.open_mapper:
+        yield from ("", "Further mapped fields are the scenario's own.")
+    yield from _fields("Output", spec.output, is_output=True)
+
+
+def _fields(title: str, fields: Sequence[Field], *, is_output: bool = False) -> Iterator[str]:
+    rows = [row for field in fields for row in _rows(field)]
+    if not rows:
+        return
+    yield ""
+    if is_output:
+        yield from (f"| {title} | type | |", "|---|---|---|")
+        yield from (f"| {name} | {kind} | {label} |" for name, kind, label, _ in rows)
+        return
+    yield from (f"| {title} | type | | |", "|---|---|---|---|")
+    yield from (f"| {name} | {kind} | {label} | {notes} |" for name, kind, label, notes in rows)
+
+
+def _rows(field: Field, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    name = f"{prefix}{field.name}"
+    notes = []
+    if field.required:
+        notes.append("required")
+    if field.default is not None:
+        notes.append(f"default `{_cell(to_json_text(field.default))}`")
+    if field.options:
+        notes.append("one of " + ", ".join(f"`{_cell(_plain(option.value))}`" for option in field.options))
+    bounds = field.validate
+    if bounds is not None:
+        limits = (("≥", bounds.min), ("≤", bounds.max), ("items ≥", bounds.min_items), ("items ≤", bounds.max_items))
+        notes += [f"{sign} {value:g}" for sign, value in limits if value is not None]
+    if field.help:
+        notes.append(_cell(field.help))
+    kind = f"{field.type} of {field.spec[0].type}" if field.scalar_items and field.spec else field.type
+    yield f"`{name}`", kind, _cell(field.label), "; ".join(notes)
+    if not field.scalar_items:
+        for inner in field.spec:
+            yield from _rows(inner, f"{name}[]." if field.type == "array" else f"{name}.")
+
+
+def _plain(value: Value) -> str:
+    return value if isinstance(value, str) and value else to_json_text(value)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ").strip()
+
+
+def functions_page() -> str:
+    """Return the reference of functions."""
+    total = sum(len(family.functions) for family in FAMILIES)
+    lines = [
+        "# Functions",
+        "",
+        _NOTE,
+        "",
+        f"{total} functions of the expression language, written between `{{{{` and `}}}}`. Arguments are separated",
+        "by `;`, those in brackets may be left out. The examples are evaluated at 2026-03-31T10:20:30.400Z in UTC;",
+        "each of them is a test.",
+    ]
+    for family in FAMILIES:
+        lines += ["", f"## {family.name}", "", family.summary]
+        for function in family.functions:
+            lines += ["", f"### {function.name}", "", f"`{function.signature}`", "", function.summary, ""]
+            lines += [_example(example) for example in function.examples]
+    return "\n".join(lines) + "\n"
+
+
+def _example(example: Example) -> str:
+    given = f" where module 1 gave `{_shown(example.given)}`" if example.given is not None else ""
+    return f"- `{example.expression}` → `{_shown(example.result)}`{given}"
+
+
+def _shown(value: Value) -> str:
+    return f"bytes {value.hex()}" if isinstance(value, bytes) else to_json_text(value)
+
+
+def _functions_as_data(family: Family) -> Iterator[dict[str, object]]:
+    for function in family.functions:
+        yield {
+            "name": function.name,
+            "family": family.name,
+            "signature": function.signature,
+            "help": function.summary,
+            "examples": [
+                {"expression": example.expression, "result": _shown(example.result)} for example in function.examples
+            ],
+        }

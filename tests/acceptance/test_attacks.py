@@ -1,0 +1,258 @@
+"""Attacks on the running server, byte for byte where a client library would not send them: each is refused plainly.
+
+What a refusal may not do is the same for all: take longer than a second, be a fault of ours (5xx), or show anything of
+the inside.
+"""
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import re
+import socket
+import time
+import uuid
+from typing import Any
+
+import pytest
+
+from support.integrator import API, signed
+from support.network import send
+
+# Nothing here depends on where the database is.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.parametrize("product", ["embedded"], indirect=True)]
+INSIDE = re.compile(rb"Traceback|File \"|psycopg|SELECT |site-packages|/src/|uvicorn", re.IGNORECASE)
+PATIENCE = 2.0
+
+
+def raw(product, request):
+    """Send bytes on a connection of their own; return the status and all that came back."""
+    with socket.create_connection(("127.0.0.1", int(product.url.rpartition(":")[2])), timeout=PATIENCE) as line:
+        line.sendall(request)
+        pieces = []
+        # A refusal that leaves nothing unread keeps the connection: then the answer ends with the patience.
+        with contextlib.suppress(TimeoutError):
+            while piece := line.recv(65536):
+                pieces.append(piece)
+    answer = b"".join(pieces)
+    return (int(answer.split(b" ", 2)[1]) if answer else 0), answer
+
+
+def opened(product, token, **headers: Any):
+    began = time.monotonic()
+    reply = send("GET", f"{product.url}{API}/integrations/", headers={"Authorization": f"Bearer {token}", **headers})
+    assert INSIDE.search(reply.body) is None, reply
+    assert reply.status < 500, reply
+    assert time.monotonic() - began < 5.0
+    return reply
+
+
+def claims(**changes):
+    now = int(time.time())
+    return {"sub": "dana", "jti": str(uuid.uuid4()), "iat": now, "exp": now + 60} | changes
+
+
+def head(product, **changes):
+    return {"alg": "HS256", "typ": "JWT", "kid": product.integrator.key_id} | changes
+
+
+def minted(product, head_changes=None, **changes):
+    return signed(head(product, **(head_changes or {})), claims(**changes), product.integrator.secret)
+
+
+KIDS: tuple[Any, ...] = (
+    *("../../dev/null", "' OR 1=1--", "k" * 4000, "a\0b", "nobodyskey01", "short", "x\n" * 8),
+    *(["x"], {}, 7, None),
+)
+HEADS: dict[str, dict[str, Any]] = {
+    **{f"alg {name}": {"alg": name} for name in ("none", "None", "nOnE", "", "HS384", "RS256", "EdDSA")},
+    **{f"kid {kid!r:.20}": {"kid": kid} for kid in KIDS},
+    "a key of its own": {"jwk": {"kty": "oct", "k": "AAAA"}},
+    "a key from elsewhere": {"jku": "http://127.0.0.1:1/keys"},
+    "a certificate from elsewhere": {"x5u": "http://127.0.0.1:1/cert"},
+    "a certificate": {"x5c": ["AAAA"]},
+    "something critical": {"crit": ["exp"]},
+    "unencoded": {"b64": False},
+    "packed": {"zip": "DEF"},
+    "nested": {"cty": "JWT"},
+    "another type": {"typ": "at+jwt"},
+}
+CLAIMS: dict[str, dict[str, Any]] = {
+    "nobody's issuer": {"iss": "make-bridge.evil"},
+    "an issuer in capitals": {"iss": "Make-Bridge"},
+    "half an issuer": {"iss": "make"},
+    "another audience": {"aud": "https://evil.example"},
+    "ours and another audience": {"aud": ["make-bridge-api", "https://evil.example"]},
+    "no audience at all": {"aud": []},
+    "a life of 121 seconds": {"exp": int(time.time()) + 3600},
+    "a birth in 1970": {"iat": 0},
+    "an end that is text": {"exp": "9999999999"},
+    "an end that is true": {"exp": True},
+    "an end in half seconds": {"exp": time.time() + 60.5},
+    "no identifier": {"jti": None},
+    "a short identifier": {"jti": "x"},
+}
+
+
+def test_no_bent_head_or_claim_opens_anything_and_all_are_told_the_same(product):
+    tokens = {name: minted(product, changes) for name, changes in HEADS.items()}
+    tokens |= {name: minted(product, **changes) for name, changes in CLAIMS.items()}
+    told: dict[tuple[int, str], list[str]] = {}
+    for name, token in tokens.items():
+        reply = opened(product, token)
+        body = reply.json()
+        body.pop("requestId")
+        told.setdefault((reply.status, json.dumps(body)), []).append(name)
+    assert len(told) == 1, told
+    assert next(iter(told))[0] == 401
+
+
+@pytest.mark.parametrize("changes", [{"iss": "make-bridge"}, {"aud": "make-bridge-api"}, {"aud": ["make-bridge-api"]}])
+def test_a_token_that_names_us_is_taken(product, changes):
+    assert opened(product, minted(product, **changes)).status == 200
+
+
+def test_duplicate_members_are_no_token(product):
+    kid = product.integrator.key_id
+    twice = [
+        (f'{{"alg":"none","alg":"HS256","kid":"{kid}"}}', json.dumps(claims())),
+        (json.dumps(head(product)), json.dumps(claims())[:-1] + ',"sub":"eve"}'),
+    ]
+    for parts in twice:
+        assert opened(product, sign(parts, product.integrator.secret)).status == 401
+
+
+def sign(parts, secret):
+    """Sign any two texts."""
+    text = ".".join(base64.urlsafe_b64encode(part.encode()).rstrip(b"=").decode() for part in parts)
+    signature = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()
+    return f"{text}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+def test_another_writing_of_a_used_token_is_not_a_fresh_one(product):
+    token = product.integrator.token("dana")
+    assert opened(product, token).status == 200
+    for twin in (token, token + "=", token + "==", token + "A", f" {token}", token[:-1] + chr(ord(token[-1]) + 1)):
+        assert opened(product, twin).status == 401
+
+
+def test_a_flow_s_secret_opens_no_api_and_a_token_opens_no_flow(product):
+    customer = product.integrator.customer()
+    wizard = customer.begin(product.orders)
+    assert opened(product, wizard.secret).status == 401
+    for secret in (product.integrator.token("dana"), "", "x", wizard.secret[:-1], wizard.secret + "x", "é" * 20):
+        reply = send("GET", f"{product.url}/flow-api/{wizard.flow_id}", headers={"Flow-Secret": secret})
+        assert reply.status == 401, reply
+    for flow_id in (
+        "x",
+        wizard.flow_id[:-1],
+        "0" * 40,
+        "%00",
+        "%ff",
+        "x" * 500,
+        customer.begin(product.orders).flow_id,
+    ):
+        reply = send("GET", f"{product.url}/flow-api/{flow_id}", headers={"Flow-Secret": wizard.secret})
+        assert reply.status == 401, reply
+    assert wizard.state()["phase"] in {"intro", "step"}
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "LOCK", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    "path", ["/portal/api/bridge/integrations", "/portal/static/js/portal-integrations.js", "/live"]
+)
+def test_a_method_nobody_takes_is_not_allowed(product, method, path):
+    status, answer = raw(product, request_of(method, path))
+    assert status in {400, 404, 405}, answer
+    assert b"requestId" in answer
+    assert INSIDE.search(answer) is None
+
+
+def request_of(method, path):
+    lines = (f"{method} {path} HTTP/1.1", "Host: a", "Content-Length: 0", "Connection: close", "", "")
+    return "\r\n".join(lines).encode()
+
+
+@pytest.mark.parametrize("override", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
+def test_a_header_overrides_no_method(product, override):
+    scenario = product.connect(enable=False)
+    assert scenario.portal.call("POST", f"/scenarios/{scenario.id}", headers={override: "DELETE"}).status == 405
+    assert scenario.portal.get(f"/scenarios/{scenario.id}")["id"] == scenario.id
+
+
+POST = b"POST /hook/x HTTP/1.1\r\nHost: a\r\n"
+SMUGGLED = {
+    "two hosts": b"GET /live HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "a host with a path": b"GET /live HTTP/1.1\r\nHost: a/b\r\n\r\n",
+    "a host with a user": b"GET /live HTTP/1.1\r\nHost: x@a\r\n\r\n",
+    "two lengths": POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "length and chunks": POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a length with a sign": POST + b"Content-Length: +1\r\n\r\na",
+    "a length of blanks": POST + b"Content-Length: \r\n\r\n",
+    "a name with a blank": POST + b"Content-Length : 1\r\n\r\na",
+    "a folded line": b"GET /live HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n",
+    "a bare carriage return": b"GET /live HTTP/1.1\r\nHost: a\r\nX-A: b\rX-B: c\r\n\r\n",
+    "an octet zero": b"GET /live HTTP/1.1\r\nHost: a\r\nX-A: \0\r\n\r\n",
+    "an unknown coding": POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "chunks said twice": POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    "a chunk of a wrong size": POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+    "no host": b"GET /live HTTP/1.1\r\n\r\n",
+    "no host for a webhook": b"POST /hook/x HTTP/1.1\r\nContent-Length: 1\r\n\r\na",
+    "version 3": b"GET /live HTTP/3.0\r\nHost: a\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 64,
+}
+
+
+@pytest.mark.parametrize("kind", SMUGGLED)
+def test_what_two_readers_could_read_in_two_ways_is_refused(product, kind):
+    status, answer = raw(product, SMUGGLED[kind])
+    assert 400 <= status < 500, answer
+    assert answer.count(b"requestId") == 1, answer
+    assert INSIDE.search(answer) is None
+
+
+NOWHERE = """
+/metrics/ /debug /.git/config /.env /docs /redoc /health?verbose /portal /portal/static/ /hook/ /hook/a/b /flow/ //live
+/portal/static/../../pyproject.toml /portal/static/%2e%2e/%2e%2e/pyproject.toml /portal/static/..%2f..%2fx
+/portal/static/js/portal-integrations.js.map /portal/static/%00 /portal/static/index.html
+/portal/api/bridge/integrations.css /portal/api/bridge/integrations%2f
+"""
+
+
+@pytest.mark.parametrize("path", [*NOWHERE.split(), "/portal/static/" + "a/" * 2000])
+def test_nothing_is_shown_where_nothing_is(product, path):
+    status, answer = raw(product, request_of("GET", path))
+    assert status in {400, 401, 404, 405}, answer[:500]
+    assert INSIDE.search(answer) is None
+
+
+ORIGINS = ["null", "https://evil.example", "http://127.0.0.1:3000.evil.example", "HTTP://127.0.0.1:3000", "a b", "\xff"]
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_no_page_may_read_the_api(product, origin):
+    token = product.integrator.token("dana")
+    preflight = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+    for reply in (
+        opened(product, token, Origin=origin),
+        send("OPTIONS", f"{product.url}{API}/integrations", headers=preflight),
+    ):
+        assert not [name for name in reply.headers if name.startswith("access-control-")], reply.headers
+        assert reply.headers["cache-control"] == "no-store"
+        assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP", "Via"])
+def test_the_counters_are_not_told_to_whom_a_proxy_speaks_for(product, header):
+    value = "for=203.0.113.7" if header == "Forwarded" else "203.0.113.7"
+    reply = send("GET", f"{product.url}/metrics", headers={header: value})
+    assert reply.status == 404, reply
+    assert send("GET", f"{product.url}/metrics").status == 200
+
+
+def test_a_page_s_address_is_built_from_the_settings_and_not_from_the_host(product):
+    token = product.integrator.token("dana")
+    headers = {"Authorization": f"Bearer {token}", "Host": "evil.example", "X-Forwarded-Host": "evil.example"}
+    reply = send("POST", f"{product.url}{API}/integrations/init/{product.orders}", headers=headers)
+    assert b"evil" not in reply.body

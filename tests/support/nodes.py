@@ -1,0 +1,102 @@
+"""Processes of the product in miniature: ingest, worker and waiters over real databases, calls out from a script."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from make_bridge.domain.executions.confidential import Answers, Payloads
+from make_bridge.domain.executions.ingest import Ingest, IngestConfig
+from make_bridge.domain.executions.lending import LentSlots
+from make_bridge.domain.executions.parking import Documents, Parking
+from make_bridge.domain.executions.perform import Performer
+from make_bridge.domain.executions.programs import Programs
+from make_bridge.domain.executions.resuming import Resuming
+from make_bridge.domain.executions.subscenarios import ChildCalls
+from make_bridge.domain.executions.surroundings import Surroundings
+from make_bridge.domain.executions.waiting import Waiting
+from make_bridge.domain.executions.worker import Machinery, Worker, WorkerConfig
+from make_bridge.engine.ports import Components, HttpRequest, HttpResponse, NoComponents, NoMail, NoSleep
+from make_bridge.kernel.clock import SystemClock
+from make_bridge.kernel.ids import OrganizationId, TeamId
+from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.observability.metrics import Metrics
+from support.organizations import data_keys_of
+
+
+@dataclass
+class Shop:
+    """The server a node's scenarios call: remembers requests, says when one is there, answers when it is open."""
+
+    status: int = 200
+    body: bytes = b"{}"
+    requests: list[HttpRequest] = field(default_factory=list)
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    is_open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        self.requests.append(request)
+        self.reached.set()
+        await self.is_open.wait()
+        return HttpResponse(status=self.status, headers=(("Content-Type", "application/json"),), body=self.body)
+
+
+class Nobody:
+    """No team has connections."""
+
+    def of(self, organization_id: OrganizationId, team_id: TeamId) -> Components:
+        del organization_id, team_id
+        return NoComponents()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One process; its worker's loops run only between `start` and `stop`."""
+
+    shop: Shop
+    waiting: Waiting
+    worker: Worker
+    ingest: Ingest
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def node(shards: Shards, name: str, *, shop_is_open: bool = True) -> AsyncIterator[Node]:
+    """Put a process together; its ingest takes calls at once."""
+    sealing = data_keys_of(shards)
+    payloads, answers, documents = Payloads(sealing=sealing), Answers(sealing=sealing), Documents(sealing=sealing)
+    programs, waiting, lent, metrics = Programs(shards), Waiting(shards, answers), LentSlots(), Metrics()
+    children = ChildCalls(
+        shards=shards, programs=programs, waiting=waiting, lent=lent, payloads=payloads, seconds=30.0
+    )
+    shop = Shop()
+    if shop_is_open:
+        shop.is_open.set()
+    performer = Performer(
+        http=shop,
+        mailer=NoMail(),
+        sleeper=NoSleep(),
+        components=Nobody(),
+        clock=SystemClock(),
+        parking=Parking(documents=documents),
+        around=Surroundings(subscenarios=children.of),
+    )
+    machinery = Machinery(
+        shards=shards,
+        programs=programs,
+        performer=performer,
+        waiting=waiting,
+        metrics=metrics,
+        resuming=Resuming(programs=programs, documents=documents),
+        payloads=payloads,
+        answers=answers,
+        lent=lent,
+    )
+    worker = Worker(machinery, WorkerConfig(node=name, idle_poll=0.05, drain_patience=5.0))
+    ingest = Ingest(machinery, worker, IngestConfig(node=name, response_seconds=30.0))
+    try:
+        yield Node(shop=shop, waiting=waiting, worker=worker, ingest=ingest, metrics=metrics)
+    finally:
+        shop.is_open.set()
+        await ingest.close()
+        await worker.stop()
