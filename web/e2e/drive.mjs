@@ -146,7 +146,7 @@ const walks = {
     await connect(page, "newsletter").click();
     const frame = page.frameLocator("portal-integrations iframe");
     await walkNewsletter(frame);
-    await frame.getByText("You can close this window.").waitFor();
+    await frame.getByText("This window closes by itself.").waitFor();
     await page.locator("dialog").waitFor({ state: "detached" });
     await card(page, "newsletter").getByText("Active").waitFor();
     await page.waitForFunction(() => document.querySelector("portal-integrations").shadowRoot.activeElement);
@@ -331,19 +331,114 @@ const walks = {
     await page.goto(url);
     await page.getByLabel("Test key").check();
     await page.getByRole("button", { name: "Save and continue" }).click();
-    const title = page.getByLabel("Title of the order");
-    await title.fill("For : thanks");
-    await title.evaluate((one) => one.setSelectionRange(4, 4));
-    await title.press("ArrowRight");
-    await title.press("ArrowLeft");
+    const title = page.getByRole("textbox", { name: "Title of the order" });
+    const words = async () => (await title.textContent()).replaceAll("\u200b", "");
+    assert.equal(await words(), "Order Order id, New order", "what the template has is a chip already");
+    await title.press("End");
+    await title.press("Backspace");
+    assert.equal(await words(), "Order ", "Backspace takes a chip out");
+    await title.pressSequentially("for : thanks");
+    for (let left = 0; left < ": thanks".length; left += 1) await title.press("ArrowLeft");
     await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
     await page.getByPlaceholder("Search items").waitFor();
     await page.keyboard.type("customer n");
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => document.activeElement?.id === "f-t1");
-    assert.equal(await title.inputValue(), "For {{1.customer.name}}: thanks");
-    await page.getByText("Filled in at every run: Customer name").waitFor();
+    await page.keyboard.type("!");
+    assert.equal(await words(), "Order for Customer name, New order!: thanks");
+    for (const key of ["ArrowLeft", "ArrowLeft", "Delete"]) await title.press(key);
+    assert.equal(await words(), "Order for !: thanks", "one press steps over a chip, Delete takes it out");
+    await title.pressSequentially("{{1.total}} ");
+    await page.getByLabel("API address").fill("https://shop.example/x");
+    assert.equal(await words(), "Order for Order total, New order !: thanks", "what is typed becomes a chip");
+    const [request] = await Promise.all([
+      page.waitForRequest(/\/steps\/where$/),
+      page.getByRole("button", { name: "Save and continue" }).click(),
+    ]);
+    assert.equal(request.postDataJSON().values.t1, "Order for {{1.total}} !: thanks");
+  },
+
+  async "Enter in a line sends the step, in a note it breaks the line; pasted expressions become chips"(page) {
+    const { url } = await makeFlow(1, { autoActivate: true });
+    await page.goto(url);
+    await page.getByLabel("Test key").check();
+    await page.getByRole("button", { name: "Save and continue" }).click();
+    await page.getByLabel("API address").fill("https://shop.example/x");
+    const note = page.getByRole("textbox", { name: "Note for the warehouse" });
+    await note.pressSequentially("one");
+    await note.press("Enter");
+    await note.pressSequentially("two ");
+    await note.evaluate((one) => {
+      const data = new DataTransfer();
+      data.setData("text/plain", "for {{1.customer.name}}");
+      one.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+    });
+    await note.locator(".chip").waitFor();
+    const title = page.getByRole("textbox", { name: "Title of the order" });
+    await title.focus();
+    const [request] = await Promise.all([page.waitForRequest(/\/steps\/where$/), title.press("Enter")]);
+    assert.equal(request.postDataJSON().values.m1, "one\ntwo for {{1.customer.name}}");
+  },
+
+  async "answers can be seen and changed after the end, in the same window and from the card"(page) {
+    await page.goto(host());
+    await ready(page);
+    let [popup] = await Promise.all([page.waitForEvent("popup"), connect(page, "Send new orders").click()]);
+    await popup.getByRole("button", { name: "Get started" }).click();
+    await popup.getByLabel("Test key").check();
+    await popup.getByRole("button", { name: "Save and continue" }).click();
+    await popup.getByLabel("API address").fill("https://shop.example/old");
+    await popup.getByRole("button", { name: "Save and continue" }).click();
+    await popup.getByRole("button", { name: "Save and continue" }).click();
+    await popup.getByRole("button", { name: "Continue", exact: true }).click();
+    await popup.getByRole("button", { name: "Finish and switch on" }).click();
+    await popup.getByRole("heading", { level: 1, name: "All set" }).waitFor();
+    await popup.waitForTimeout(3500);
+    assert.equal(popup.isClosed(), false, "a window with an address to copy stays");
+    await popup.reload();
+    await popup.getByRole("heading", { level: 1, name: "All set" }).waitFor();
+    await popup.getByRole("button", { name: "Change the answers" }).click();
+    await popup.getByRole("heading", { level: 1, name: "Settings" }).waitFor();
+    await popup.getByRole("button", { name: "Change Where orders go" }).click();
+    await popup.getByLabel("API address").fill("https://shop.example/new");
+    await popup.getByRole("button", { name: "Done" }).click();
+    await popup.getByRole("button", { name: "Save changes" }).click();
+    await popup.getByRole("heading", { level: 1, name: "Saved" }).waitFor();
+    let gone = popup.waitForEvent("close");
+    await popup.getByRole("button", { name: "Close" }).click();
+    await gone;
+
+    const settings = card(page, "Send new orders").getByRole("button", { name: /^Settings/ });
+    [popup] = await Promise.all([page.waitForEvent("popup"), settings.click()]);
+    await popup.getByText("https://shop.example/new").waitFor();
+    assert.equal(await popup.getByRole("button", { name: "Save changes" }).count(), 0, "nothing was changed");
+    gone = popup.waitForEvent("close");
+    await popup.getByRole("button", { name: "Close" }).click();
+    await gone;
+    await card(page, "Send new orders").getByText("Continue in the window").waitFor({ state: "detached" });
+    assert.match(await focused(page), /^Settings|^Send new orders|is on$/, "focus is on the card");
+    await card(page, "Send new orders").getByText("Active").waitFor();
+  },
+
+  async "a frame that never answers offers a window, and then windows are used at once"(page) {
+    await page.route("**/flow/**", (route) =>
+      route.request().frame() === page.mainFrame() || !route.request().frame().parentFrame()
+        ? route.continue()
+        : route.fulfill({ status: 200, contentType: "text/html", body: "<h1>Refused to connect</h1>" }),
+    );
+    await page.goto(host("prefix=proxy&mode=iframe"));
+    await ready(page);
+    await connect(page, "newsletter").click();
+    const offer = page.getByRole("button", { name: "Open it in a window" });
+    await offer.waitFor();
+    const [popup] = await Promise.all([page.waitForEvent("popup"), offer.click()]);
+    await page.locator("dialog").waitFor({ state: "detached" });
+    await walkNewsletter(popup);
+    await card(page, "newsletter").getByText("Active").waitFor();
+    const [next] = await Promise.all([page.waitForEvent("popup"), connect(page, "won deals").click()]);
+    await next.getByRole("button", { name: "Get started" }).waitFor();
+    await next.close();
   },
 
   async "a field with a condition appears with it and is not sent without it"(page) {
@@ -403,7 +498,7 @@ const walks = {
       await page.getByRole("button", { name: "Save and continue" }).click();
       await page.getByRole("button", { name: "Finish and switch on" }).click();
       if (follows) await page.waitForURL(`${origin}/demo`);
-      else await page.getByText("You can close this window.").waitFor();
+      else await page.getByText("You can close this window.").first().waitFor();
     }
   },
 
@@ -414,7 +509,7 @@ const walks = {
     await page.getByText("Working on the order…").waitFor();
     await page.getByText("2 operations in 318 ms").waitFor();
     await page.getByRole("button", { name: /2 operations in 318 ms/ }).click();
-    await page.getByText("Webhook received").waitFor();
+    await page.getByText("New order → Send to the shop").waitFor();
     await page.getByRole("link", { name: "Orders" }).click();
     await page.getByRole("heading", { level: 1, name: "Orders" }).waitFor();
   },

@@ -231,6 +231,46 @@ export const STATES = [
     },
   },
   {
+    name: "widget-run-failed",
+    settle: 500,
+    show: async (page, view) => {
+      await host("states")(page, view);
+      const invoices = card(page, "invoices");
+      await invoices.getByRole("button", { name: /Recent runs/ }).click();
+      await invoices.locator(".run-line").first().click();
+      await invoices.getByText("It stopped at “Send to the shop”").waitFor();
+      await invoices.locator(".run-line").nth(1).click();
+      await invoices.locator(".run-line").first().click();
+      await invoices.getByText("Details").click();
+    },
+  },
+  {
+    name: "widget-settings",
+    show: async (page, view) => {
+      await host("states")(page, view);
+      await ready(page);
+      const popup = page.waitForEvent("popup");
+      await card(page, "newsletter")
+        .getByRole("button", { name: /^Settings/ })
+        .click();
+      await popup;
+      await card(page, "newsletter").getByText("Continue in the window").waitFor();
+    },
+  },
+  {
+    name: "widget-frame-silent",
+    viewportOnly: true,
+    show: async (page, view) => {
+      await page.route("**/flow/**", (route) => route.fulfill({ status: 200, body: "<h1>Refused</h1>" }));
+      await host("proxy", "&mode=iframe")(page, view);
+      await ready(page);
+      await card(page, "Send new orders")
+        .getByRole("button", { name: /^Connect/ })
+        .click();
+      await page.getByRole("button", { name: "Open it in a window" }).waitFor();
+    },
+  },
+  {
     name: "wizard-intro",
     show: async (page, view) => {
       await flow(page, view, 1);
@@ -270,11 +310,26 @@ export const STATES = [
     },
   },
   {
+    name: "wizard-chips",
+    show: async (page, view) => {
+      await toWhere(page, view);
+      const note = page.getByRole("textbox", { name: "Note for the warehouse" });
+      await note.pressSequentially("Gift for ");
+      await page.getByRole("button", { name: "Insert item" }).nth(1).click();
+      await page.getByPlaceholder("Search items").fill("customer n");
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(() => document.activeElement?.id === "f-m1");
+      await page.keyboard.type(": {{upper(1.shipping.city)}} and {{now}}");
+      await page.getByLabel("API address").focus();
+      await page.getByText("calculated").first().waitFor();
+    },
+  },
+  {
     name: "wizard-errors",
     show: async (page, view) => {
       await toWhere(page, view);
       await page.getByLabel("API address").fill("shop.example");
-      await page.getByLabel("Title of the order").fill("");
+      await page.getByRole("textbox", { name: "Title of the order" }).fill("");
       await page.getByLabel("Delivery").selectOption({ label: "Pick-up by the customer" });
       await go(page, "Save and continue");
       await page.getByText("3 answers need another look").waitFor();
@@ -306,6 +361,37 @@ export const STATES = [
       await toCheck(page, view);
       await go(page, "Finish and switch on");
       await heading(page, "All set");
+    },
+  },
+  {
+    name: "wizard-settings",
+    show: async (page, view) => {
+      await toCheck(page, view);
+      await go(page, "Finish and switch on");
+      await go(page, "Change the answers");
+      await heading(page, "Settings");
+    },
+  },
+  {
+    name: "wizard-settings-changed",
+    show: async (page, view) => {
+      await toCheck(page, view);
+      await go(page, "Finish and switch on");
+      await go(page, "Change the answers");
+      await go(page, "Change Where orders go");
+      await page.getByLabel("API address").fill("https://shop.example/new");
+      await go(page, "Done");
+      await page.getByText("take effect when you save").waitFor();
+    },
+  },
+  {
+    name: "wizard-brand",
+    show: async (page, view) => {
+      const answer = await fetch(`${view.origin}/mock/flow?template=1&body={}`);
+      const [address, secret] = (await answer.json()).url.split("#");
+      await page.goto(`${address}?brand=ffd400&theme=${view.theme}#${secret}`);
+      await go(page, "Get started");
+      await heading(page, "Your shop");
     },
   },
   {

@@ -81,8 +81,19 @@ export function stateOf(flow) {
         .filter(({ value }) => value !== ""),
     ),
     options: flow.options,
-    scenario: flow.scenario,
+    scenario: { ...flow.scenario, isActive: flow.profile.scenarios.get(flow.template.id)?.isActive ?? false },
+    changes: flow.changes ?? null,
   };
+}
+
+/** The server says answers in words; the mock knows only the items it offers. */
+function partsOf(field) {
+  if (!field.allowMapping || typeof field.value !== "string" || !field.value.includes("{{")) return null;
+  return field.value.split(/(\{\{.*?\}\})/).flatMap((piece) => {
+    if (!piece.startsWith("{{")) return piece ? [{ text: piece }] : [];
+    const item = field.items?.find(({ expression }) => expression === piece);
+    return [{ expression: piece, items: item ? [{ label: item.label, from: item.from }] : [], calculated: !item }];
+  });
 }
 
 function rowOf(step, field) {
@@ -97,6 +108,7 @@ function rowOf(step, field) {
     stepId: step.id,
     label: field.label,
     value,
+    parts: partsOf(field),
     ok: !bad,
     message: bad ? "This address does not answer. Check it, or go on if your shop is not online yet." : null,
   };
@@ -128,7 +140,10 @@ export function saveStep(flow, stepId, values) {
     else if (value === "refused") fields[field.uuid] = "Your shop did not accept this. Check it and try again.";
   }
   if (Object.keys(fields).length > 0) return fields;
-  for (const [uuid, value] of Object.entries(values)) flow.values.set(uuid, value);
+  for (const [uuid, value] of Object.entries(values)) {
+    if (flow.changes && flow.values.get(uuid) !== value) flow.changes.isChanged = true;
+    flow.values.set(uuid, value);
+  }
   for (const field of step.fields) {
     if (field.type === "hook" && !flow.hooks.has(field.uuid)) {
       flow.hooks.set(field.uuid, `http://127.0.0.1:8090/hook/k7Q2${randomUUID().replaceAll("-", "")}`);
@@ -164,8 +179,35 @@ export function start(flow) {
   if (flow.phase === "intro") flow.phase = "step";
 }
 
+/** A flow over what another one has made: it begins at the check, with the same answers. */
+export function reopen(flow) {
+  const next = createFlow(flow.template, flow.profile, { redirectUri: flow.options.redirectUri });
+  return Object.assign(next, {
+    phase: "check",
+    values: new Map(flow.values),
+    saved: new Set(flow.template.steps.map(({ id }) => id)),
+    created: flow.created,
+    hooks: new Map(flow.hooks),
+    scenario: { ...flow.scenario },
+    changes: { scenarioId: flow.scenario.id, isChanged: false },
+  });
+}
+
+/** The newest finished flow of a scenario; the mock's made-up scenarios get an empty one. */
+export function flowOf(profile, template, scenarioId) {
+  const made = [...flows.values()].findLast((one) => one.phase === "done" && one.scenario.id === scenarioId);
+  if (made) return made;
+  const flow = createFlow(template, profile);
+  flow.scenario.id = scenarioId;
+  return flow;
+}
+
 export function finalize(flow) {
   if (flow.phase === "done") return;
+  if (flow.changes) {
+    flow.phase = "done";
+    return;
+  }
   nextId += 1;
   flow.scenario.id = nextId;
   flow.phase = "done";

@@ -15,6 +15,8 @@ import {
   createFlow,
   finalize,
   findFlow,
+  flowOf,
+  reopen,
   saveStep,
   start,
   stateOf,
@@ -130,7 +132,11 @@ async function portal(profile, method, path, body, origin) {
   const parts = path.split("/").filter(Boolean);
   if (parts[0] === "scenarios") {
     if (profile.actsFail) throw new Refusal(503, "The log is not available at the moment.");
-    return byScenario(profile, parts[1])[1].logs;
+    const { logs } = byScenario(profile, parts[1])[1];
+    if (!parts[3]) return logs;
+    const row = logs.find(({ id }) => id === parts[3]);
+    if (!row) throw new Refusal(404, "There is no such execution.");
+    return { ...row, ...detailOf(row) };
   }
   if (method === "GET" && parts.length === 1)
     return { integrations: profile.templates.map((one) => integrationOf(profile, one)) };
@@ -155,16 +161,25 @@ async function portal(profile, method, path, body, origin) {
     return { message: "removed" };
   }
   if (parts[2] === "run") return runOnce(scenario);
+  if (parts[2] === "edit") {
+    const flow = reopen(flowOf(profile, templateOf(template) ?? TEMPLATES[2], scenario.id));
+    flow.options.redirectUri = body?.redirectUri ?? null;
+    return { publicUrl: `${origin}/flow/${flow.id}#${flow.secret}`, flow: { id: flow.id } };
+  }
   scenario.isActive = parts[2] === "activate";
   return { integration: { scenarioId: scenario.id } };
 }
 
-function flowApi(request, method, parts, body) {
+function flowApi(request, method, parts, body, origin) {
   const flow = findFlow(parts[0]);
   if (!flow || request.headers["flow-secret"] !== flow.secret) throw new Refusal(401, "This link has expired.");
   if (method === "GET") return stateOf(flow);
   if (parts[1] === "start") start(flow);
   if (parts[1] === "finalize") finalize(flow);
+  if (parts[1] === "reopen") {
+    const next = reopen(flow);
+    return { publicUrl: `${origin}/flow/${next.id}#${next.secret}` };
+  }
   if (parts[1] === "steps" && parts[3] === "components") {
     const { made, fields } = createComponent(flow, body);
     if (fields) throw new Refusal(422, "Some answers need another look.", { fields });
@@ -189,15 +204,27 @@ function detailOf(row) {
   return {
     id: row.id,
     status: row.status,
+    error: failed ? { name: "ConnectionError", message: "The shop answered 503 three times.", moduleId: 2 } : null,
     steps: [
-      { moduleId: 1, module: "gateway:CustomWebHook", operation: 1, input: null, outputs: [ORDER], error: null },
+      {
+        moduleId: 1,
+        module: "gateway:CustomWebHook",
+        name: "New order",
+        app: "Webhooks",
+        operation: 1,
+        input: null,
+        outputs: [ORDER],
+        error: null,
+      },
       {
         moduleId: 2,
         module: "http:ActionSendData",
+        name: "Send to the shop",
+        app: "HTTP",
         operation: 2,
         input: { url: "https://shop.example/orders", method: "post", body: { title: "Order A-1042", total: 184.5 } },
         outputs: failed ? [] : [{ statusCode: 201, body: { ok: true, number: 77 } }],
-        error: failed ? { message: "The shop answered 503 three times." } : null,
+        error: failed ? { name: "ConnectionError", message: "The shop answered 503 three times." } : null,
       },
     ],
   };
@@ -217,7 +244,14 @@ function demoApi(method, parts, url) {
     const row = { ...log(0, 0, 0, 0), scenarioId: active?.id ?? 101, scenarioName: TEMPLATES[0].name };
     executions.unshift(row);
     setTimeout(() => Object.assign(row, { status: 1, operations: 2, duration: 318 }), 1200);
-    return { status: 200, response: "Accepted", scenarioId: row.scenarioId, executionId: row.id };
+    const sent = { scenarioId: row.scenarioId, scenarioName: row.scenarioName, status: 200, executionId: row.id };
+    const answered = { order: "A-1042", total: 184.5, lane: "standard", message: "Thank you, Mia Novak!" };
+    return {
+      sent: [
+        { ...sent, response: answered },
+        { ...sent, scenarioId: 102, scenarioName: TEMPLATES[2].name, response: "Accepted" },
+      ],
+    };
   }
   if (parts[0] === "executions" && parts[1]) {
     const row = executions.find(({ id }) => id === parts[1]);
@@ -309,7 +343,7 @@ async function answer(request, response) {
   if (path.startsWith("/flow/")) return wizardPage(response);
   if (parts[0] === "demo" && parts[1] === "api") return send(response, 200, demoApi(method, parts.slice(2), url));
   const body = await bodyOf(request);
-  if (parts[0] === "flow-api") return send(response, 200, flowApi(request, method, parts.slice(1), body));
+  if (parts[0] === "flow-api") return send(response, 200, flowApi(request, method, parts.slice(1), body, url.origin));
   if (parts[1] === "api" && parts[2] === "bridge" && served[parts[0]]) {
     return send(response, 200, await portal(served[parts[0]], method, parts.slice(3).join("/"), body, url.origin));
   }

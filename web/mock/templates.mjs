@@ -35,11 +35,11 @@ const key = (over = {}) => ({
 });
 
 const items = [
-  { label: "Order id", expression: "{{1.id}}" },
-  { label: "Order total", expression: "{{1.total}}" },
-  { label: "Customer name", expression: "{{1.customer.name}}" },
-  { label: "Customer e-mail", expression: "{{1.customer.email}}" },
-  { label: "Shipping city", expression: "{{1.shipping.city}}" },
+  { label: "Order id", expression: "{{1.id}}", from: "New order" },
+  { label: "Order total", expression: "{{1.total}}", from: "New order" },
+  { label: "Customer name", expression: "{{1.customer.name}}", from: "New order" },
+  { label: "Customer e-mail", expression: "{{1.customer.email}}", from: "New order" },
+  { label: "Shipping city", expression: "{{3.city}}", from: "Look up the address" },
 ];
 
 const ordersToShop = {

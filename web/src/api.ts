@@ -80,6 +80,33 @@ export interface LogRow {
   transfer: number;
 }
 
+export interface StepError {
+  name?: string | null;
+  message?: string | null;
+}
+
+/** One operation of a module in a run. */
+export interface RunStep {
+  moduleId: number;
+  module: string;
+  /** What people call the module and its app. */
+  name?: string;
+  app?: string;
+  operation: number;
+  input: unknown;
+  outputs: unknown[];
+  error: StepError | null;
+}
+
+export interface RunError extends StepError {
+  moduleId?: number | null;
+}
+
+export interface LogDetail extends LogRow {
+  error: RunError | null;
+  steps: RunStep[];
+}
+
 // ── wizard ────────────────────────────────────────────────────────────────────────────────────────────────
 
 export type Phase = "intro" | "step" | "check" | "done";
@@ -101,7 +128,14 @@ export interface Limits {
 export interface MappingItem {
   label: string;
   expression: string;
+  /** The module that gives it, by its caption. */
+  from?: string | null;
 }
+
+/** A piece of an answer in words: text, or an expression with the items it reads. */
+export type PhrasePart =
+  | { text: string }
+  | { expression: string; items: { label: string; from: string | null }[]; calculated: boolean };
 
 /** What every field has, also one nested in a collection, an array or a component's form. */
 export interface FieldShape {
@@ -151,6 +185,8 @@ export interface SummaryRow {
   stepId: string;
   label: string;
   value: string;
+  /** Only for answers with expressions. */
+  parts?: PhrasePart[] | null;
   ok: boolean;
   message: string | null;
 }
@@ -165,7 +201,13 @@ export interface FlowState {
   steps: Step[];
   summary: SummaryRow[];
   options: { autoActivate: boolean; autoFinalize: boolean; redirectUri: string | null };
-  scenario: { name: string; enable: boolean; id: number | null };
+  scenario: { name: string; enable: boolean; id: number | null; isActive?: boolean };
+  /** A flow over a scenario that exists: it shows its answers and may change them. */
+  changes?: { scenarioId: number; isChanged: boolean } | null;
+}
+
+export interface ReopenAnswer {
+  publicUrl: string;
 }
 
 export type Values = Record<string, unknown>;
@@ -177,6 +219,8 @@ export interface CreatedComponent {
 
 /** What the wizard tells the page that opened it: hints to look again, never facts and never secrets. */
 export type FlowHint =
+  | { type: "make-bridge:ready"; flow: string }
+  | { type: "make-bridge:close"; flow: string }
   | { type: "make-bridge:step"; flow: string; step: string; index: number; of: number }
   | { type: "make-bridge:dirty"; flow: string; dirty: boolean }
   | { type: "make-bridge:done"; flow: string };
@@ -189,11 +233,17 @@ export interface DemoSession {
   zone: string;
 }
 
-export interface SendOrderAnswer {
+/** What one integration answered to the sample order. */
+export interface SentOrder {
+  scenarioId: number;
+  scenarioName: string;
   status: number;
   response: unknown;
-  scenarioId: number;
   executionId: string | null;
+}
+
+export interface SendOrderAnswer {
+  sent: SentOrder[];
 }
 
 export interface DemoExecution {
@@ -206,17 +256,9 @@ export interface DemoExecution {
   operations: number;
 }
 
-export interface DemoStep {
-  moduleId: number;
-  module: string;
-  operation: number;
-  input: unknown;
-  outputs: unknown[];
-  error: unknown;
-}
-
 export interface DemoExecutionDetail {
   id: string;
   status: RunStatus;
-  steps: DemoStep[];
+  steps: RunStep[];
+  error?: RunError | null;
 }

@@ -13,9 +13,9 @@ export function durationText(milliseconds: number, locale: string): string {
       : milliseconds < 100_000
         ? ([milliseconds / 1000, "second"] as const)
         : ([milliseconds / MINUTE, "minute"] as const);
-  return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 1 }).format(
-    value,
-  );
+  const format = new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 1 });
+  // A unit alone on the next line is no duration any more.
+  return format.format(value).replaceAll(" ", "\u00a0");
 }
 
 export function momentText(timestamp: string, locale: string): string {

@@ -42,10 +42,12 @@ function bench(list: Integration[], over: Partial<PortalClient> = {}) {
   const client: PortalClient = {
     integrations: vi.fn(async () => structuredClone(list)),
     init: vi.fn(),
+    edit: vi.fn(),
     checkInit: vi.fn(),
     setActive: vi.fn(async () => ({})),
     run: vi.fn(async () => ({ executionId: "e1", statusUrl: "" })),
     logs: vi.fn(async () => []),
+    log: vi.fn(async (_scenario, id) => ({ ...row({ id }), error: null, steps: [] })),
     remove: vi.fn(async () => ({})),
     ...over,
   };
@@ -64,6 +66,39 @@ const outage = () => Promise.reject(new PortalFailure(503, "unavailable", "Try l
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
+
+test("an unfolded run is asked for once; one that still went, or could not be read, is asked for again", async () => {
+  let status: LogRow["status"] = 0;
+  const log = vi.fn(async (_scenario: number, id: string) => {
+    if (log.mock.calls.length === 1) throw new PortalFailure(503, "unavailable", "Try later.");
+    return { ...row({ id, status }), error: null, steps: [] };
+  });
+  const { catalogue } = bench([integration(1, { id: 7, isActive: true })], { log });
+  await catalogue.load();
+  const entry = first(catalogue);
+  const unfold = async () => {
+    await catalogue.toggleRun(entry, "e1");
+    const seen = entry.details.get("e1");
+    await catalogue.toggleRun(entry, "e1");
+    return seen;
+  };
+  expect(await unfold()).toBeInstanceOf(PortalFailure);
+  expect(await unfold()).toMatchObject({ status: 0 });
+  status = 1;
+  expect(await unfold()).toMatchObject({ status: 1 });
+  expect(await unfold()).toMatchObject({ status: 1 });
+  expect(log).toHaveBeenCalledTimes(3);
+});
+
+test("while its answers are looked at a card stays what it is", async () => {
+  const { catalogue } = bench([integration(1, { id: 7, isActive: true })]);
+  await catalogue.load();
+  const entry = first(catalogue);
+  entry.setup = { changes: true } as Entry["setup"];
+  expect(cardState(entry)).toBe("active");
+  entry.setup = { changes: false } as Entry["setup"];
+  expect(cardState(entry)).toBe("setting-up");
+});
 
 test("a loaded list is told once, however often it is read again", async () => {
   const { catalogue, told } = bench([integration(1), integration(2)]);
@@ -131,8 +166,8 @@ test("a run is followed until its own row has ended", async () => {
   expect(first(catalogue).note?.text).toMatch(/^Started/);
   rows.mockResolvedValue([row({ id: "e1", status: 1, operations: 3, duration: 412 }), row({ id: "old", status: 3 })]);
   await vi.advanceTimersByTimeAsync(1500);
-  expect(first(catalogue).note).toMatchObject({ tone: "good", text: "Finished: 3 operations in 412 ms." });
-  expect(said.at(-1)).toEqual(["Finished: 3 operations in 412 ms.", false]);
+  expect(first(catalogue).note).toMatchObject({ tone: "good", text: "Finished: 3 operations in 412\u00a0ms." });
+  expect(said.at(-1)).toEqual(["Finished: 3 operations in 412\u00a0ms.", false]);
 });
 
 test("what is removed is offered again, on the same card", async () => {

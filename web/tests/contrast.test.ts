@@ -1,6 +1,6 @@
 /** What is written on a colour nobody tested can be read. */
 import { expect, test } from "vitest";
-import { contrast, parseRgb, READABLE, type Rgb, readableOn, readableShade, WHITE } from "../widget/src/contrast";
+import { contrast, parseRgb, READABLE, type Rgb, readableOn, readableShade, WHITE } from "../src/contrast";
 
 const STEPS = [0, 51, 102, 153, 204, 255];
 const CUBE: Rgb[] = STEPS.flatMap((red) => STEPS.flatMap((green) => STEPS.map((blue): Rgb => [red, green, blue])));

@@ -6,7 +6,6 @@ import { expect, test } from "vitest";
 import type { Field } from "../src/api";
 import { FieldView } from "../wizard/src/fields/field";
 import { FormProvider } from "../wizard/src/fields/form";
-import { insertAt, usedItems } from "../wizard/src/fields/mapping";
 import { textOfHtml } from "../wizard/src/fields/text-block";
 import { theme } from "../wizard/src/theme";
 
@@ -114,15 +113,4 @@ test("what a template wrote never becomes markup", () => {
     /&lt;img src=x[^<]*<strong>bold<\/strong> bad/,
   );
   expect(textOfHtml("<p>a</p><style>b{}</style>")).toBe("a");
-});
-
-test("an item goes in where the cursor was", () => {
-  expect(insertAt("For : thanks", "{{1.n}}", 4, 4)).toEqual({ text: "For {{1.n}}: thanks", caret: 11 });
-  expect(insertAt("all", "{{x}}", 0, 3)).toEqual({ text: "{{x}}", caret: 5 });
-  const items = [
-    { label: "Name", expression: "{{1.n}}" },
-    { label: "Id", expression: "{{1.id}}" },
-  ];
-  expect(usedItems("a {{1.id}}", items)).toEqual(["Id"]);
-  expect(usedItems("plain", items)).toEqual([]);
 });

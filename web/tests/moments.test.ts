@@ -7,11 +7,11 @@ const when = (timestamp: string) => whenText(timestamp, NOW, "en", "just now");
 
 test("a duration is short and has one unit", () => {
   expect([12, 999, 2340, 99_000, 150_000].map((ms) => durationText(ms, "en"))).toEqual([
-    "12 ms",
-    "999 ms",
-    "2.3 sec",
-    "99 sec",
-    "2.5 min",
+    "12\u00a0ms",
+    "999\u00a0ms",
+    "2.3\u00a0sec",
+    "99\u00a0sec",
+    "2.5\u00a0min",
   ]);
 });
 

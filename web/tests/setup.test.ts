@@ -17,6 +17,7 @@ import {
 const URL_ = "https://bridge.example/flow/f1#secret";
 
 class FakeWindow implements Place {
+  kind = "window" as const;
   shut = false;
   shows: string[] = [];
   show = (url: string) => void this.shows.push(url);
@@ -53,13 +54,16 @@ function bench(over: Partial<SetupPorts> = {}): Bench {
   const answers: Bench["answers"] = { done: false, failure: null };
   const ports: SetupPorts = {
     client: {
-      init: vi.fn(async () => ({ publicUrl: URL_, flow: { id: "f1" } })),
       checkInit: vi.fn(async () => {
         if (answers.failure) throw answers.failure;
         return flow(answers.done);
       }),
     },
     template: 3,
+    begin: vi.fn(async () => ({ publicUrl: URL_, flow: { id: "f1" } })),
+    changes: false,
+    dress: (url) => url,
+    left: vi.fn(),
     open: () => {
       windows.push(new FakeWindow());
       return windows.at(-1) as FakeWindow;
@@ -126,7 +130,49 @@ test("opening again shows the same flow: one flow, however often it is tried", a
   setup.reopen();
   expect(windows[1]?.shows).toEqual([URL_]);
   expect(setup.phase).toBe("waiting");
-  expect(ports.client.init).toHaveBeenCalledOnce();
+  expect(ports.begin).toHaveBeenCalledOnce();
+});
+
+test("a frame that stays silent is exchanged for a window, opened before the frame goes", async () => {
+  const { setup, windows, ports } = bench();
+  await setup.start();
+  const order: string[] = [];
+  const frame = windows[0] as FakeWindow;
+  frame.close = () => void order.push("closed");
+  const elsewhere = new FakeWindow();
+  setup.reopen(() => {
+    order.push("opened");
+    return elsewhere;
+  });
+  expect(order).toEqual(["opened", "closed"]);
+  expect(elsewhere.shows).toEqual([URL_]);
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(setup.phase).toBe("waiting");
+  expect(ports.begin).toHaveBeenCalledOnce();
+});
+
+test("a window that is blocked after the frame stayed silent leaves a link", async () => {
+  const { setup } = bench();
+  await setup.start();
+  setup.reopen(() => null);
+  expect(setup.phase).toBe("blocked");
+});
+
+test("a change that is left ends with its window, unless it was saved the moment before", async () => {
+  const left = bench({ changes: true });
+  await left.setup.start();
+  left.windows[0]?.close();
+  await vi.advanceTimersByTimeAsync(500);
+  expect(left.setup.phase).toBe("cancelled");
+  expect(left.ports.left).toHaveBeenCalledOnce();
+
+  const saved = bench({ changes: true });
+  await saved.setup.start();
+  saved.answers.done = true;
+  saved.windows[0]?.close();
+  await vi.advanceTimersByTimeAsync(500);
+  expect(saved.setup.phase).toBe("done");
+  expect(saved.ports.left).not.toHaveBeenCalled();
 });
 
 test("a blocked window asks for a way back and can still finish", async () => {
@@ -151,7 +197,7 @@ test("redirect mode leaves the page with the flow remembered", async () => {
 test("a refused start closes the blank window and keeps the reason", async () => {
   const refusal = new PortalFailure(422, "no-version", "The template has no published version.");
   const { setup, windows, told } = bench();
-  const failing = bench({ client: { init: () => Promise.reject(refusal), checkInit: async () => flow(false) } });
+  const failing = bench({ begin: () => Promise.reject(refusal) });
   await failing.setup.start();
   expect(failing.setup.phase).toBe("failed");
   expect(failing.setup.failure).toBe(refusal);
@@ -162,10 +208,7 @@ test("a refused start closes the blank window and keeps the reason", async () =>
 
 test("an address that is no web address is refused", async () => {
   const { setup, windows } = bench({
-    client: {
-      init: async () => ({ publicUrl: "javascript:alert(1)", flow: { id: "f1" } }),
-      checkInit: async () => flow(false),
-    },
+    begin: async () => ({ publicUrl: "javascript:alert(1)", flow: { id: "f1" } }),
   });
   await setup.start();
   expect(setup.phase).toBe("failed");

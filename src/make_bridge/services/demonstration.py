@@ -1,19 +1,21 @@
 """The demo organization "Acme CRM": made once, found again, never in production.
 
-Two templates that need no outside service (one of them no answer at all), a signing key and a token.
+Two templates that need no outside service (one of them no answer at all), a signing key and a token. A release that
+brings other templates publishes them anew at its first start; what was set up from the old ones keeps running.
 Its credentials are kept sealed in the directory, so that ``make-bridge demo`` can print them again.
 """
 
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any, Protocol
 
 import msgspec
 
 from make_bridge.domain.organizations.messages import NewOrganization, OrganizationCreated
-from make_bridge.domain.templates.messages import CreateTemplate, PublishTemplate
+from make_bridge.domain.templates.messages import CreateTemplate, EditTemplate, PublishTemplate
 from make_bridge.kernel.context import Actor, ActorKind, Context
-from make_bridge.kernel.ids import OrganizationId
+from make_bridge.kernel.ids import OrganizationId, TemplateId
 from make_bridge.platform.bus.commands import CommandBus
 
 _FACT = "demo"
@@ -31,6 +33,8 @@ class DemoTemplate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     template_id: int
     version_id: int
     name: str
+    content: str = ""
+    """The digest of what was published; another release may bring another."""
 
 
 class DemoFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -80,12 +84,22 @@ class Demonstration:
     async def ensure(self) -> DemoFacts:
         """Return the demo's facts, making it on the first call."""
         facts = await self._found() or await self._created()
-        if not facts.templates:
-            context = _operator(OrganizationId(facts.organization_id))
-            templates = [await self._publish(context, name, text) for name, text in _TEMPLATES]
+        context = _operator(OrganizationId(facts.organization_id))
+        known = dict(enumerate(facts.templates))
+        templates = [
+            await self._current(context, known.get(at), name, text) for at, (name, text) in enumerate(_TEMPLATES)
+        ]
+        if templates != facts.templates:
             facts = msgspec.structs.replace(facts, templates=templates)
             await self._keep(facts)
         return facts
+
+    async def _current(self, context: Context, known: DemoTemplate | None, name: str, text: str) -> DemoTemplate:
+        """Return a template as this release has it, publishing it where it is new or other than before."""
+        content = _digest(name, text)
+        if known is None:
+            return await self._publish(context, name, text, content)
+        return known if known.content == content else await self._renew(context, known, name, text, content)
 
     async def _found(self) -> DemoFacts | None:
         stored = await self.facts.read_fact(_FACT)
@@ -108,7 +122,20 @@ class Demonstration:
     async def _keep(self, facts: DemoFacts) -> None:
         await self.facts.write_fact(_FACT, OrganizationId(facts.organization_id), msgspec.json.encode(facts))
 
-    async def _publish(self, context: Context, name: str, description: str) -> DemoTemplate:
+    async def _renew(
+        self, context: Context, known: DemoTemplate, name: str, description: str, content: str
+    ) -> DemoTemplate:
+        edit = EditTemplate(
+            template_id=TemplateId(known.template_id),
+            blueprint=_resource(f"{name}.json"),
+            controller=_resource(f"{name}.controller.json"),
+            description=description,
+        )
+        template = await self.commands.execute(context, edit)
+        version = await self.commands.execute(context, PublishTemplate(template_id=template.id))
+        return DemoTemplate(template_id=template.id, version_id=version.id, name=template.name, content=content)
+
+    async def _publish(self, context: Context, name: str, description: str, content: str) -> DemoTemplate:
         create = CreateTemplate(
             blueprint=_resource(f"{name}.json"),
             controller=_resource(f"{name}.controller.json"),
@@ -116,7 +143,7 @@ class Demonstration:
         )
         template = await self.commands.execute(context, create)
         version = await self.commands.execute(context, PublishTemplate(template_id=template.id))
-        return DemoTemplate(template_id=template.id, version_id=version.id, name=template.name)
+        return DemoTemplate(template_id=template.id, version_id=version.id, name=template.name, content=content)
 
 
 def _operator(organization_id: OrganizationId) -> Context:
@@ -128,6 +155,14 @@ def _operator(organization_id: OrganizationId) -> Context:
     )
 
 
+def _digest(name: str, text: str) -> str:
+    parts = (text.encode(), _raw(f"{name}.json"), _raw(f"{name}.controller.json"))
+    return sha256(b"\0".join(parts)).hexdigest()
+
+
 def _resource(name: str) -> dict[str, Any]:
-    raw = files("make_bridge.services").joinpath("demo_templates", name).read_bytes()
-    return msgspec.json.decode(raw, type=dict[str, Any])
+    return msgspec.json.decode(_raw(name), type=dict[str, Any])
+
+
+def _raw(name: str) -> bytes:
+    return files("make_bridge.services").joinpath("demo_templates", name).read_bytes()

@@ -146,6 +146,8 @@ def test_the_wizard_in_a_frame_needs_neither_cookies_nor_storage(visitor, site, 
     assert storage_of(frame) == request.node.callspec.params["visitor"]
 
     walk(wizard)
+    expect(wizard.locator("code")).to_contain_text(f"{embedding.bridge}/hook/")
+    wizard.get_by_role("button", name="Close").click()
     expect(page.locator("iframe")).to_be_hidden()
     expect(card_of(page)).to_contain_text(f"{ORDERS['name']} is set up.")
     assert page.evaluate("window.steps") == [0, 1, 2]
@@ -161,6 +163,7 @@ def test_the_wizard_in_a_window_stays_in_touch_with_the_page_that_opened_it(visi
     with wizard.expect_event("close"):
         walk(wizard)
         assert page.evaluate("window.steps") == [0, 1, 2]
+        wizard.get_by_role("button", name="Close").click()
     expect(card_of(page)).to_contain_text(f"{ORDERS['name']} is set up.")
     assert visitor.complaints == []
 
@@ -200,4 +203,37 @@ def test_a_page_at_an_origin_that_nobody_registered_cannot_frame_the_wizard(visi
     visitor.expect_complaint(f"frame-ancestors 'self' http://localhost:{embedding.port}")
     expect(page.frame_locator("portal-integrations iframe").get_by_role("button", name="Get started")).to_be_hidden()
     assert not any("/flow/" in frame.url for frame in page.frames)
+    assert visitor.complaints == []
+
+
+@one_browser
+def test_a_frame_that_was_refused_offers_a_window_instead(visitor, elsewhere, embedding):
+    page = visitor.open(elsewhere.page("iframe"))
+    connect(page)
+    visitor.expect_complaint("frame-ancestors")
+    offer = page.get_by_role("button", name="Open it in a window")
+    expect(offer).to_be_visible()
+    wizard = window_opened_by(page, offer.click)
+    expect(wizard.get_by_role("heading", name=ORDERS["name"])).to_be_visible()
+    expect(page.locator("portal-integrations dialog")).to_have_count(0)
+    expect(card_of(page)).to_contain_text("Continue in the window that opened.")
+    assert visitor.complaints == []
+
+
+@one_browser
+def test_a_page_that_tells_nobody_where_it_is_still_hears_from_its_frame(visitor, site):
+    page = visitor.open(site.page("iframe"))
+    page.evaluate(
+        """() => {
+          const policy = document.createElement("meta");
+          Object.assign(policy, { name: "referrer", content: "no-referrer" });
+          document.head.append(policy);
+        }"""
+    )
+    note_steps(page)
+    connect(page)
+    wizard, _ = frame_in(page)
+    wizard.get_by_role("button", name="Get started").click()
+    expect(wizard.get_by_role("heading", name="Webhooks")).to_be_visible()
+    page.wait_for_function("window.steps.length > 0")
     assert visitor.complaints == []

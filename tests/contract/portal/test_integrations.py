@@ -79,9 +79,8 @@ async def test_a_flow_begins_without_any_wish(portal, body):
     answer = await portal.post("/integrations/init/9216", body=body)
     assert answer.json() == {"publicUrl": "https://bridge.example/flow/flow1#hush", "flow": {"id": "flow1"}}
     command = portal.buses.one(Start)
-    assert (command.team_id, command.version_id) == (DANA_TEAM, 9216)
-    assert command.origins == portal.directories.origins
     options = command.options
+    assert command == Start(team_id=DANA_TEAM, version_id=TemplateVersionId(9216), options=options)
     assert (options.prefill_hard, options.prefill_soft) == ({}, {})
     assert (options.allow_reusing_components, options.allow_creating_components) == (True, True)
     assert (options.auto_activate, options.auto_finalize) == (False, False)

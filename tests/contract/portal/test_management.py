@@ -236,7 +236,7 @@ async def test_the_description_names_every_route_with_bodies_answers_and_credent
     described = {(method.upper(), path) for path, methods in told["paths"].items() for method in methods}
     served = {(method, route.path) for route in portal.routes for method in route.methods if "bridge" in route.path}
     assert described == served
-    assert len(described) == 18 + 4 + 4 + 7
+    assert len(described) == 18 + 4 + 4 + 9
     init = told["paths"]["/portal/api/bridge/integrations/init/{instanceable_id}"]["post"]
     body = init["requestBody"]
     assert body["required"] is False

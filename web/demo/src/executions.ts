@@ -1,30 +1,22 @@
 /** Draws the demo's executions: a plain sentence each, and behind a click every module with its input and output. */
 
-import type { DemoExecution, DemoExecutionDetail, DemoStep, RunStatus } from "../../src/api";
+import type { DemoExecution, DemoExecutionDetail, RunStatus, RunStep } from "../../src/api";
 import { type Branch, h } from "../../src/dom";
 import { durationText, momentText, whenText } from "../../src/moments";
-
-export interface Result {
-  tone: "info" | "good" | "bad";
-  text: string;
-}
+import { errorCause, errorMessage, type ModuleStory, storiesOf } from "../../src/steps";
 
 export interface ExecutionsView {
   executions: DemoExecution[] | null;
   details: Map<string, DemoExecutionDetail | Error>;
   open: string | null;
-  /** The one the customer just caused. */
-  expected: string | null;
+  /** Those the customer just caused. */
+  expected: ReadonlySet<string>;
   now: number;
   toggle(id: string): void;
 }
 
 const SHOWN = 8;
 const LOCALE = "en";
-const MODULES: Record<string, string> = {
-  "gateway:CustomWebHook": "Webhook received",
-  "http:ActionSendData": "Request sent",
-};
 const MARKS: Record<RunStatus, string> = {
   0: "M12 3a9 9 0 1 0 9 9",
   1: "M5 12.5l4.5 4.5L19 7.5",
@@ -68,48 +60,67 @@ function drawData(title: string, data: unknown): Branch | null {
   );
 }
 
-function errorText(error: unknown): string {
-  const message = (error as { message?: unknown } | null)?.message;
-  return typeof message === "string" ? message : JSON.stringify(error);
+/** One operation's data; only where a module worked several times are they numbered. */
+function drawStep(step: RunStep, at: number, many: boolean): (Branch | null)[] {
+  const { input, outputs } = step;
+  const number = many ? ` ${at + 1}` : "";
+  const several = outputs.length > 1;
+  return [
+    drawData(`Input${number}`, input),
+    outputs.length > 0
+      ? drawData(
+          several ? `Output${number} (${outputs.length} bundles)` : `Output${number}`,
+          several ? outputs : outputs[0],
+        )
+      : null,
+  ];
 }
 
-/** "http:ActionSendData" as a person would say it. */
-export function moduleName(module: string): string {
-  const [app = "", action = app] = module.split(":");
-  const words = (MODULES[module] ?? action.replaceAll(/([a-z])([A-Z])/g, "$1 $2")).toLocaleLowerCase();
-  return words.charAt(0).toLocaleUpperCase() + words.slice(1);
-}
-
-function drawStep(step: DemoStep, at: number): Branch {
-  const many = step.outputs.length > 1;
+function drawStory({ moduleId, name, app, times, error, steps }: ModuleStory): Branch {
+  const cause = error && errorCause(error);
   return h(
     "li",
-    { key: at },
+    { key: moduleId },
     h(
       "p",
       { class: "step-name" },
-      h("strong", {}, moduleName(step.module)),
-      h("span", { class: "faint" }, ` ${step.module} · module ${step.moduleId}`),
+      h("strong", {}, name),
+      h("span", { class: "faint" }, times > 1 ? ` ${app} · ${times} times` : ` ${app}`),
     ),
-    step.error ? h("p", { class: "step-error" }, errorText(step.error)) : null,
-    drawData("Input", step.input),
-    step.outputs.length > 0 &&
-      drawData(many ? `Output (${step.outputs.length} bundles)` : "Output", many ? step.outputs : step.outputs[0]),
+    error && h("p", { class: "step-error" }, cause ? `${cause} ` : "", errorMessage(error)),
+    ...steps.flatMap((step, at) => drawStep(step, at, steps.length > 1)),
   );
+}
+
+/** The whole run in one line. */
+export function runSummary({ status, steps, error }: DemoExecutionDetail): string {
+  const stories = storiesOf(steps);
+  const way = stories.map(({ name }) => name).join(" → ");
+  if (status !== 3) return way;
+  const at = stories.find(({ moduleId }) => moduleId === error?.moduleId) ?? stories.find((one) => one.error);
+  return at ? `${way}. It stopped at “${at.name}”.` : way;
 }
 
 function drawDetail(detail: DemoExecutionDetail | Error | undefined): Branch {
   if (!detail) return h("p", { class: "faint", key: "loading", role: "status" }, "Loading what each module did…");
   if (detail instanceof Error) return h("p", { class: "step-error", key: "error", role: "alert" }, detail.message);
-  if (detail.steps.length === 0) return h("p", { class: "faint", key: "none" }, "Nothing has been recorded yet.");
-  return h("ol", { class: "steps", key: "steps" }, ...detail.steps.map(drawStep));
+  if (detail.steps.length === 0) {
+    const why = detail.error && errorMessage(detail.error);
+    return h("p", { class: why ? "step-error" : "faint", key: "none" }, why ?? "Nothing has been recorded yet.");
+  }
+  return h(
+    "div",
+    { key: "steps" },
+    h("p", { class: "run-summary" }, runSummary(detail)),
+    h("ol", { class: "steps" }, ...storiesOf(detail.steps).map(drawStory)),
+  );
 }
 
 function drawExecution(row: DemoExecution, view: ExecutionsView): Branch {
   const open = view.open === row.id;
   return h(
     "li",
-    { key: row.id, class: "run", "data-new": row.id === view.expected },
+    { key: row.id, class: "run", "data-new": view.expected.has(row.id) },
     h(
       "button",
       {
@@ -149,8 +160,4 @@ export function drawExecutions(view: ExecutionsView): Branch[] {
   return [
     h("ul", { class: "run-list", role: "list" }, ...executions.slice(0, SHOWN).map((row) => drawExecution(row, view))),
   ];
-}
-
-export function drawResult(result: Result | null): Branch[] {
-  return result ? [h("p", { class: "result", "data-tone": result.tone }, result.text)] : [];
 }

@@ -1,13 +1,15 @@
 /**
- * The panel "Try it": sends the sample order and shows the execution arriving. The list is asked for again while
+ * The panel "Try it": sends the sample order to every active integration, shows what each answered, and the executions
+ * arriving. The list is asked for again while
  * something runs, and whenever the widget tells that an integration changed.
  */
 
 import type { DemoExecution, DemoExecutionDetail, SendOrderAnswer } from "../../src/api";
 import { paint } from "../../src/dom";
 import { type Poll, poll } from "../../src/poll";
+import { drawSending, type Sending } from "./answers";
 import { getJson, post, Refused } from "./backend";
-import { drawExecutions, drawResult, type Result } from "./executions";
+import { drawExecutions } from "./executions";
 
 /** An execution that takes longer is still listed as running; the next look finds it. */
 const QUESTIONS = 20;
@@ -17,8 +19,8 @@ class Trying {
   private executions: DemoExecution[] | null = null;
   private details = new Map<string, DemoExecutionDetail | Error>();
   private open: string | null = null;
-  private result: Result | null = null;
-  private expected: string | null = null;
+  private sending: Sending | null = null;
+  private expected: ReadonlySet<string> = new Set();
   private following: Poll | null = null;
 
   constructor(
@@ -42,16 +44,16 @@ class Trying {
   private async send(): Promise<void> {
     if (this.button.getAttribute("aria-disabled") === "true") return;
     this.button.setAttribute("aria-disabled", "true");
-    this.result = { tone: "info", text: "Sending the order…" };
+    this.sending = { state: "sending" };
     this.draw();
     try {
-      const answer = await post<SendOrderAnswer>("send-order");
-      this.result = resultOf(answer);
-      this.expected = answer.executionId;
+      const { sent } = await post<SendOrderAnswer>("send-order");
+      this.sending = { state: "sent", sent };
+      this.expected = new Set(sent.map(({ executionId }) => executionId).filter((id) => id !== null));
       this.follow();
     } catch (cause) {
       const text = cause instanceof Refused ? cause.message : "The order could not be sent. Nothing was changed.";
-      this.result = { tone: "bad", text };
+      this.sending = { state: "refused", text };
     }
     this.button.removeAttribute("aria-disabled");
     this.draw();
@@ -64,9 +66,8 @@ class Trying {
       async () => {
         questions += 1;
         await this.look();
-        const row = this.executions?.find(({ id }) => id === this.expected);
-        const finished = row !== undefined && row.status !== 0;
-        return finished || questions >= QUESTIONS;
+        const ended = new Set(this.executions?.filter(({ status }) => status !== 0).map(({ id }) => id));
+        return [...this.expected].every((id) => ended.has(id)) || questions >= QUESTIONS;
       },
       { first: 400, longest: 3000 },
     );
@@ -95,7 +96,7 @@ class Trying {
   }
 
   private draw(): void {
-    paint(this.said, drawResult(this.result));
+    paint(this.said, drawSending(this.sending));
     paint(
       this.runs,
       drawExecutions({
@@ -108,12 +109,6 @@ class Trying {
       }),
     );
   }
-}
-
-function resultOf({ status, executionId }: SendOrderAnswer): Result {
-  if (status >= 400) return { tone: "bad", text: `The integration answered ${status}. The order was not accepted.` };
-  if (!executionId) return { tone: "good", text: "The order was accepted and will be handled in a moment." };
-  return { tone: "good", text: "The order was accepted. Its run appears below." };
 }
 
 export function startTrying(): void {

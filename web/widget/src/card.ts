@@ -1,17 +1,27 @@
 /** Draws one integration as a card: its state, what can be done with it, and how its last runs went. */
 
 import { type Branch, h } from "../../src/dom";
-import { momentText, whenText } from "../../src/moments";
+import { whenText } from "../../src/moments";
 import { attentionCause, type CardState, cardState, type Entry, lastRunAt } from "./entry";
 import { icon } from "./icons";
-import { runSentence } from "./runs";
+import { drawRunList } from "./run-view";
 import { drawSetup } from "./setup-view";
 import { button, drawDetails, note, type View } from "./view";
 
-const SHOWN_RUNS = 5;
-const RUN_ICONS = ["setting-up", "active", "attention", "error"] as const;
 /** The portal API gives an app's technical name alone. */
-const APP_NAMES: Record<string, string> = { http: "HTTP", json: "JSON", gateway: "Webhooks", util: "Tools" };
+const APP_NAMES: Record<string, string> = {
+  http: "HTTP",
+  json: "JSON",
+  csv: "CSV",
+  xml: "XML",
+  rss: "RSS",
+  gateway: "Webhooks",
+  util: "Tools",
+  builtin: "Flow control",
+  regexp: "Text parser",
+  datastore: "Data store",
+  "scenario-service": "Scenarios",
+};
 
 function appName(name: string): string {
   return APP_NAMES[name] ?? name.charAt(0).toUpperCase() + name.slice(1).replaceAll(/[-_]/g, " ");
@@ -58,7 +68,7 @@ function drawAttention(entry: Entry, view: View): Branch | null {
   return note(
     "warn",
     h("p", {}, say(`attention.${cause}`, { when: when(lastRunAt(entry), view) })),
-    cause === "disconnected" && button("quiet", () => acts.connect(entry), {}, say("card.again")),
+    cause === "disconnected" && button("quiet", () => acts.settings(entry), {}, say("card.again")),
   );
 }
 
@@ -79,9 +89,10 @@ function drawConnect(entry: Entry, { say, acts, opensWindow }: View): Branch {
   );
 }
 
-function drawControls(entry: Entry, { say, acts }: View): Branch {
+function drawControls(entry: Entry, { say, acts, opensWindow }: View): Branch {
   const { key, name, active } = entry;
   const busy = entry.busy ? "true" : null;
+  const settingsLabel = say("card.settings.label", { name });
   const removeLabel = say("card.remove.label", { name });
   return h(
     "div",
@@ -112,6 +123,17 @@ function drawControls(entry: Entry, { say, acts }: View): Branch {
       ),
     button(
       "quiet square",
+      () => acts.settings(entry),
+      {
+        "aria-label": opensWindow ? `${settingsLabel} (${say("card.new-window")})` : settingsLabel,
+        title: settingsLabel,
+        "aria-disabled": entry.setup ? "true" : busy,
+        "data-focus": `${key}-settings`,
+      },
+      icon("settings"),
+    ),
+    button(
+      "quiet square",
       () => acts.askRemove(entry),
       { "aria-label": removeLabel, title: removeLabel, "aria-disabled": busy },
       icon("remove"),
@@ -120,7 +142,7 @@ function drawControls(entry: Entry, { say, acts }: View): Branch {
 }
 
 function drawRows(entry: Entry, view: View): Branch {
-  const { say, acts, locale } = view;
+  const { say, acts } = view;
   const { rows, rowsFailure } = entry;
   if (rowsFailure) {
     return note(
@@ -131,25 +153,7 @@ function drawRows(entry: Entry, view: View): Branch {
     );
   }
   if (!rows?.length) return h("p", { class: "faint" }, say(rows ? "runs.empty" : "runs.loading"));
-  return h(
-    "ul",
-    { class: "runs" },
-    ...rows
-      .slice(0, SHOWN_RUNS)
-      .map((row) =>
-        h(
-          "li",
-          { key: row.id, part: "row", "data-status": row.status },
-          icon(RUN_ICONS[row.status]),
-          h("span", {}, runSentence(row, view)),
-          h(
-            "time",
-            { class: "faint", datetime: row.timestamp, title: momentText(row.timestamp, locale) },
-            when(row.timestamp, view),
-          ),
-        ),
-      ),
-  );
+  return drawRunList(entry, rows, view);
 }
 
 function drawRuns(entry: Entry, view: View): Branch {
@@ -181,10 +185,15 @@ export function drawCard(entry: Entry, view: View): Branch {
     { class: "card", key: entry.key, part: "card", "data-state": state, "aria-labelledby": `${entry.key}-name` },
     ...drawHead(entry, state, view),
     entry.note && note(entry.note.tone, h("p", {}, entry.note.text), drawDetails(entry.note.failure, view.say)),
-    ...(entry.setup
+    ...(entry.setup && !entry.setup.changes
       ? [drawSetup(entry, entry.setup, view)]
       : made
-        ? [drawAttention(entry, view), drawControls(entry, view), drawRuns(entry, view)]
+        ? [
+            drawAttention(entry, view),
+            entry.setup && drawSetup(entry, entry.setup, view),
+            drawControls(entry, view),
+            drawRuns(entry, view),
+          ]
         : [drawConnect(entry, view)]),
   );
 }

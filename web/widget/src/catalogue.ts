@@ -30,6 +30,8 @@ export interface Catalogue {
   remove(entry: Entry): Promise<void>;
   toggleRuns(entry: Entry): void;
   loadRuns(entry: Entry): Promise<void>;
+  /** Unfolds what one run did, or folds it again. */
+  toggleRun(entry: Entry, execution: string): Promise<void>;
   stop(): void;
 }
 
@@ -131,12 +133,14 @@ export function createCatalogue({ client, voice, changed, announce, tell }: Cata
       void lookAtLastRuns();
     },
     async settled(entry, flow) {
-      const text = voice().say("setup.done", { name: entry.name });
+      const isChange = entry.setup?.changes === true;
+      const text = voice().say(isChange ? "setup.changed" : "setup.done", { name: entry.name });
       entry.note = { tone: "good", text };
       announce(text);
       await catalogue.load();
       entry.setup = null;
-      if (entry.active) tellInstance("activated", entry, flow.result?.scenarios?.[0]?.id ?? entry.scenario);
+      if (isChange) tellInstance("updated", entry);
+      else if (entry.active) tellInstance("activated", entry, flow.result?.scenarios?.[0]?.id ?? entry.scenario);
       changed();
     },
     switchTo: (entry, active) =>
@@ -177,6 +181,15 @@ export function createCatalogue({ client, voice, changed, announce, tell }: Cata
         entry.rowsFailure = failureOf(cause);
         announce(voice().say("failed.runs"), true);
       }
+      changed();
+    },
+    async toggleRun(entry, execution) {
+      entry.openRun = entry.openRun === execution ? null : execution;
+      changed();
+      const known = entry.details.get(execution);
+      if (entry.scenario === undefined || entry.openRun === null || (known && "steps" in known && known.status !== 0))
+        return;
+      entry.details.set(execution, await client.log(entry.scenario, execution).catch(failureOf));
       changed();
     },
     stop() {

@@ -12,6 +12,7 @@ import type {
   InitBody,
   Integration,
   IntegrationList,
+  LogDetail,
   LogRow,
   RunAnswer,
 } from "../../src/api";
@@ -54,10 +55,13 @@ export function failureOf(cause: unknown): PortalFailure {
 export interface PortalClient {
   integrations(): Promise<Integration[]>;
   init(instanceableId: number, body: InitBody | null): Promise<InitAnswer>;
+  /** The wizard over an integration that exists. */
+  edit(scenarioId: number, body: InitBody | null): Promise<InitAnswer>;
   checkInit(flowId: string): Promise<FlowSummary>;
   setActive(scenarioId: number, active: boolean): Promise<unknown>;
   run(scenarioId: number): Promise<RunAnswer>;
   logs(scenarioId: number): Promise<LogRow[]>;
+  log(scenarioId: number, executionId: string): Promise<LogDetail>;
   remove(scenarioId: number): Promise<unknown>;
 }
 
@@ -102,11 +106,13 @@ export function portalClient(
   return {
     integrations: async () => (await call<IntegrationList>("GET", "integrations/")).integrations,
     init: (id, body) => call("POST", `integrations/init/${id}`, body),
+    edit: (id, body) => call("POST", one(id, "/edit"), body),
     checkInit: async (id) =>
       (await call<CheckInitAnswer>("GET", `integrations/check-init/${encodeURIComponent(id)}`)).flow,
     setActive: (id, active) => call("POST", one(id, active ? "/activate" : "/deactivate")),
     run: (id) => call("POST", one(id, "/run")),
     logs: (id) => call("GET", `scenarios/${id}/logs`),
+    log: (id, execution) => call("GET", `scenarios/${id}/logs/${encodeURIComponent(execution)}`),
     remove: (id) => call("DELETE", one(id)),
   };
 }

@@ -3,7 +3,7 @@
  * and changes them, the card draws them.
  */
 
-import type { Integration, LogRow, Scheduling } from "../../src/api";
+import type { Integration, LogDetail, LogRow, Scheduling } from "../../src/api";
 import type { PortalFailure } from "./client";
 import type { Setup } from "./setup";
 
@@ -33,6 +33,9 @@ export interface Entry {
   open: boolean;
   rows: LogRow[] | null;
   rowsFailure: PortalFailure | null;
+  /** The run that is unfolded, and what is known of those that were. */
+  openRun: string | null;
+  details: Map<string, LogDetail | PortalFailure>;
 }
 
 function lastRun({ rows }: Entry): LogRow | undefined {
@@ -50,7 +53,7 @@ export function attentionCause(entry: Entry): AttentionCause | null {
 }
 
 export function cardState(entry: Entry): CardState {
-  if (entry.setup) return "setting-up";
+  if (entry.setup && !entry.setup.changes) return "setting-up";
   if (entry.scenario === undefined) return "available";
   return attentionCause(entry) ? "attention" : entry.active ? "active" : "paused";
 }
@@ -67,6 +70,8 @@ function forgetRuns(entry: Entry): void {
   entry.open = false;
   entry.rows = null;
   entry.rowsFailure = null;
+  entry.openRun = null;
+  entry.details = new Map();
 }
 
 function take(entry: Entry, { scenario, state, template }: Integration): Entry {
@@ -102,6 +107,7 @@ function keyed(integrations: Integration[]): Map<string, Integration> {
 export function merge(known: Entry[], integrations: Integration[]): Entry[] {
   return [...keyed(integrations)].map(([key, integration]) => {
     const entry = known.find((candidate) => candidate.key === key);
-    return take(entry ?? ({ key, setup: null, busy: null, note: null } as Entry), integration);
+    const fresh = { key, setup: null, busy: null, note: null, openRun: null, details: new Map() } as unknown as Entry;
+    return take(entry ?? fresh, integration);
   });
 }

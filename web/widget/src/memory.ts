@@ -9,6 +9,9 @@ export interface FlowMemory {
   forget(template: number): void;
 }
 
+/** For what a reload need not take up again. */
+export const noMemory: FlowMemory = { all: () => new Map(), remember: () => {}, forget: () => {} };
+
 export function tabMemory(base: string): FlowMemory {
   const key = `make-bridge:flows:${base}`;
   const all = (): Map<number, string> => {

@@ -3,6 +3,7 @@
  * browser's own modal dialog, which makes the rest of the page inert; focus is given back to what opened them.
  */
 
+import type { FlowHint } from "../../src/api";
 import { type Branch, h } from "../../src/dom";
 import type { Say } from "./copy";
 import type { Entry } from "./entry";
@@ -10,6 +11,8 @@ import { icon } from "./icons";
 import type { Place } from "./setup";
 import { button, note } from "./view";
 
+/** A wizard says that it is there as soon as its script runs. A frame that was refused says nothing, ever. */
+const SILENT_AFTER = 5000;
 const SANDBOX = "allow-scripts allow-forms allow-same-origin allow-popups allow-popups-to-escape-sandbox";
 
 export interface ModalPorts {
@@ -19,6 +22,9 @@ export interface ModalPorts {
   say(): Say;
   focus(name: string): void;
   remove(entry: Entry): Promise<void>;
+  announce(text: string): void;
+  /** Shows the wizard in a window, because its frame stays silent. Called inside the click. */
+  elsewhere(entry: Entry): void;
   /** The page may keep a frame open; `dirty` says that something typed would be lost. */
   mayClose(dirty: boolean): boolean;
 }
@@ -29,6 +35,8 @@ export interface Modal {
   openFrame(entry: Entry): Place;
   /** Escape, or a button that closes. */
   askToClose(): void;
+  /** A message of the frame itself: it is there, or it is done. True when it was for us. */
+  heard(event: MessageEvent): boolean;
   trap(event: KeyboardEvent): void;
   draw(): Branch | null;
 }
@@ -36,19 +44,26 @@ export interface Modal {
 interface Shown {
   entry: Entry;
   frame: boolean;
+  /** A frame's title, as it was when it was opened. */
+  title: string;
   /** The frame's address; it outlives the set-up, so that the wizard's last page stays to be read. */
   url?: string;
   asking?: boolean;
+  ready?: boolean;
+  silent?: boolean;
+  waiting?: ReturnType<typeof setTimeout>;
 }
 
-export function createModal({ tree, paint, say, focus, remove, mayClose }: ModalPorts): Modal {
+export function createModal(ports: ModalPorts): Modal {
+  const { tree, paint, say, focus, remove, mayClose } = ports;
   let shown: Shown | null = null;
   let opener: HTMLElement | null = null;
   const dialog = () => tree.querySelector("dialog");
 
   const open = (entry: Entry, frame: boolean) => {
     opener = tree.activeElement as HTMLElement | null;
-    shown = { entry, frame };
+    const title = say()(entry.setup?.changes ? "card.settings.label" : "setup.frame", { name: entry.name });
+    shown = { entry, frame, title };
     paint();
     dialog()?.showModal();
   };
@@ -56,6 +71,7 @@ export function createModal({ tree, paint, say, focus, remove, mayClose }: Modal
   const close = () => {
     if (!shown) return;
     const { key } = shown.entry;
+    clearTimeout(shown.waiting);
     dialog()?.close();
     shown = null;
     paint();
@@ -75,6 +91,35 @@ export function createModal({ tree, paint, say, focus, remove, mayClose }: Modal
     tree.querySelector("iframe")?.focus();
   };
 
+  const isOurs = ({ source, origin }: MessageEvent) =>
+    !!shown?.url &&
+    !!source &&
+    source === tree.querySelector("iframe")?.contentWindow &&
+    origin === new URL(shown.url, location.href).origin;
+
+  const expectWord = (mine: Shown) => {
+    clearTimeout(mine.waiting);
+    mine.waiting = setTimeout(() => {
+      if (shown !== mine || mine.ready) return;
+      mine.silent = true;
+      paint();
+      ports.announce(say()("setup.silent"));
+    }, SILENT_AFTER);
+  };
+
+  const drawSilent = ({ entry }: Shown, t: Say): Branch =>
+    h(
+      "div",
+      { class: "frame-silent", key: "silent" },
+      h("p", {}, t("setup.silent")),
+      h(
+        "div",
+        { class: "actions" },
+        button("primary", () => ports.elsewhere(entry), {}, t("setup.silent.window")),
+        button("quiet", close, {}, t("setup.act.cancel")),
+      ),
+    );
+
   const drawRemove = ({ name, busy }: Entry, t: Say): Branch =>
     h(
       "dialog",
@@ -89,8 +134,8 @@ export function createModal({ tree, paint, say, focus, remove, mayClose }: Modal
       ),
     );
 
-  const drawFrame = ({ entry, url, asking }: Shown, t: Say): Branch => {
-    const title = t("setup.frame", { name: entry.name });
+  const drawFrame = (frame: Shown, t: Say): Branch => {
+    const { title, url, asking, silent } = frame;
     const label = t("setup.close");
     return h(
       "dialog",
@@ -112,8 +157,18 @@ export function createModal({ tree, paint, say, focus, remove, mayClose }: Modal
             button("quiet", close, {}, t("setup.discard")),
           ),
         ),
+      silent && drawSilent(frame, t),
       url
-        ? h("iframe", { title, src: url, sandbox: SANDBOX, allow: "clipboard-write" })
+        ? h("iframe", {
+            title,
+            src: url,
+            sandbox: SANDBOX,
+            allow: "clipboard-write",
+            // The wizard answers to the origin that shows it, also where the page tells nobody where it is.
+            referrerpolicy: "origin",
+            "data-silent": silent === true,
+            tabindex: silent ? "-1" : null,
+          })
         : h("p", { class: "frame-wait", role: "status" }, t("setup.opening")),
     );
   };
@@ -128,8 +183,12 @@ export function createModal({ tree, paint, say, focus, remove, mayClose }: Modal
       const mine = shown;
       const closed = () => shown !== mine;
       return {
+        kind: "frame",
         show(url) {
-          if (mine) mine.url = url;
+          if (mine) {
+            mine.url = url;
+            expectWord(mine);
+          }
           paint();
         },
         closed,
@@ -154,9 +213,20 @@ export function createModal({ tree, paint, say, focus, remove, mayClose }: Modal
       paint();
       focus("keep");
     },
+    heard(event) {
+      if (!shown || !isOurs(event)) return false;
+      const { type } = (event.data ?? {}) as Partial<FlowHint>;
+      if (type === "make-bridge:ready") {
+        shown.ready = true;
+        shown.silent = false;
+        paint();
+      }
+      if (type === "make-bridge:close") close();
+      return type === "make-bridge:ready" || type === "make-bridge:close";
+    },
     /** Tab stays inside, also where a browser would let it wander to its own buttons. */
     trap(event) {
-      const stops = [...(dialog()?.querySelectorAll<HTMLElement>("button,iframe") ?? [])];
+      const stops = [...(dialog()?.querySelectorAll<HTMLElement>("button,iframe:not([data-silent])") ?? [])];
       const [from, to] = event.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
       if (event.key !== "Tab" || !to || tree.activeElement !== from) return;
       event.preventDefault();

@@ -18,6 +18,7 @@ export function openWindow(name: string, words: string): Place | null {
     // A window of this name may already show the wizard, which is another origin: then there is nothing to write.
   }
   return {
+    kind: "window",
     show(url) {
       opened.location.replace(url);
       opened.focus();

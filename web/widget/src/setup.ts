@@ -8,7 +8,7 @@
  * and ends nothing, and a message is only a reason to ask earlier.
  */
 
-import type { FlowSummary, InitBody } from "../../src/api";
+import type { FlowSummary, InitAnswer, InitBody } from "../../src/api";
 import { type Poll, poll } from "../../src/poll";
 import { failureOf, type PortalClient, PortalFailure } from "./client";
 import type { FlowMemory } from "./memory";
@@ -42,8 +42,8 @@ const RUNNING = { completed: "done", gone: "expired", refused: "failed", cancel:
 /** Every legal move; a happening that is not in a phase's row changes nothing. */
 const MOVES: Record<SetupPhase, Partial<Record<Happening, SetupPhase>>> = {
   opening: { opened: "waiting", blocked: "blocked", redirected: "redirecting", refused: "failed", cancel: "cancelled" },
-  waiting: { ...RUNNING, slow: "long", closed: "closed" },
-  long: { ...RUNNING, closed: "closed" },
+  waiting: { ...RUNNING, slow: "long", closed: "closed", blocked: "blocked" },
+  long: { ...RUNNING, closed: "closed", blocked: "blocked" },
   closed: { ...RUNNING, opened: "waiting", blocked: "blocked" },
   blocked: { ...RUNNING, opened: "waiting" },
   redirecting: {},
@@ -71,6 +71,7 @@ const OFFLINE_AFTER_FAILURES = 3;
 
 /** Where the wizard is shown: a window or a frame. */
 export interface Place {
+  readonly kind: "window" | "frame";
   show(url: string): void;
   closed(): boolean;
   close(): void;
@@ -80,8 +81,14 @@ export interface Place {
 export type SetupTold = "start" | "waiting" | "success" | "error" | "cancel";
 
 export interface SetupPorts {
-  client: Pick<PortalClient, "init" | "checkInit">;
+  client: Pick<PortalClient, "checkInit">;
   template: number;
+  /** Asks the server for a flow: a new integration's, or one that changes the answers of an old one. */
+  begin(body: InitBody | null): Promise<InitAnswer>;
+  /** Nothing is lost when a change is left, so it ends with its window, and no reload takes it up again. */
+  changes: boolean;
+  /** The wizard's address with what it needs to look like this page. */
+  dress(url: string): string;
   /** Null in redirect mode, which leaves the page instead. */
   open: (() => Place | null) | null;
   body(needsReturn: boolean): InitBody | null;
@@ -90,9 +97,14 @@ export interface SetupPorts {
   changed(): void;
   tell(what: SetupTold, detail: Record<string, unknown>): void;
   finished(flow: FlowSummary): void;
+  /** A change was left without an end. */
+  left(): void;
 }
 
 export interface Setup {
+  readonly changes: boolean;
+  /** Where the wizard is shown now; null while nowhere. */
+  where(): Place["kind"] | null;
   phase: SetupPhase;
   flowId: string | null;
   publicUrl: string | null;
@@ -104,8 +116,8 @@ export interface Setup {
   start(): Promise<void>;
   /** Follows a flow that was begun before the host page was loaded again. */
   resume(flowId: string): void;
-  /** Shows the same flow again, in a click. */
-  reopen(): void;
+  /** Shows the same flow again, in a click; `elsewhere` when the usual place does not work. */
+  reopen(elsewhere?: () => Place | null): void;
   /** "I finished": ask now, and say so when it is not true yet. */
   check(): Promise<void>;
   cancel(): void;
@@ -199,6 +211,15 @@ export function createSetup(ports: SetupPorts): Setup {
     asking = poll(ask);
   };
 
+  /** A change may have been saved a moment before its window closed. */
+  const leave = async () => {
+    await ask();
+    if (isOver(setup.phase)) return;
+    happen("cancel");
+    tell("cancel", { flow: setup.flowId });
+    ports.left();
+  };
+
   const show = () => {
     if (!place) {
       happen("blocked");
@@ -212,6 +233,10 @@ export function createSetup(ports: SetupPorts): Setup {
     watching = setInterval(() => {
       if (!shown.closed()) return;
       clearInterval(watching);
+      if (ports.changes) {
+        void leave();
+        return;
+      }
       happen("closed");
       asking?.soon();
     }, WATCH_EVERY);
@@ -220,6 +245,8 @@ export function createSetup(ports: SetupPorts): Setup {
   };
 
   const setup: Setup = {
+    changes: ports.changes,
+    where: () => place?.kind ?? null,
     phase: "opening",
     flowId: null,
     publicUrl: null,
@@ -230,8 +257,8 @@ export function createSetup(ports: SetupPorts): Setup {
       place = ports.open?.() ?? null;
       changed();
       try {
-        const answer = await client.init(template, ports.body(!place));
-        setup.publicUrl = webAddress(answer.publicUrl);
+        const answer = await ports.begin(ports.body(!place));
+        setup.publicUrl = ports.dress(webAddress(answer.publicUrl));
         setup.flowId = answer.flow.id;
       } catch (cause) {
         place?.close();
@@ -256,9 +283,14 @@ export function createSetup(ports: SetupPorts): Setup {
       follow();
       asking?.soon();
     },
-    reopen() {
-      place?.close();
-      place = ports.open?.() ?? null;
+    reopen(elsewhere) {
+      const before = place;
+      // Watched no longer, so that its closing is not taken for the customer's.
+      clearInterval(watching);
+      // The usual place has one name: closed after it was opened again, it would be gone.
+      if (!elsewhere) before?.close();
+      place = (elsewhere ?? ports.open)?.() ?? null;
+      if (elsewhere) before?.close();
       setup.notYet = false;
       show();
     },

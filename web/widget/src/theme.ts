@@ -3,7 +3,7 @@
  * a brand colour nobody has tested for contrast. The result is the text of a style sheet, never a style attribute.
  */
 
-import { cssRgb, parseRgb, type Rgb, readableOn, readableShade } from "./contrast";
+import { cssRgb, parseRgb, type Rgb, readableOn, readableShade } from "../../src/contrast";
 
 export type Scheme = "light" | "dark";
 
@@ -52,6 +52,18 @@ function paintedRgb(color: string): Rgb | null {
   context.fillStyle = color;
   context.fillRect(0, 0, 1, 1);
   return [...context.getImageData(0, 0, 1, 1).data] as unknown as Rgb;
+}
+
+/** The brand colour as six hexadecimal digits, for an address; null where it cannot be told. */
+export function brandOf(probe: HTMLElement | null): string | null {
+  const { color = "" } = probe ? getComputedStyle(probe) : {};
+  const rgb = parseRgb(color) ?? (color ? paintedRgb(color) : null);
+  return (
+    rgb
+      ?.map((part) => Math.round(part).toString(16).padStart(2, "0"))
+      .slice(0, 3)
+      .join("") ?? null
+  );
 }
 
 /**

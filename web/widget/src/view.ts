@@ -6,10 +6,12 @@ import type { PortalFailure } from "./client";
 import type { Say } from "./copy";
 import type { Entry } from "./entry";
 
-export interface Acts extends Pick<Catalogue, "switchTo" | "run" | "toggleRuns" | "loadRuns"> {
+export interface Acts extends Pick<Catalogue, "switchTo" | "run" | "toggleRuns" | "loadRuns" | "toggleRun"> {
   reload(): void;
   search(query: string): void;
   connect(entry: Entry): void;
+  /** Opens the wizard over what is set up: answers, addresses, changes. */
+  settings(entry: Entry): void;
   askRemove(entry: Entry): void;
   reopen(entry: Entry): void;
   check(entry: Entry): void;

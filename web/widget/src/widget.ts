@@ -11,17 +11,17 @@ import { voice as voiceFor } from "./copy";
 import type { PortalIntegrations } from "./element";
 import type { Entry } from "./entry";
 import { drawList, failureSentence, found } from "./list";
-import { tabMemory } from "./memory";
+import { noMemory, tabMemory } from "./memory";
 import { createModal } from "./modal";
 import { openWindow } from "./places";
-import { createSetup, type Setup } from "./setup";
-import { derivedRules, schemeOf, tokenRules } from "./theme";
+import { createSetup, isOver, type Setup } from "./setup";
+import { setupWords } from "./setup-view";
+import { brandOf, derivedRules, schemeOf, tokenRules } from "./theme";
 import type { Acts } from "./view";
 
 export const VERSION = "0.1.0";
 const STALE_AFTER = 60_000;
-/** The wizard's last page is read, then goes; a window closes itself earlier, where it may. */
-const CLOSE_AFTER = { popup: 6000, iframe: 1600 };
+const CLOSE_AFTER = 6000;
 /** A region that is emptied first is read again even when the words are the same. */
 const SAY_AFTER = 60;
 
@@ -45,13 +45,16 @@ export function mountWidget(host: PortalIntegrations, tree: ShadowRoot): Widget 
   const said = { polite: "", assertive: "" };
   const darkness = matchMedia("(prefers-color-scheme: dark)");
   let query = "";
+  /** A frame stayed silent once on this page: from then on a window is opened at once. */
+  let framesFail = false;
   let drawing = false;
   let seen = 0;
 
   const voice = () => voiceFor(host.closest("[lang]")?.getAttribute("lang") || "en", host.translations);
   const mode = () => {
     const wish = attribute("mode")?.toLowerCase();
-    return wish === "iframe" || wish === "redirect" ? wish : "popup";
+    if (wish === "iframe") return framesFail ? "popup" : wish;
+    return wish === "redirect" ? wish : "popup";
   };
 
   const tell = (name: string, detail: Record<string, unknown>) =>
@@ -164,30 +167,49 @@ export function mountWidget(host: PortalIntegrations, tree: ShadowRoot): Widget 
     const { phase } = setup;
     spoken.set(setup, phase);
     if (phase === "done" || phase === "cancelled") return;
-    announce(voice().say(`setup.${phase}`), ["failed", "expired", "blocked"].includes(phase));
+    announce(voice().say(setupWords(setup), { name: entry.name }), ["failed", "expired", "blocked"].includes(phase));
   };
 
-  const setupOf = (entry: Entry): Setup => {
+  const windowFor = (entry: Entry) => openWindow(`make-bridge-${entry.template ?? 0}`, voice().say("setup.opening"));
+
+  /** The wizard is to look like this page: it is told the colour and the scheme that the cards have. */
+  const dressed = (url: string): string => {
+    const address = new URL(url);
+    const brand = brandOf(tree.querySelector<HTMLElement>(".probe"));
+    if (brand) address.searchParams.set("brand", brand);
+    address.searchParams.set("theme", schemeOf(host, darkness.matches));
+    return address.href;
+  };
+
+  const setupOf = (entry: Entry, changes = false): Setup => {
     const template = entry.template ?? 0;
     const how = mode();
     const setup = createSetup({
       client,
       template,
-      memory,
-      open:
-        how === "popup"
-          ? () => openWindow(`make-bridge-${template}`, voice().say("setup.opening"))
-          : how === "iframe"
-            ? () => modal.openFrame(entry)
-            : null,
-      body: (needsReturn) => initBody(entry, template, needsReturn),
+      changes,
+      memory: changes ? noMemory : memory,
+      dress: dressed,
+      begin: (body) => (changes ? client.edit(entry.scenario ?? 0, body) : client.init(template, body)),
+      open: how === "popup" ? () => windowFor(entry) : how === "iframe" ? () => modal.openFrame(entry) : null,
+      body: (needsReturn) => {
+        const body = initBody(entry, template, needsReturn);
+        return changes ? (body.redirectUri ? { redirectUri: body.redirectUri } : null) : body;
+      },
       leave: (url) => location.assign(url),
       changed: () => setupChanged(entry),
       tell: (what, detail) => tell(`connect-${what}`, { template, ...detail }),
       finished: async (flow) => {
         const refocus = keepFocus();
         await catalogue.settled(entry, flow);
-        setTimeout(setup.closePlace, how === "iframe" ? CLOSE_AFTER.iframe : CLOSE_AFTER.popup);
+        // A window says itself when it has been read; one that was sent on to the page's own address cannot.
+        if (how === "popup" && attribute("redirect-uri")) setTimeout(setup.closePlace, CLOSE_AFTER);
+        refocus(entry.key);
+      },
+      left: () => {
+        const refocus = keepFocus();
+        entry.setup = null;
+        changed();
         refocus(entry.key);
       },
     });
@@ -234,10 +256,17 @@ export function mountWidget(host: PortalIntegrations, tree: ShadowRoot): Widget 
       entry.setup = setupOf(entry);
       void entry.setup.start();
     },
+    settings(entry) {
+      if ((entry.setup && !isOver(entry.setup.phase)) || entry.busy) return;
+      entry.note = null;
+      entry.setup = setupOf(entry, true);
+      void entry.setup.start();
+    },
     switchTo: (entry, active) => catalogue.switchTo(entry, active),
     run: (entry) => catalogue.run(entry),
     toggleRuns: (entry) => catalogue.toggleRuns(entry),
     loadRuns: (entry) => catalogue.loadRuns(entry),
+    toggleRun: (entry, execution) => catalogue.toggleRun(entry, execution),
     askRemove: (entry) => modal.askRemove(entry),
     reopen: (entry) => entry.setup?.reopen(),
     check: (entry) => entry.setup?.check(),
@@ -280,6 +309,7 @@ export function mountWidget(host: PortalIntegrations, tree: ShadowRoot): Widget 
     addEventListener(
       "message",
       (event) => {
+        if (modal.heard(event)) return;
         if (catalogue.entries.some(({ setup }) => setup?.accepts(event))) hinted(event.data as FlowHint);
       },
       { signal },
@@ -306,6 +336,12 @@ export function mountWidget(host: PortalIntegrations, tree: ShadowRoot): Widget 
     paint: draw,
     say: () => voice().say,
     focus,
+    announce: (text) => announce(text, true),
+    elsewhere: (entry) => {
+      framesFail = true;
+      entry.setup?.reopen(() => windowFor(entry));
+      changed();
+    },
     remove: (entry) => catalogue.remove(entry),
     mayClose: (dirty) => tell("close", { dirty }),
   });

@@ -186,7 +186,7 @@ function wrongText(field: FieldShape, text: string, say: Say): string | null {
   if (field.type === "uuid" && !UUID.test(text)) return say("error.uuid");
   if (field.type === "color" && !COLOR.test(text)) return say("error.color");
   if (field.type === "json") return wrongJson(text, say);
-  if (pattern && breaksPattern(text, pattern)) return field.help || say("error.required", { label: labelOf(field) });
+  if (pattern && breaksPattern(text, pattern)) return field.help || say("error.pattern");
   return null;
 }
 

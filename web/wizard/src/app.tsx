@@ -4,39 +4,54 @@
  */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type ReactNode, useEffect, useState } from "react";
-import type { FlowState, Values } from "../../src/api";
-import type { FlowClient, FlowFailure } from "./client";
+import { type ReactNode, useEffect, useMemo, useState } from "react";
+import type { FlowState, ReopenAnswer, Values } from "../../src/api";
+import { FlowClient, type FlowFailure } from "./client";
 import { useSay } from "./copy";
 import { sendHint } from "./hints";
-import { madeAddress, type Page, pageCount, pageOf, stepBefore, type Visit } from "./pages";
+import { madeAddress, type Page, pageCount, pageOf, stepBefore, titleKey, type Visit } from "./pages";
 import { CheckPage } from "./pages/check-page";
-import { DonePage } from "./pages/done-page";
+import { DonePage, isFleeting } from "./pages/done-page";
 import { IntroPage } from "./pages/intro-page";
 import { ExpiredPage, LoadingPage, ProblemPage } from "./pages/problem-page";
 import { StepPage } from "./pages/step-page";
-import { dropSecret } from "./secret";
+import { dropSecret, followTo } from "./secret";
 import { Shell } from "./shell";
 
 interface AppProps {
   flowId: string;
   client: FlowClient;
+  /** Goes on with another flow in this place: its address is known only to this page. */
+  goOn(publicUrl: string): void;
 }
 
-export function App({ flowId, client }: AppProps): ReactNode {
+/** One flow after the other in one page: a set-up, and the changes that follow it. */
+export function App({ flowId, secret }: { flowId: string; secret: string }): ReactNode {
+  const [flow, setFlow] = useState({ flowId, secret });
+  const client = useMemo(() => new FlowClient(flow.flowId, flow.secret), [flow]);
+  // Not by navigating: the page that opened the wizard is known by what brought the customer here.
+  const goOn = (publicUrl: string) => {
+    const next = followTo(publicUrl);
+    if (next) setFlow(next);
+  };
+  useEffect(() => sendHint({ type: "make-bridge:ready", flow: flow.flowId }), [flow.flowId]);
+  return <Flow key={flow.flowId} flowId={flow.flowId} client={client} goOn={goOn} />;
+}
+
+function Flow({ flowId, client, goOn }: AppProps): ReactNode {
   const flow = useQuery<FlowState, FlowFailure>({
     queryKey: ["flow", flowId],
     queryFn: () => client.state(),
     retry: (count, failure) => failure.retryable && count < 2,
     retryDelay: 800,
   });
-  if (flow.data) return <Walk flowId={flowId} client={client} state={flow.data} />;
+  if (flow.data) return <Walk flowId={flowId} client={client} goOn={goOn} state={flow.data} />;
   if (flow.error?.expired) return <ExpiredPage vendor={null} />;
   if (flow.error) return <ProblemPage failure={flow.error} retry={() => void flow.refetch()} busy={flow.isFetching} />;
   return <LoadingPage />;
 }
 
-function Walk({ flowId, client, state }: AppProps & { state: FlowState }): ReactNode {
+function Walk({ flowId, client, goOn, state }: AppProps & { state: FlowState }): ReactNode {
   const queries = useQueryClient();
   const [visit, setVisit] = useState<Visit | null>(null);
   const page = pageOf(state, visit);
@@ -51,6 +66,10 @@ function Walk({ flowId, client, state }: AppProps & { state: FlowState }): React
       setVisit(null);
       know(next);
     },
+  });
+  const reopen = useMutation<ReopenAnswer, FlowFailure>({
+    mutationFn: () => client.reopen(),
+    onSuccess: ({ publicUrl }) => goOn(publicUrl),
   });
   const save = useMutation<FlowState, FlowFailure, { stepId: string; values: Values }>({
     mutationFn: ({ stepId, values }) => client.saveStep(stepId, values),
@@ -82,7 +101,7 @@ function Walk({ flowId, client, state }: AppProps & { state: FlowState }): React
           failure={save.error}
           save={(values) => save.mutate({ stepId: page.step.id, values })}
           next={() => setVisit(null)}
-          back={before && !page.addressReady ? () => open(before.id) : null}
+          back={page.addressReady ? null : state.changes ? () => setVisit(null) : before && (() => open(before.id))}
         />
       )}
       {page.kind === "check" && (
@@ -95,7 +114,9 @@ function Walk({ flowId, client, state }: AppProps & { state: FlowState }): React
           failure={finish.error}
         />
       )}
-      {page.kind === "done" && <DonePage state={state} />}
+      {page.kind === "done" && (
+        <DonePage state={state} reopen={() => reopen.mutate()} busy={reopen.isPending} failure={reopen.error} />
+      )}
     </Shell>
   );
 }
@@ -104,14 +125,17 @@ function Walk({ flowId, client, state }: AppProps & { state: FlowState }): React
 function useHints(state: FlowState, page: Page): void {
   const say = useSay();
   const flow = state.flow.id;
+  const fleeting = page.kind === "done" && isFleeting(state);
   const index = page.kind === "step" ? page.index : -1;
   const step = page.kind === "step" ? page.step.id : "";
   const title =
     page.kind === "step"
-      ? say("app.step.said", { index: index + 1, of: pageCount(state), title: page.step.title })
+      ? state.changes
+        ? page.step.title
+        : say("app.step.said", { index: index + 1, of: pageCount(state), title: page.step.title })
       : page.kind === "intro"
         ? say("intro.eyebrow")
-        : say(page.kind === "check" ? "check.title" : "done.title");
+        : say(titleKey(state, page.kind));
 
   useEffect(() => {
     document.title = say("app.title", { page: title, template: state.template.name });
@@ -121,9 +145,9 @@ function useHints(state: FlowState, page: Page): void {
   useEffect(() => {
     if (page.kind === "done") {
       sendHint({ type: "make-bridge:done", flow });
-      dropSecret(flow);
+      if (fleeting) dropSecret(flow);
     } else if (step) {
       sendHint({ type: "make-bridge:step", flow, step, index, of: state.steps.length });
     }
-  }, [page.kind, flow, step, index, state.steps.length]);
+  }, [page.kind, flow, step, index, state.steps.length, fleeting]);
 }

@@ -1,6 +1,6 @@
 /** The flow API: every call carries the secret as a header, so that no cookie is needed, also inside a frame. */
 
-import type { ApiProblem, CreatedComponent, FlowState, Values } from "../../src/api";
+import type { ApiProblem, CreatedComponent, FlowState, ReopenAnswer, Values } from "../../src/api";
 
 export class FlowFailure extends Error {
   readonly code: string;
@@ -59,6 +59,11 @@ export class FlowClient {
 
   finalize(): Promise<FlowState> {
     return this.call("POST", "/finalize");
+  }
+
+  /** A new flow over what this finished one has made, to change its answers. */
+  reopen(): Promise<ReopenAnswer> {
+    return this.call("POST", "/reopen");
   }
 
   private async call<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {

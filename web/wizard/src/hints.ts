@@ -18,7 +18,7 @@ export function originOf(referrer: string): string | null {
 
 /** Without an opener (a window it lost, a link) a page of the same origin may still be listening on the channel. */
 export function sendHint(hint: FlowHint): void {
-  const origin = originOf(document.referrer);
+  const origin = hostOrigin();
   const target = window.parent === window ? (window.opener as Window | null) : window.parent;
   if (origin && target) {
     target.postMessage(hint, origin);
@@ -31,6 +31,22 @@ export function sendHint(hint: FlowHint): void {
   } catch {
     // The opener asks the server anyway.
   }
+}
+
+/** Where the wizard is shown: a frame's host is known to the browser also when the page hides where it is. */
+function hostOrigin(): string | null {
+  const framedBy = isFramed() ? (location.ancestorOrigins?.[0] ?? "") : "";
+  return originOf(document.referrer) ?? originOf(framedBy);
+}
+
+/** Closes the window, or asks the page around the frame to; elsewhere it cannot. */
+export function closeSelf(flow: string): void {
+  if (isFramed()) sendHint({ type: "make-bridge:close", flow });
+  else window.close();
+}
+
+export function canClose(): boolean {
+  return isFramed() || isPopUp();
 }
 
 export function isFramed(): boolean {

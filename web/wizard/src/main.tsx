@@ -5,22 +5,24 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app";
-import { FlowClient } from "./client";
+import { lookOf } from "./brand";
 import { Spoken } from "./copy";
 import { Headings } from "./heading";
 import { ExpiredPage } from "./pages/problem-page";
 import { flowIdOf, takeSecret } from "./secret";
-import { theme, variables } from "./theme";
+import { theme, variablesFor } from "./theme";
 import "./mantine";
 import "./wizard.css";
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? "";
 const flowId = flowIdOf(location.pathname);
 const secret = flowId && takeSecret(flowId);
+const look = lookOf(location.search);
+const scheme = look.scheme ?? ("auto" as const);
 
-/** Mantine would keep a chosen scheme in storage, which a frame may not have; the wizard follows the system. */
+/** Mantine would keep a chosen scheme in storage, which a frame may not have; the wizard is told, or follows the system. */
 const schemes = {
-  get: () => "auto" as const,
+  get: () => scheme,
   set: () => {},
   subscribe: () => {},
   unsubscribe: () => {},
@@ -39,19 +41,15 @@ if (root) {
     <StrictMode>
       <MantineProvider
         theme={theme}
-        cssVariablesResolver={variables}
-        defaultColorScheme="auto"
+        cssVariablesResolver={variablesFor(look)}
+        defaultColorScheme={scheme}
         colorSchemeManager={schemes}
         getStyleNonce={() => nonce}
       >
         <QueryClientProvider client={queries}>
           <Spoken>
             <Headings>
-              {flowId && secret ? (
-                <App flowId={flowId} client={new FlowClient(flowId, secret)} />
-              ) : (
-                <ExpiredPage vendor={null} />
-              )}
+              {flowId && secret ? <App flowId={flowId} secret={secret} /> : <ExpiredPage vendor={null} />}
             </Headings>
           </Spoken>
         </QueryClientProvider>

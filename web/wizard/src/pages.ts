@@ -4,6 +4,7 @@
  */
 
 import type { FlowState, Step } from "../../src/api";
+import type { PhraseKey } from "./copy";
 
 export type Page =
   | { kind: "intro"; key: string }
@@ -43,6 +44,13 @@ function firstOpen(state: FlowState): string | null {
 export function stepBefore(state: FlowState, page: Page): Step | null {
   const end = page.kind === "step" ? page.index : page.kind === "check" ? state.steps.length : 0;
   return state.steps.slice(0, end).findLast(({ fields }) => fields.length > 0) ?? null;
+}
+
+/** What the pages without a title of their own are called. */
+export function titleKey(state: FlowState, kind: Page["kind"]): PhraseKey {
+  if (kind === "done") return state.changes ? "change.done.title" : "done.title";
+  if (state.changes) return "change.title";
+  return state.summary.length === 0 ? "check.empty.title" : "check.title";
 }
 
 /** Addresses of hooks that saving made: they are shown before the customer moves on. */

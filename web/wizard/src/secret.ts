@@ -35,6 +35,17 @@ export function takeSecret(flowId: string): string | null {
   return fresh;
 }
 
+/** Another flow in this place: its address becomes the page's, its secret is kept like the one before. */
+export function followTo(publicUrl: string): { flowId: string; secret: string } | null {
+  const address = new URL(publicUrl, location.href);
+  const flowId = flowIdOf(address.pathname);
+  const secret = address.hash.slice(1);
+  if (!flowId || !secret) return null;
+  history.replaceState(history.state, "", address.pathname + location.search);
+  toStorage(flowId, secret);
+  return { flowId, secret };
+}
+
 /** After the last page nothing needs it any more. */
 export function dropSecret(flowId: string): void {
   try {

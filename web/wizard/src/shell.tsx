@@ -4,7 +4,7 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 import type { FlowState } from "../../src/api";
 import { useSay } from "./copy";
 import { Glyph } from "./glyph";
-import type { Page } from "./pages";
+import { type Page, titleKey } from "./pages";
 
 interface ShellProps {
   state: FlowState;
@@ -72,16 +72,16 @@ function useAnnouncement(page: Page, words: string): string {
 
 export function Shell({ state, page, open, children }: ShellProps): ReactNode {
   const say = useSay();
-  const marks = marksOf(state, page, say("check.title"));
+  const marks = marksOf(state, page, say(titleKey(state, "check")));
   const words =
     page.kind === "step"
       ? say("app.step.said", { index: page.index + 1, of: marks.length, title: page.step.title })
-      : say(page.kind === "done" ? "done.title" : "check.title");
+      : say(page.kind === "intro" ? "intro.eyebrow" : titleKey(state, page.kind));
   const said = useAnnouncement(page, words);
-  const walking = page.kind === "step" || page.kind === "check";
+  const walking = (page.kind === "step" || page.kind === "check") && !state.changes && state.steps.length > 0;
 
   return (
-    <div className="page" data-kind={page.kind}>
+    <div className="page" data-kind={page.kind} data-walking={walking}>
       <header className="rail">
         <p className="vendor">
           <span className="vendor-mark" aria-hidden="true">
@@ -89,7 +89,9 @@ export function Shell({ state, page, open, children }: ShellProps): ReactNode {
           </span>
           {state.integrator.name}
         </p>
-        {page.kind !== "intro" && <p className="template">{state.template.name}</p>}
+        {page.kind !== "intro" && (
+          <p className="template">{state.changes ? state.scenario.name : state.template.name}</p>
+        )}
         {walking && (
           <>
             <nav className="marks" aria-label={say("app.progress")}>

@@ -7,6 +7,7 @@ import {
   type MantineColorsTuple,
   type VariantColorsResolver,
 } from "@mantine/core";
+import { brandVariables, type Look } from "./brand";
 
 const bridge: MantineColorsTuple = [
   "#eef1fd",
@@ -61,7 +62,20 @@ export const theme = createTheme({
   },
 });
 
-export const variables: CSSVariablesResolver = () => ({
+/** What an integrator's colour changes comes last, over everything of ours. */
+export function variablesFor({ brand }: Look): CSSVariablesResolver {
+  return (theme) => {
+    const { variables: shared, light, dark } = variables(theme);
+    if (!brand) return { variables: shared, light, dark };
+    return {
+      variables: shared,
+      light: { ...light, ...brandVariables(brand, "light") },
+      dark: { ...dark, ...brandVariables(brand, "dark") },
+    };
+  };
+}
+
+const variables: CSSVariablesResolver = () => ({
   variables: {},
   light: {
     "--mantine-color-body": "#ffffff",

@@ -10,7 +10,9 @@ from typing import Any
 from make_bridge.domain.connections.handlers import ComponentHandlers
 from make_bridge.domain.connections.messages import Component, CreateComponent
 from make_bridge.domain.integrations import store
+from make_bridge.domain.integrations.changing import AnswerChanges
 from make_bridge.domain.integrations.messages import (
+    ChangeAnswers,
     CreateFlowComponent,
     FinalizeFlow,
     FlowCompleted,
@@ -18,6 +20,7 @@ from make_bridge.domain.integrations.messages import (
     FlowStarted,
     FlowState,
     LeaveIntro,
+    ReopenFlow,
     SaveStep,
     StartFlow,
 )
@@ -60,6 +63,11 @@ class FlowHandlers:
     components: ComponentHandlers
     reader: FlowReader
 
+    @property
+    def changes(self) -> AnswerChanges:
+        """Return what begins and ends a change of answers."""
+        return AnswerChanges(scenarios=self.scenarios, reader=self.reader)
+
     async def start(self, work: UnitOfWork, command: StartFlow) -> FlowStarted:
         """Begin a flow for a published template."""
         organization_id = work.context.organization_id
@@ -95,10 +103,12 @@ class FlowHandlers:
         step = _step(flow, command.step_id)
         answers = check_step(flow.walk.form, step, command.values, flow.document.answers, flow.walk.ground)
         await self._check_components(work, flow, step, answers)
+        before = dict(flow.document.answers)
         kept = {field.uuid: flow.document.answers.get(field.uuid) for field in flow.walk.hook_fields(step.id)}
         for uuid in (field.uuid for field in step.fields):
             flow.document.answers.pop(uuid, None)
         flow.document.answers |= answers | {uuid: value for uuid, value in kept.items() if value is not None}
+        flow.document.is_changed |= flow.document.answers != before
         if step.id not in flow.document.done_steps:
             flow.document.done_steps.append(step.id)
         await self._advance(work, flow)
@@ -120,6 +130,7 @@ class FlowHandlers:
         )
         flow.document.created_components.append(component.id)
         flow.document.answers[field.uuid] = component.id
+        flow.document.is_changed = True
         await self._save(work, flow)
         return {"id": component.id, "label": component.name}
 
@@ -195,13 +206,19 @@ class FlowHandlers:
         if missing:
             message = f"There are {len(missing)} steps left to answer."
             raise Conflict(message, code="flow_incomplete")
-        scenario = await self._make_scenario(work, flow)
+        changes = flow.document.changes
+        if changes is None:
+            scenario = await self._make_scenario(work, flow)
+        else:
+            scenario = await self.changes.apply(work, flow.walk, flow.document, changes)
         flow.scenario_id = scenario.id
+        flow.document.blueprint_version = scenario.blueprint_version
         flow.document.phase = LIFECYCLE.move(flow.document.phase, FlowPhase.DONE)
         await self._save(work, flow)
         work.touch(f"flow/{flow.flow_id}", scenario=scenario.id)
-        event = FlowCompleted(flow_id=flow.flow_id, scenario_id=scenario.id)
-        work.emit(event, subject=f"flow/{flow.flow_id}")
+        if changes is None:
+            event = FlowCompleted(flow_id=flow.flow_id, scenario_id=scenario.id)
+            work.emit(event, subject=f"flow/{flow.flow_id}")
 
     async def _make_scenario(self, work: UnitOfWork, flow: _Open) -> Scenario:
         walk, document = flow.walk, flow.document
@@ -279,6 +296,20 @@ def commands(handlers: FlowHandlers) -> list[CommandRegistration[Any, Any]]:
             result=FlowStarted,
             permission="integrations:write",
             action="flow.start",
+        ),
+        CommandRegistration(
+            command=ChangeAnswers,
+            handler=handlers.changes.begin,
+            result=FlowStarted,
+            permission="integrations:write",
+            action="flow.change",
+        ),
+        CommandRegistration(
+            command=ReopenFlow,
+            handler=handlers.changes.reopen,
+            result=FlowStarted,
+            permission=walk,
+            action="flow.reopen",
         ),
         CommandRegistration(
             command=LeaveIntro, handler=handlers.leave_intro, result=FlowState, permission=walk, action="flow.begin"

@@ -42,7 +42,22 @@ class StartFlow(Command[FlowStarted]):
     team_id: TeamId
     version_id: TemplateVersionId
     options: FlowOptions
-    origins: tuple[str, ...]
+
+
+@message
+class ChangeAnswers(Command[FlowStarted]):
+    """Begin a flow that changes the answers of a scenario: it starts with those given last."""
+
+    team_id: TeamId
+    scenario_id: ScenarioId
+    redirect_uri: str | None = None
+
+
+@message
+class ReopenFlow(Command[FlowStarted]):
+    """Begin a flow that changes what a completed flow has made; asked from the flow's own last page."""
+
+    flow_id: str
 
 
 @message

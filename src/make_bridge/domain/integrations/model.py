@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from make_bridge.kernel.ids import ScenarioId
 from make_bridge.kernel.lifecycle import Lifecycle
 
 JsonObject = dict[str, Any]
@@ -59,6 +60,12 @@ class FlowDocument(msgspec.Struct, kw_only=True):
     answers: JsonObject = {}
     created_components: list[int] = []
     done_steps: list[str] = []
+    changes: ScenarioId | None = None
+    """The scenario whose answers this flow changes; None for a flow that makes one."""
+    is_changed: bool = False
+    """Whether an answer differs from those that the scenario runs with."""
+    blueprint_version: int = 1
+    """The version of the scenario's blueprint that these answers wrote, or that the answers before them wrote."""
 
 
 _decoder = msgspec.json.Decoder(FlowDocument)

@@ -53,12 +53,14 @@ class FlowReader:
         document = decode_document(bytes(row["document"]))
         version = await self.version(tx, organization_id, row["template_version_id"])
         walk = Walk.over(version, document)
+        scenario = await store.scenario_facts(tx, organization_id, row["scenario_id"] or document.changes)
         around = Surroundings(
             integrator=(await self.organizations.get(organization_id)).name,
             components=await self.components(tx, organization_id, row["team_id"]),
             hook_tokens=await self._hook_tokens(tx, organization_id, walk, document),
             scenario_id=row["scenario_id"],
-            scenario_name=await store.scenario_name(tx, organization_id, row["scenario_id"]),
+            scenario_name=scenario["name"] if scenario else None,
+            scenario_active=scenario is not None and scenario["state"] == "active",
         )
         shown = describe(walk, document, flow_id, around)
         expired = row["expired"] and document.phase is not FlowPhase.DONE

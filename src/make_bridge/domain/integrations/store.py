@@ -26,6 +26,11 @@ _SAVE = """
 UPDATE shard.flows SET state = %s, document = %s, scenario_id = %s, updated_at = now(), revision = revision + 1
 WHERE organization_id = %s AND id = %s
 """
+_LAST_COMPLETED = """
+SELECT id, team_id, template_version_id, document FROM shard.flows
+WHERE organization_id = %s AND team_id = %s AND scenario_id = %s AND state = 'done'
+ORDER BY updated_at DESC, created_at DESC LIMIT 1
+"""
 _CATALOGUE = """
 SELECT v.id AS version_id, t.id AS template_id, v.name, v.used_packages, v.scheduling,
        s.id AS scenario_id, s.state, s.name AS scenario_name, s.scheduling AS scenario_scheduling,
@@ -41,7 +46,7 @@ LEFT JOIN LATERAL (
 WHERE t.organization_id = %(organization)s AND (t.visibility <> 'withdrawn' OR s.id IS NOT NULL)
 ORDER BY t.id LIMIT 1000
 """
-_SCENARIO_NAME = "SELECT name FROM shard.scenarios WHERE organization_id = %s AND id = %s"
+_SCENARIO_FACTS = "SELECT name, state FROM shard.scenarios WHERE organization_id = %s AND id = %s"
 
 
 class NewFlow(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,15 +99,21 @@ async def save(
     )
 
 
+async def last_completed(
+    tx: ReadTx, organization_id: OrganizationId, team_id: TeamId, scenario_id: ScenarioId
+) -> DictRow | None:
+    """Return the flow with a scenario's newest answers; None for a scenario made without the wizard."""
+    return await tx.one(_LAST_COMPLETED, (organization_id, team_id, scenario_id))
+
+
 async def catalogue(tx: ReadTx, organization_id: OrganizationId, team_id: TeamId) -> list[DictRow]:
     """Return each published template with the team's newest scenario made from it."""
     return await tx.all(_CATALOGUE, {"organization": organization_id, "team": team_id})
 
 
-async def scenario_name(tx: ReadTx, organization_id: OrganizationId, scenario_id: ScenarioId | None) -> str | None:
-    """Return the name of a flow's scenario; None when there is none (any more)."""
-    row = await tx.one(_SCENARIO_NAME, (organization_id, scenario_id)) if scenario_id is not None else None
-    return row["name"] if row else None
+async def scenario_facts(tx: ReadTx, organization_id: OrganizationId, scenario_id: ScenarioId | None) -> DictRow | None:
+    """Return name and state of a flow's scenario; None when there is none (any more)."""
+    return await tx.one(_SCENARIO_FACTS, (organization_id, scenario_id)) if scenario_id is not None else None
 
 
 def _found(row: DictRow | None) -> DictRow:

@@ -10,6 +10,7 @@ from typing import Any
 from make_bridge.domain.connections.messages import Component
 from make_bridge.domain.connections.types import create_fields
 from make_bridge.domain.integrations.model import STATUS, FlowDocument, FlowPhase, next_step
+from make_bridge.domain.integrations.wording import Wording, plain
 from make_bridge.domain.templates.controller import Controller, read_controller
 from make_bridge.domain.templates.form import Form, FormField, FormStep, build_form
 from make_bridge.domain.templates.messages import TemplateVersion
@@ -18,7 +19,6 @@ from make_bridge.engine.apps.catalogue import CATALOGUE
 from make_bridge.engine.blueprint.parse import parse_blueprint
 
 JsonObject = dict[str, Any]
-_SHOWN_VALUE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +66,7 @@ class Surroundings:
     hook_tokens: Mapping[int, str]
     scenario_id: int | None
     scenario_name: str | None
+    scenario_active: bool
 
 
 def describe(walk: Walk, document: FlowDocument, flow_id: str, around: Surroundings) -> JsonObject:
@@ -100,7 +101,11 @@ def describe(walk: Walk, document: FlowDocument, flow_id: str, around: Surroundi
             "name": document.scenario_name or walk.version.name,
             "enable": bool(document.scenario_enable),
             "id": around.scenario_id,
+            "isActive": around.scenario_active,
         },
+        "changes": None
+        if document.changes is None
+        else {"scenarioId": document.changes, "isChanged": document.is_changed},
     }
 
 
@@ -115,13 +120,14 @@ def _step(walk: Walk, document: FlowDocument, step: FormStep, current: str | Non
     state = "done" if step.id in document.done_steps else ("current" if step.id == current else "todo")
     known = {**document.soft, **document.answers}
     by_uuid = {field.uuid: field for field in step.fields}
+    wording = Wording(walk.ground)
     fields = []
     for described in walk.form.describe(step, known):
         field = by_uuid[described["uuid"]]
         value = document.answers.get(field.uuid, document.soft.get(field.uuid, field.initial))
-        fields.append(
-            {**described, "value": value, "error": None, "component": _component(field, document, value, around)}
-        )
+        component = _component(field, document, value, around)
+        shown = {"value": value, "error": None, "component": component, "items": wording.items(field.items)}
+        fields.append({**described, **shown})
     return {"id": step.id, "title": step.title, "description": step.description, "state": state, "fields": fields}
 
 
@@ -139,7 +145,7 @@ def _component(field: FormField, document: FlowDocument, value: object, around: 
         ],
         "canReuse": document.allow_reusing,
         "canCreate": document.allow_creating,
-        "createFields": [] if need.kind == "hook" else create_fields(need.type),
+        "createFields": [] if need.kind == "hook" else create_fields(need.type, need.kind),
         "hookUrl": token,
     }
 
@@ -160,37 +166,27 @@ def choices(components: tuple[Component, ...], field: FormField, document: FlowD
 
 def _summary(walk: Walk, document: FlowDocument, around: Surroundings) -> list[JsonObject]:
     names: dict[int, str] = {component.id: component.name for component in around.components}
+    wording = Wording(walk.ground)
     rows = []
     for step in walk.form.steps:
         for field in walk.form.asked(step, {**document.soft, **document.answers}):
             value = document.answers.get(field.uuid)
             missing = field.required and value in (None, "") and field.place.domain is not Domain.HOOK
-            rows.append(
-                {
-                    "stepId": step.id,
-                    "label": field.label,
-                    "value": _shown(field, value, names, around),
-                    "ok": not missing,
-                    "message": "This still needs an answer." if missing else None,
-                }
-            )
+            row = {
+                "stepId": step.id,
+                "label": field.label,
+                "ok": not missing,
+                "message": "This still needs an answer." if missing else None,
+            }
+            rows.append(row | _shown(field, value, names, around, wording))
     return rows
 
 
-def _shown(field: FormField, value: object, names: Mapping[int, str], around: Surroundings) -> str:
+def _shown(
+    field: FormField, value: object, names: Mapping[int, str], around: Surroundings, wording: Wording
+) -> JsonObject:
+    """Return an answer as text, and as parts where it reads items of earlier modules."""
     if field.component is not None and isinstance(value, int):
-        return around.hook_tokens.get(value) or names.get(value) or f"#{value}"
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "Yes" if value else "No"
-    label = next((option.label for option in field.field.options if option.value == value), None)
-    text = label or (value if isinstance(value, str) else repr_plain(value))
-    return text if len(text) <= _SHOWN_VALUE else f"{text[:_SHOWN_VALUE]}…"
-
-
-def repr_plain(value: object) -> str:
-    """Return a short text for lists, collections and numbers."""
-    if isinstance(value, list):
-        return f"{len(value)} items"
-    return "set" if isinstance(value, dict) else str(value)
+        return {"value": around.hook_tokens.get(value) or names.get(value) or f"#{value}", "parts": None}
+    parts = wording.say(value, field.field, mapped=field.allow_mapping)
+    return {"value": plain(parts), "parts": parts if any("expression" in part for part in parts) else None}

@@ -8,6 +8,7 @@ as a real integrator, with nothing short-cut.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -21,20 +22,22 @@ from make_bridge.domain.scenarios.messages import GetHook, ListScenarios, Scenar
 from make_bridge.faces.demo.sample import sample_order
 from make_bridge.faces.edge.access import PublicMount, PublicRoute
 from make_bridge.faces.edge.body import read_bytes
-from make_bridge.faces.wizard.page import BuiltFiles
+from make_bridge.faces.edge.built_files import BuiltFiles
+from make_bridge.faces.edge.built_page import BuiltPage
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.context import Actor, ActorKind, Context
 from make_bridge.kernel.errors import Conflict, NotFound, Unavailable
-from make_bridge.kernel.ids import ExecutionId, OrganizationId
+from make_bridge.kernel.ids import ExecutionId, HookId, OrganizationId
 from make_bridge.platform.bus.queries import QueryBus
 from make_bridge.platform.security.portal_tokens import mint_portal_token
+
+JsonObject = dict[str, Any]
 
 _BECAUSE = "the demo's own page; it does not exist in production"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MAX_BODY = 1024 * 1024
 _SECONDS = 60.0
 _PASSED_ON = frozenset({"content-type", "x-request-id"})
-_UNBUILT = "The pages of this server are not built: run 'make web'."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +65,7 @@ class Demo:
         self, config: DemoConfig, queries: QueryBus, customers: CustomerDirectory, clock: Clock, folder: Path
     ) -> None:
         """Take what the play needs; ``folder`` holds the built pages."""
-        file = folder / "demo" / "index.html"
-        self._page = file.read_text() if file.exists() else _UNBUILT
+        self._page = BuiltPage(folder / "demo" / "index.html")
         self._config = config
         self._queries = queries
         self._customers = customers
@@ -75,7 +77,7 @@ class Demo:
             "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
             "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
-        return HTMLResponse(self._page, headers={"content-security-policy": policy, "cache-control": "no-store"})
+        return HTMLResponse(self._page.text, headers={"content-security-policy": policy, "cache-control": "no-store"})
 
     async def session(self, _request: Request) -> Response:
         """Answer who is signed in."""
@@ -94,27 +96,29 @@ class Demo:
         return Response(answer, status_code=status, media_type=answer_headers.get("content-type"))
 
     async def send_order(self, _request: Request) -> Response:
-        """Send a sample order to the webhook of the newest active scenario."""
+        """Send a sample order to the webhook of every active scenario, as the product would."""
         context = await self._context()
-        scenario = await self._active(context)
-        hook = await self._queries.ask(context, GetHook(hook_id=scenario.hook_id)) if scenario.hook_id else None
-        if hook is None:
-            message = "The integration that is switched on has no webhook."
+        hooks = [(scenario, scenario.hook_id) for scenario in await self._active(context) if scenario.hook_id]
+        if not hooks:
+            message = "No integration that is switched on waits for orders. Connect one that does, then send an order."
             raise Conflict(message, code="demo_no_hook")
         order = sample_order()
+        sent = [await self._send_to(context, scenario, hook_id, order) for scenario, hook_id in hooks]
+        return _json({"order": order, "sent": sent})
+
+    async def _send_to(self, context: Context, scenario: Scenario, hook_id: HookId, order: object) -> JsonObject:
+        """Send the order to one scenario and return what it answered."""
+        hook = await self._queries.ask(context, GetHook(hook_id=hook_id))
         url = f"{self._config.server_url}/hook/{hook.token}"
         headers = {"content-type": "application/json"}
         status, answer_headers, answer = await self._send("POST", url, headers, msgspec.json.encode(order), "")
-        is_json = answer_headers.get("content-type", "").startswith("application/json")
-        return _json(
-            {
-                "status": status,
-                "order": order,
-                "response": msgspec.json.decode(answer) if is_json and answer else answer.decode(errors="replace"),
-                "scenarioId": scenario.id,
-                "executionId": answer_headers.get("x-execution-id"),
-            }
-        )
+        return {
+            "scenarioId": scenario.id,
+            "scenarioName": scenario.name,
+            "status": status,
+            "response": _readable(answer_headers.get("content-type", ""), answer),
+            "executionId": answer_headers.get("x-execution-id"),
+        }
 
     async def executions(self, _request: Request) -> Response:
         """Answer the newest executions over all scenarios of the user."""
@@ -136,16 +140,17 @@ class Demo:
                 detail = await self._queries.ask(context, query)
             except NotFound:
                 continue
-            return _json({"id": detail.execution.id, "status": detail.execution.status, "steps": detail.steps})
+            run = {"id": detail.execution.id, "status": detail.execution.status}
+            return _json(run | {"steps": detail.steps, "error": detail.error})
         message = "There is no such execution."
         raise NotFound(message)
 
-    async def _active(self, context: Context) -> Scenario:
+    async def _active(self, context: Context) -> list[Scenario]:
         active = [scenario for scenario in await self._scenarios(context) if scenario.is_active]
         if not active:
             message = "No integration is switched on. Connect one above, then send an order."
             raise Conflict(message, code="demo_nothing_active")
-        return active[-1]
+        return active
 
     async def _scenarios(self, context: Context) -> list[Scenario]:
         return await self._queries.ask(context, ListScenarios(team_id=context.team_id))
@@ -185,7 +190,7 @@ def demo_routes(demo: Demo, folder: Path) -> list[BaseRoute]:
         PublicRoute("/demo/api/executions", demo.executions, because=_BECAUSE),
         PublicRoute("/demo/api/executions/{execution_id}", demo.execution, because=_BECAUSE),
         PublicRoute("/proxy/{rest:path}", demo.proxy, because=_BECAUSE, methods=_METHODS),
-        PublicMount("/demo/static", BuiltFiles(directory=folder / "demo", check_dir=False), because=_BECAUSE),
+        PublicMount("/demo/static", BuiltFiles(folder / "demo"), because=_BECAUSE),
     ]
 
 
@@ -199,6 +204,16 @@ def _row(scenario: Scenario, run: Execution) -> dict[str, object]:
         "duration": run.duration_ms,
         "operations": run.operations,
     }
+
+
+def _readable(content_type: str, body: bytes) -> object:
+    """Return an answer's JSON, or its text where it is none or only says that it is."""
+    if content_type.startswith("application/json"):
+        try:
+            return msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            pass
+    return body.decode(errors="replace")
 
 
 def _json(value: object) -> Response:

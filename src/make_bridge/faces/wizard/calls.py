@@ -19,6 +19,7 @@ from make_bridge.domain.integrations.messages import (
     FlowState,
     GetFlow,
     LeaveIntro,
+    ReopenFlow,
     SaveStep,
 )
 from make_bridge.faces.edge.access import GuardedRoute
@@ -88,6 +89,11 @@ class WizardCalls:
         """Make the scenario."""
         return self._shown(await self.commands.execute(request.state.context, FinalizeFlow(flow_id=_flow(request))))
 
+    async def reopen(self, request: Request) -> Response:
+        """Begin to change the answers of a completed flow: answers with the address of the new flow."""
+        started = await self.commands.execute(request.state.context, ReopenFlow(flow_id=_flow(request)))
+        return _json({"publicUrl": f"{self.public_url}/flow/{started.flow_id}#{started.secret}"})
+
     def _shown(self, state: FlowState) -> Response:
         return _json(with_hook_addresses(state.document, self.public_url))
 
@@ -114,6 +120,7 @@ def wizard_calls(calls: WizardCalls, gate: FlowGate) -> Sequence[GuardedRoute]:
         GuardedRoute(f"{_ID}/steps/{{step_id}}", calls.save, gate=gate, methods=("POST",)),
         GuardedRoute(f"{_ID}/steps/{{step_id}}/components", calls.create, gate=gate, methods=("POST",)),
         GuardedRoute(f"{_ID}/finalize", calls.finish, gate=gate, methods=("POST",)),
+        GuardedRoute(f"{_ID}/reopen", calls.reopen, gate=gate, methods=("POST",)),
     )
 
 

@@ -10,26 +10,24 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from make_bridge.domain.integrations.reading import Organizations
 from make_bridge.faces.edge.access import PublicMount, PublicRoute
+from make_bridge.faces.edge.built_files import BuiltFiles
+from make_bridge.faces.edge.built_page import BuiltPage
 from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.security.secrets import opaque_token_organization
 
 _NONCE = "__CSP_NONCE__"
-_UNBUILT = "The pages of this server are not built: run 'make web'."
 
 
 class WizardPage:
     """Serves ``/flow/{id}``."""
 
     def __init__(self, folder: Path, organizations: Organizations) -> None:
-        """``folder`` holds the built pages; the template is read once."""
-        file = folder / "wizard" / "index.html"
-        self._template = file.read_text() if file.exists() else _UNBUILT
+        """``folder`` holds the built pages."""
+        self._template = BuiltPage(folder / "wizard" / "index.html")
         self._organizations = organizations
 
     async def handle(self, request: Request) -> Response:
@@ -38,7 +36,7 @@ class WizardPage:
         nonce = secrets.token_urlsafe(16)
         policy = page_policy(nonce, frame_ancestors=("'self'", *origins))
         headers = {"content-security-policy": policy, "cache-control": "no-store"}
-        return HTMLResponse(self._template.replace(_NONCE, nonce), headers=headers)
+        return HTMLResponse(self._template.text.replace(_NONCE, nonce), headers=headers)
 
     async def _origins(self, flow_id: str) -> tuple[str, ...]:
         organization_id = opaque_token_organization(flow_id)
@@ -67,17 +65,6 @@ def page_policy(nonce: str, *, frame_ancestors: tuple[str, ...]) -> str:
     )
 
 
-class BuiltFiles(StaticFiles):
-    """Static files; those with a hash in their name never change."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Answer a file with the time it may be kept."""
-        response = await super().get_response(path, scope)
-        hashed = path.startswith(("wizard/assets/", "demo/assets/"))
-        response.headers["cache-control"] = "public, max-age=31536000, immutable" if hashed else "no-cache"
-        return response
-
-
 async def no_icon(_request: Request) -> Response:
     """Answer the icon that browsers ask for by themselves: there is none, and that is no error."""
     return Response(status_code=204, headers={"cache-control": "public, max-age=86400"})
@@ -90,7 +77,7 @@ def wizard_pages(page: WizardPage, folder: Path) -> tuple[PublicRoute | PublicMo
         PublicRoute("/flow/{flow_id}", page.handle, because="the page is empty; its calls carry the flow's secret"),
         PublicMount(
             "/portal/static",
-            BuiltFiles(directory=folder, check_dir=False),
+            BuiltFiles(folder),
             because="scripts and styles that every customer's browser loads",
         ),
     )

@@ -1,6 +1,6 @@
 /**
- * Items of earlier modules inside an answer: a button beside the field opens a searchable list, and the chosen item's
- * expression is put where the cursor was. Everything works with the keyboard; nothing is dragged.
+ * Items of earlier modules inside an answer: a button beside the field opens a searchable list, and the chosen item is
+ * put where the caret was. Everything works with the keyboard; nothing is dragged.
  */
 
 import { Button, Combobox, useCombobox } from "@mantine/core";
@@ -10,19 +10,10 @@ import { controlId, isMapped, labelOf } from "../answers";
 import { useSay } from "../copy";
 import { Glyph } from "../glyph";
 import { type FieldProps, useControl } from "./form";
-import { TextField } from "./text";
+import { type ItemEditing, ItemEditor } from "./item-editor";
 
 /** Types that are text already; the others change into text when an item is used. */
 const TEXTUAL = new Set(["text", "url", "email", "number", "integer", "uinteger", "any", "json", "uuid", "port"]);
-
-export function insertAt(text: string, piece: string, from: number, to: number): { text: string; caret: number } {
-  return { text: text.slice(0, from) + piece + text.slice(to), caret: from + piece.length };
-}
-
-export function usedItems(value: unknown, items: MappingItem[]): string[] {
-  if (!isMapped(value)) return [];
-  return items.filter(({ expression }) => String(value).includes(expression)).map(({ label }) => label);
-}
 
 function ItemPicker({
   id,
@@ -43,7 +34,13 @@ function ItemPicker({
     onDropdownOpen: () => combobox.focusSearchInput(),
   });
   const wanted = search.trim().toLocaleLowerCase();
-  const shown = items.filter((item) => item.label.toLocaleLowerCase().includes(wanted));
+  const shown = items.filter(({ label, from }) => `${label} ${from ?? ""}`.toLocaleLowerCase().includes(wanted));
+  const sources = [...new Set(shown.map(({ from }) => from ?? ""))];
+  const optionOf = (item: MappingItem) => (
+    <Combobox.Option key={item.expression} value={String(items.indexOf(item))}>
+      {item.label}
+    </Combobox.Option>
+  );
   return (
     <Combobox
       store={combobox}
@@ -81,11 +78,16 @@ function ItemPicker({
           }}
         />
         <Combobox.Options aria-label={say("map.items")}>
-          {shown.map((item) => (
-            <Combobox.Option key={item.expression} value={String(items.indexOf(item))}>
-              {item.label}
-            </Combobox.Option>
-          ))}
+          {sources.map((source) => {
+            const options = shown.filter(({ from }) => (from ?? "") === source).map(optionOf);
+            return source ? (
+              <Combobox.Group key={source} label={source}>
+                {options}
+              </Combobox.Group>
+            ) : (
+              options
+            );
+          })}
           {shown.length === 0 && <Combobox.Empty>{say("field.search.none")}</Combobox.Empty>}
         </Combobox.Options>
       </Combobox.Dropdown>
@@ -104,47 +106,29 @@ export function MappableField({ items, plain: Plain, ...props }: MappableProps):
   const { set } = useControl(props);
   const textual = TEXTUAL.has(field.type) && !field.options?.length;
   const [asText, setAsText] = useState(textual || isMapped(value));
-  const touched = useRef(false);
-  const label = labelOf(field);
-
-  const control = () => document.getElementById(controlId(path)) as HTMLInputElement | null;
-  const pick = (item: MappingItem) => {
-    const text = typeof value === "string" || typeof value === "number" ? String(value) : "";
-    // A field keeps its cursor when it loses the focus; one nobody was in has none yet: then the end.
-    const at = touched.current ? control() : null;
-    const from = at?.selectionStart ?? text.length;
-    const to = at?.selectionEnd ?? text.length;
-    const next = insertAt(text, item.expression, from, to);
-    set(next.text);
-    setTimeout(() => {
-      control()?.focus();
-      control()?.setSelectionRange(next.caret, next.caret);
-    });
-  };
+  const editing = useRef<ItemEditing>(null);
   const turn = () => {
     setAsText(!asText);
     set(field.type === "boolean" && asText ? false : "");
   };
-
-  const used = usedItems(value, items);
-  const shownField = textual ? field : { ...field, type: "text", options: null };
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: it only notices the focus of the control inside
-    <div
-      className="mappable"
-      onFocus={(event) => {
-        touched.current ||= event.target.id === controlId(path);
-      }}
-    >
-      {asText ? <TextField {...props} field={shownField} /> : <Plain {...props} />}
+    <div className="mappable">
+      {asText ? <ItemEditor {...props} items={items} editing={editing} /> : <Plain {...props} />}
       <div className="mapping-bar">
-        {used.length > 0 && <p className="muted small">{say("map.uses", { items: used.join(", ") })}</p>}
+        {asText && <p className="muted small">{say("map.hint")}</p>}
         <span className="spring" />
-        {asText && <ItemPicker id={controlId(path)} items={items} pick={pick} />}
+        {asText && (
+          <ItemPicker
+            id={controlId(path)}
+            items={items}
+            // The list gives the focus back to its button first; the caret is to be in the text.
+            pick={({ expression }) => setTimeout(() => editing.current?.insert(expression))}
+          />
+        )}
         {!textual && (
           <Button variant="subtle" size="compact-sm" onClick={turn}>
             {say(asText ? "map.plain" : "map.use")}
-            <span className="aside">: {label}</span>
+            <span className="aside">: {labelOf(field)}</span>
           </Button>
         )}
       </div>

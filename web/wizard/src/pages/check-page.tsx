@@ -1,15 +1,20 @@
-/** The last look: every answer with what the server found out about it, and the button that makes the scenario. */
+/**
+ * The last look: every answer with what the server found out about it, and the button that makes the scenario. Over a
+ * scenario that exists it is the first page: what was answered, and the button that saves what was changed.
+ */
 
 import { Button } from "@mantine/core";
 import type { ReactNode } from "react";
-import type { FlowState, Step, SummaryRow } from "../../../src/api";
+import type { FlowState } from "../../../src/api";
+import { AnswerList, groupsOf } from "../answer-list";
 import type { FlowFailure } from "../client";
 import { useSay } from "../copy";
-import { CopyAddress } from "../fields/hook";
 import { Glyph } from "../glyph";
 import { Heading } from "../heading";
+import { canClose, closeSelf, webAddress } from "../hints";
 import { FailureNotice } from "../notice";
 import { pageCount } from "../pages";
+import { useUnsaved } from "../unsaved";
 
 interface CheckProps {
   state: FlowState;
@@ -20,72 +25,75 @@ interface CheckProps {
   failure: FlowFailure | null;
 }
 
-function addressOf(step: Step, row: SummaryRow): string | null {
-  return step.fields.find(({ component }) => component?.hookUrl && component.hookUrl === row.value) ? row.value : null;
-}
-
-function Row({ row, address }: { row: SummaryRow; address: string | null }): ReactNode {
+function Trouble({ state }: { state: FlowState }): ReactNode {
   const say = useSay();
+  const trouble = state.summary.filter(({ ok }) => !ok).length;
   return (
-    <div className="row" data-ok={row.ok}>
-      <dt>{row.label}</dt>
-      <dd>
-        {address ? <CopyAddress address={address} label={row.label} /> : <span className="row-value">{row.value}</span>}
-        {!row.ok && (
-          <p className="row-trouble">
-            <Glyph name="warn" size={16} />
-            {row.message ?? say("check.bad")}
-          </p>
-        )}
-      </dd>
-    </div>
+    trouble > 0 && (
+      <div className="notice" data-tone="warn">
+        <Glyph name="warn" />
+        <p>{say("check.trouble", { n: trouble })}</p>
+      </div>
+    )
   );
 }
 
-export function CheckPage({ state, open, finish, back, busy, failure }: CheckProps): ReactNode {
+/** Nothing was changed: the page was opened to look. Where it cannot close itself it goes back, or simply stays. */
+function Leave({ state }: { state: FlowState }): ReactNode {
   const say = useSay();
-  const { scenario, integrator, summary } = state;
-  const trouble = summary.filter(({ ok }) => !ok).length;
-  const groups = state.steps
-    .map((step) => ({ step, rows: summary.filter(({ stepId }) => stepId === step.id) }))
-    .filter(({ rows }) => rows.length > 0);
+  const target = webAddress(state.options.redirectUri);
+  if (!canClose() && !target) return null;
+  const leave = () => (canClose() ? closeSelf(state.flow.id) : location.assign(target as string));
+  return (
+    <Button variant="default" size="md" onClick={leave}>
+      {say("change.close")}
+    </Button>
+  );
+}
+
+function ChangePage({ state, open, finish, busy, failure }: CheckProps): ReactNode {
+  const say = useSay();
+  const { scenario, integrator } = state;
+  const isChanged = state.changes?.isChanged === true;
+  const isEmpty = groupsOf(state).length === 0;
+  useUnsaved(state.flow.id, isChanged && !busy);
   return (
     <>
-      <Heading eyebrow={say("app.step", { index: pageCount(state), of: pageCount(state) })}>
-        {say("check.title")}
-      </Heading>
-      <p className="lead">{say("check.text")}</p>
+      <Heading>{say("change.title")}</Heading>
+      <p className="lead">{say(isEmpty ? "change.empty" : "change.text")}</p>
       {failure && <FailureNotice failure={failure} text={say("check.failed")} />}
-      {trouble > 0 && (
-        <div className="notice" data-tone="warn">
-          <Glyph name="warn" />
-          <p>{say("check.trouble", { n: trouble })}</p>
-        </div>
-      )}
-      {groups.map(({ step, rows }) => (
-        <section className="group" key={step.id} aria-labelledby={`check-${step.id}`}>
-          <div className="group-head">
-            <h2 id={`check-${step.id}`}>{step.title}</h2>
-            {step.fields.length > 0 && (
-              <Button
-                className="change"
-                variant="subtle"
-                size="compact-sm"
-                aria-label={say("check.change.label", { step: step.title })}
-                onClick={() => open(step.id)}
-              >
-                {say("check.change")}
-              </Button>
-            )}
-          </div>
-          <dl>
-            {rows.map((row, at) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: rows have no id and keep their order
-              <Row key={at} row={row} address={addressOf(step, row)} />
-            ))}
-          </dl>
-        </section>
-      ))}
+      <Trouble state={state} />
+      <AnswerList state={state} open={open} />
+      <p className="muted" role="status">
+        {isChanged
+          ? say("change.unsaved")
+          : say(scenario.isActive ? "change.on" : "change.off", { vendor: integrator.name })}
+      </p>
+      <div className="foot">
+        {isChanged ? (
+          <Button size="md" onClick={finish} loading={busy}>
+            {say("change.save")}
+          </Button>
+        ) : (
+          <Leave state={state} />
+        )}
+      </div>
+    </>
+  );
+}
+
+function FinishPage({ state, open, finish, back, busy, failure }: CheckProps): ReactNode {
+  const say = useSay();
+  const { scenario, integrator } = state;
+  const isEmpty = groupsOf(state).length === 0;
+  const eyebrow = isEmpty ? null : say("app.step", { index: pageCount(state), of: pageCount(state) });
+  return (
+    <>
+      <Heading eyebrow={eyebrow}>{say(isEmpty ? "check.empty.title" : "check.title")}</Heading>
+      <p className="lead">{say(isEmpty ? "check.empty.text" : "check.text", { vendor: integrator.name })}</p>
+      {failure && <FailureNotice failure={failure} text={say("check.failed")} />}
+      <Trouble state={state} />
+      <AnswerList state={state} open={open} />
       <p className="muted">{say(scenario.enable ? "check.on" : "check.off", { vendor: integrator.name })}</p>
       <div className="foot">
         {back && (
@@ -99,4 +107,8 @@ export function CheckPage({ state, open, finish, back, busy, failure }: CheckPro
       </div>
     </>
   );
+}
+
+export function CheckPage(props: CheckProps): ReactNode {
+  return props.state.changes ? <ChangePage {...props} /> : <FinishPage {...props} />;
 }

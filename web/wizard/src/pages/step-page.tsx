@@ -13,9 +13,9 @@ import { FieldView } from "../fields/field";
 import { type Creation, type FormPorts, FormProvider } from "../fields/form";
 import { Glyph } from "../glyph";
 import { Heading } from "../heading";
-import { sendHint } from "../hints";
 import { ErrorSummary, FailureNotice } from "../notice";
 import { type Page, pageCount } from "../pages";
+import { useUnsaved } from "../unsaved";
 
 interface StepProps {
   page: Extract<Page, { kind: "step" }>;
@@ -33,17 +33,6 @@ function sentErrors(fields: Field[]): Errors {
   return Object.fromEntries(fields.filter(({ error }) => error).map(({ uuid, error }) => [uuid, error ?? ""]));
 }
 
-/** A closing window asks only when something typed would be lost. */
-function useDirty(flow: string, dirty: boolean): void {
-  useEffect(() => {
-    sendHint({ type: "make-bridge:dirty", flow, dirty });
-    if (!dirty) return;
-    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
-    addEventListener("beforeunload", ask);
-    return () => removeEventListener("beforeunload", ask);
-  }, [flow, dirty]);
-}
-
 export function StepPage({ page, state, client, busy, failure, save, next, back }: StepProps): ReactNode {
   const say = useSay();
   const { step } = page;
@@ -55,7 +44,7 @@ export function StepPage({ page, state, client, busy, failure, save, next, back 
   const [creating, setCreating] = useState(false);
   const [trouble, setTrouble] = useState<FlowFailure | null>(null);
   const creations = useRef(new Map<string, Creation>());
-  useDirty(state.flow.id, dirty && !busy);
+  useUnsaved(state.flow.id, (dirty || state.changes?.isChanged === true) && !busy);
 
   useEffect(() => {
     if (failure?.status !== 422) return;
@@ -131,7 +120,9 @@ export function StepPage({ page, state, client, busy, failure, save, next, back 
   const other = failure && failure.status !== 422 ? failure : trouble;
   return (
     <FormProvider value={ports}>
-      <Heading eyebrow={say("app.step", { index: page.index + 1, of: pageCount(state) })}>
+      <Heading
+        eyebrow={state.changes ? say("change.title") : say("app.step", { index: page.index + 1, of: pageCount(state) })}
+      >
         {page.addressReady ? say("hook.ready.title") : step.title}
       </Heading>
       {page.addressReady ? (
@@ -163,7 +154,7 @@ export function StepPage({ page, state, client, busy, failure, save, next, back 
             </Button>
           )}
           <Button type="submit" size="md" loading={busy || creating}>
-            {say(page.addressReady ? "step.next" : "step.continue")}
+            {say(page.addressReady ? "step.next" : state.changes ? "step.done" : "step.continue")}
           </Button>
         </div>
       </form>

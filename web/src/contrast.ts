@@ -1,6 +1,6 @@
 /**
  * Colour arithmetic of WCAG 2: how readable one colour is on another, and what to write on a brand colour nobody
- * tested. Pure; `theme.ts` reads the colours from the page and calls it.
+ * tested. Pure; the widget reads the colours of its page, the wizard is told one.
  */
 
 export type Rgb = readonly [red: number, green: number, blue: number];
