@@ -26,7 +26,7 @@ NPM := tools/npm.sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup web run test check format bench lock upgrade clean
+.PHONY: help setup web run test check format bench docs lock upgrade clean
 
 help: ## list these commands
 	@echo 'Make Bridge'
@@ -63,6 +63,11 @@ format: $(SETUP) ## let ruff fix and format what it can
 
 bench: setup ## run the benchmarks
 	@$(PYTHON) -m benchmarks
+
+docs: $(SETUP) ## write docs/reference/ from the program's own descriptions
+	@mkdir -p docs/reference
+	@$(VENV)/bin/make-bridge reference modules > docs/reference/modules.md
+	@$(VENV)/bin/make-bridge reference functions > docs/reference/functions.md
 
 lock: $(SETUP) ## compile requirements/*.txt from pyproject.toml
 	@tools/lock.sh

@@ -3,12 +3,14 @@
 import sys
 from collections.abc import Callable
 
-from benchmarks import acceptance, executions, footprint
+from benchmarks import acceptance, bundles, executions, expressions, footprint
 from benchmarks.report import Report
 
 ALL: dict[str, Callable[[Report], None]] = {
     "acceptance": acceptance.run,
+    "bundles": bundles.run,
     "executions": executions.run,
+    "expressions": expressions.run,
     "footprint": footprint.run,
 }
 

@@ -6,9 +6,10 @@ line uses the first half (``open_domain``) to act on a database, also beside a s
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -21,15 +22,35 @@ from make_bridge.domain.connections.store import ComponentStore
 from make_bridge.domain.customers import handlers as customer_handlers
 from make_bridge.domain.customers import views as customer_views
 from make_bridge.domain.customers.directory import CustomerDirectory
-from make_bridge.domain.executions import handlers as execution_handlers
+from make_bridge.domain.data_stores import handlers as data_store_handlers
+from make_bridge.domain.data_stores import views as data_store_views
+from make_bridge.domain.data_stores.team_records import StoresByTeam
+from make_bridge.domain.data_structures import handlers as data_structure_handlers
+from make_bridge.domain.data_structures import views as data_structure_views
 from make_bridge.domain.executions import views as execution_views
+from make_bridge.domain.executions.confidential import Answers, Payloads
 from make_bridge.domain.executions.credentials import OpenedByTeam
+from make_bridge.domain.executions.handlers import ExecutionHandlers
+from make_bridge.domain.executions.incomplete_handlers import IncompleteHandlers, forget_resolved
+from make_bridge.domain.executions.incomplete_messages import (
+    IncompleteExecutionsDeleted,
+    IncompleteExecutionsRetried,
+)
+from make_bridge.domain.executions.incomplete_views import IncompleteViews
 from make_bridge.domain.executions.ingest import Ingest, IngestConfig
+from make_bridge.domain.executions.lending import LentSlots
+from make_bridge.domain.executions.memory import StoredMemory
 from make_bridge.domain.executions.messages import ExecutionRequested
-from make_bridge.domain.executions.outbound import GuardedHttp, LoopSleeper
+from make_bridge.domain.executions.outbound import GuardedHttp, GuardedMail, LoopSleeper
+from make_bridge.domain.executions.parking import Documents, Parking
 from make_bridge.domain.executions.perform import Performer
 from make_bridge.domain.executions.programs import Programs
+from make_bridge.domain.executions.resuming import Resuming
+from make_bridge.domain.executions.scheduler import Scheduler, SchedulerConfig
+from make_bridge.domain.executions.subscenarios import ChildCalls
+from make_bridge.domain.executions.surroundings import Surroundings
 from make_bridge.domain.executions.targets import Targets
+from make_bridge.domain.executions.upkeep import Care
 from make_bridge.domain.executions.waiting import Waiting
 from make_bridge.domain.executions.worker import Machinery, Worker, WorkerConfig
 from make_bridge.domain.integrations import handlers as flow_handlers
@@ -39,6 +60,7 @@ from make_bridge.domain.integrations.reading import FlowReader
 from make_bridge.domain.organizations.facts import SealedFacts, require_same_root_key
 from make_bridge.domain.organizations.keys import ApiTokens, DataKeys, OrganizationReader, PortalKeys, TokenLedger
 from make_bridge.domain.organizations.service import OrganizationService
+from make_bridge.domain.organizations.zones import Zones
 from make_bridge.domain.scenarios import handlers as scenario_handlers
 from make_bridge.domain.scenarios import views as scenario_views
 from make_bridge.domain.scenarios.handlers import ScenarioHandlers
@@ -47,10 +69,13 @@ from make_bridge.domain.scenarios.messages import (
     ScenarioActivated,
     ScenarioDeactivated,
     ScenarioDeleted,
+    ScenarioEdited,
 )
 from make_bridge.domain.templates import handlers as template_handlers
 from make_bridge.domain.templates import views as template_views
+from make_bridge.domain.templates.handlers import TemplateHandlers
 from make_bridge.domain.templates.store import TemplateStore
+from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.demo.routes import Demo, DemoConfig, demo_routes
 from make_bridge.faces.edge.application import build_application
 from make_bridge.faces.edge.authentication import Authenticator
@@ -71,6 +96,7 @@ from make_bridge.platform.database.embedded import EmbeddedConfig, EmbeddedPostg
 from make_bridge.platform.database.opening import DatabaseAddress, DatabasePlan, open_databases, prepare
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.egress.client import EgressClient
+from make_bridge.platform.egress.mail import MailSender
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.security.root_key import RootKey
 from make_bridge.platform.security.sealing import KeyRing
@@ -113,7 +139,9 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     data_keys = DataKeys(shards.directory, roots, clock)
     organizations = OrganizationReader(shards.directory, clock)
     customers = CustomerDirectory(shards, clock)
-    scenarios = ScenarioHandlers(sealing=data_keys)
+    zones = Zones(organizations=organizations)
+    shortest = settings.schedule_shortest_seconds
+    scenarios = ScenarioHandlers(sealing=data_keys, zones=zones, shortest_interval=shortest)
     components = ComponentHandlers(sealing=data_keys)
     reader = FlowReader(
         organizations=organizations, sealing=data_keys, templates=TemplateStore(), connections=ComponentStore()
@@ -123,10 +151,13 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     commands = CommandBus(
         [
             *customer_handlers.commands(customers, organizations),
-            *template_handlers.commands(),
+            *template_handlers.commands(TemplateHandlers(shortest_interval=shortest)),
             *connection_handlers.commands(components),
+            *data_structure_handlers.commands(),
+            *data_store_handlers.commands(settings.data_store_limits()),
             *scenario_handlers.commands(scenarios),
-            *execution_handlers.commands(),
+            *ExecutionHandlers(payloads=Payloads(sealing=data_keys)).commands(),
+            *IncompleteHandlers(documents=Documents(sealing=data_keys)).commands(),
             *flow_handlers.commands(flows),
         ],
         shards,
@@ -138,8 +169,11 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *customer_views.queries(),
             *template_views.queries(),
             *connection_views.queries(),
+            *data_structure_views.queries(),
+            *data_store_views.queries(settings.data_store_limits()),
             *scenario_views.queries(data_keys),
             *execution_views.queries(),
+            *IncompleteViews(documents=Documents(sealing=data_keys)).queries(),
             *flow_views.queries(reader),
         ],
         shards,
@@ -212,7 +246,11 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     metrics = Metrics()
     egress = await stack.enter_async_context(EgressClient(settings.egress()))
     executions = _executions(domain, egress, metrics, loaded)
-    await stack.enter_async_context(_running(executions, domain))
+    cares: dict[str, Care] = {
+        "store_commits_forgotten": _records(domain, settings).forget_commits,
+        "incomplete_executions_forgotten": partial(forget_resolved, domain.shards),
+    }
+    await stack.enter_async_context(_running(executions, domain, cares))
     domain.listeners.append(executions.hear)
     routes = [
         *gateway_routes(
@@ -227,7 +265,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             page=WizardPage(settings.pages, domain.organizations),
             folder=settings.pages,
         ),
-        *bridge_routes(_portal(domain, executions.waiting, settings)),
+        *bridge_routes(portal := _portal(domain, executions.waiting, settings), _api(domain, portal, settings)),
     ]
     demo = await ensure_demo(domain, settings) if settings.mode == "demo" else None
     if demo is not None:
@@ -238,9 +276,13 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     return Serving(app=app, demo=demo)
 
 
-def _running(executions: "_Executions", domain: Domain) -> AbstractAsyncContextManager[None]:
-    cares = {"used_tokens_forgotten": domain.ledger.purge}
-    return running(executions.worker, executions.ingest, domain.shards, cares)
+def _running(executions: "_Executions", domain: Domain, more: Mapping[str, Care]) -> AbstractAsyncContextManager[None]:
+    cares = {"used_tokens_forgotten": domain.ledger.purge, **more}
+    return running(executions.worker, executions.ingest, executions.scheduler, domain.shards, cares)
+
+
+# What lets something in the queue begin: a run, a retry, or a turn that nothing stands before any more.
+_WAKING = (ExecutionRequested, IncompleteExecutionsRetried, IncompleteExecutionsDeleted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,42 +293,79 @@ class _Executions:
     waiting: Waiting
     worker: Worker
     ingest: Ingest
+    scheduler: Scheduler
 
     def hear(self, _context: Context, events: Sequence[Event]) -> None:
         """Drop near entries of what changed here, and wake the worker for what was asked for."""
         for event in events:
-            if isinstance(event, ExecutionRequested):
+            if isinstance(event, _WAKING):
                 self.worker.wake()
             elif isinstance(event, ScenarioActivated | ScenarioDeactivated | ScenarioDeleted | BlueprintSaved):
                 self.targets.drop(ScenarioId(event.scenario_id))
+            if isinstance(event, ScenarioActivated | ScenarioEdited):
+                self.scheduler.wake()
 
 
 def _executions(domain: Domain, egress: EgressClient, metrics: Metrics, loaded: LoadedSettings) -> _Executions:
     settings, shards = loaded.settings, domain.shards
+    payloads, answers = Payloads(sealing=domain.data_keys), Answers(sealing=domain.data_keys)
+    programs, waiting, lent = Programs(shards), Waiting(shards, answers), LentSlots()
+    children = ChildCalls(shards=shards, programs=programs, waiting=waiting, lent=lent, payloads=payloads)
+    zones = Zones(organizations=domain.organizations)
+    records = _records(domain, settings)
     performer = Performer(
         http=GuardedHttp(egress),
+        mailer=GuardedMail(MailSender(settings.egress().policy, name=settings.mail_name)),
         sleeper=LoopSleeper(),
         components=OpenedByTeam(opener=domain.opener),
         clock=domain.clock,
+        parking=Parking(documents=Documents(sealing=domain.data_keys)),
+        around=Surroundings(
+            zones=zones,
+            memory=StoredMemory(shards),
+            subscenarios=children.of,
+            stores=lambda stored: records.of(stored.organization_id, stored.team_id),
+            limits=settings.run_limits(),
+        ),
     )
-    waiting = Waiting(shards)
     worker_config = WorkerConfig(
         node=loaded.node_id,
         most_running=settings.execution_concurrency,
         drain_patience=settings.drain_seconds,
         max_body_bytes=settings.hook_body_bytes,
+        incomplete=settings.incomplete(),
     )
     ingest_config = IngestConfig(
         node=loaded.node_id,
         max_body_bytes=settings.hook_body_bytes,
         response_seconds=settings.webhook_response_seconds,
+        incomplete=settings.incomplete(),
     )
     machinery = Machinery(
-        shards=shards, programs=Programs(shards), performer=performer, waiting=waiting, metrics=metrics
+        shards=shards,
+        programs=programs,
+        performer=performer,
+        waiting=waiting,
+        metrics=metrics,
+        resuming=Resuming(programs=programs, documents=Documents(sealing=domain.data_keys)),
+        payloads=payloads,
+        answers=answers,
+        lent=lent,
     )
     worker = Worker(machinery, worker_config)
     ingest = Ingest(machinery, worker, ingest_config)
-    return _Executions(targets=Targets(shards, domain.clock), waiting=waiting, worker=worker, ingest=ingest)
+    scheduler_config = SchedulerConfig(node=loaded.node_id, catch_up=settings.schedule_catch_up)
+    return _Executions(
+        targets=Targets(shards, domain.clock),
+        waiting=waiting,
+        worker=worker,
+        ingest=ingest,
+        scheduler=Scheduler(shards, zones, metrics, scheduler_config, worker.wake),
+    )
+
+
+def _records(domain: Domain, settings: Settings) -> StoresByTeam:
+    return StoresByTeam(shards=domain.shards, limits=settings.data_store_limits())
 
 
 def _portal(domain: Domain, waiting: Waiting, settings: Settings) -> PortalDependencies:
@@ -300,6 +379,7 @@ def _portal(domain: Domain, waiting: Waiting, settings: Settings) -> PortalDepen
             customers=domain.customers,
             clock=domain.clock,
             max_token_bytes=settings.token_bytes,
+            expected=settings.tokens(),
         ),
         organizations=domain.organizations,
         teams=domain.customers,
@@ -310,6 +390,18 @@ def _portal(domain: Domain, waiting: Waiting, settings: Settings) -> PortalDepen
             json_depth=settings.json_depth,
             bodies=settings.edge().limits.bodies,
         ),
+    )
+
+
+def _api(domain: Domain, portal: PortalDependencies, settings: Settings) -> ApiDependencies:
+    return ApiDependencies(
+        commands=domain.commands,
+        queries=domain.queries,
+        authenticator=portal.authenticator,
+        organizations=domain.organizations,
+        teams=domain.customers,
+        json_depth=settings.json_depth,
+        bodies=settings.edge().limits.bodies,
     )
 
 

@@ -27,13 +27,17 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from make_bridge.faces.edge.config import BodyLimits, EdgeConfig, EdgeLimits
+from make_bridge.domain.data_stores.model import DataStoreLimits
+from make_bridge.domain.executions.incomplete import IncompleteLimits
+from make_bridge.engine.runner.request import RunLimits
+from make_bridge.faces.edge.config import BodyLimits, ConnectionLimits, EdgeConfig, EdgeLimits
 from make_bridge.faces.edge.origins import read_origin
 from make_bridge.faces.edge.shape_errors import sentence_of
 from make_bridge.kernel.errors import ConfigurationError
 from make_bridge.platform.database.pools import PoolLimits
 from make_bridge.platform.egress.client import EgressConfig
 from make_bridge.platform.egress.guard import EgressPolicy
+from make_bridge.platform.security.portal_tokens import ExpectedClaims
 
 PREFIX: Final = "MAKE_BRIDGE_"
 DEFAULTS: Final = Path(__file__).with_name("make-bridge.default.toml")
@@ -117,15 +121,35 @@ class Settings(BaseSettings):
     hook_body_bytes: Bytes
     api_body_bytes: Bytes
     blueprint_body_bytes: Bytes
+    body_seconds: Seconds
+    head_seconds: Seconds
+    idle_seconds: Seconds
+    connections: Annotated[int, Field(ge=10, le=1_000_000)]
     json_depth: Annotated[int, Field(ge=10, le=800)]
     url_bytes: Annotated[int, Field(ge=256, le=65536)]
     header_bytes: Annotated[int, Field(ge=1024, le=262144)]
     token_bytes: Annotated[int, Field(ge=256, le=65536)]
+    token_issuers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+    token_audiences: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
     execution_concurrency: Annotated[int, Field(ge=1, le=10_000)]
+    execution_operations: Annotated[int, Field(ge=1, le=10_000_000)]
+    execution_bundles: Annotated[int, Field(ge=1, le=100_000_000)]
+    execution_seconds: Seconds
+    execution_collected_bytes: Bytes
+    schedule_shortest_seconds: Annotated[int, Field(ge=1, le=86_400)]
+    schedule_catch_up: Literal["one", "none"]
     responsive_run_seconds: Seconds
     webhook_response_seconds: Seconds
     drain_seconds: Seconds
+    incomplete_per_scenario: Annotated[int, Field(ge=1, le=1_000_000)]
+    incomplete_per_organization: Annotated[int, Field(ge=1, le=10_000_000)]
+    incomplete_bytes_per_scenario: Annotated[int, Field(ge=1024, le=2**40)]
+    incomplete_bytes_per_organization: Annotated[int, Field(ge=1024, le=2**50)]
+    data_store_record_bytes: Bytes
+    data_store_records: Annotated[int, Field(ge=1, le=100_000_000)]
+    data_store_bytes: Annotated[int, Field(ge=1024 * 1024, le=1024**4)]
+    data_stores: Annotated[int, Field(ge=1, le=10_000)]
     egress_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_allowed)]
 
     @model_validator(mode="after")
@@ -176,6 +200,12 @@ class Settings(BaseSettings):
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
+    def mail_name(self) -> str:
+        """Return the name by which this server introduces itself to mail servers."""
+        name = urlsplit(self.origin).hostname or ""
+        return name if any(sign.isalpha() for sign in name) and ":" not in name else "localhost"
+
+    @property
     def pages(self) -> Path:
         """Return the folder of the built pages: inside the package, or the checkout's own build."""
         packaged = Path(__file__).with_name("pages")
@@ -189,9 +219,51 @@ class Settings(BaseSettings):
             header_bytes=self.header_bytes,
             token_bytes=self.token_bytes,
             json_depth=self.json_depth,
+            body_seconds=self.body_seconds,
             bodies=bodies,
         )
         return EdgeConfig(limits=limits, is_https=self.origin.startswith("https://"))
+
+    def client_connections(self) -> ConnectionLimits:
+        """Produce the limits of the connections that clients open."""
+        return ConnectionLimits(
+            head_seconds=self.head_seconds,
+            idle_seconds=self.idle_seconds,
+            head_bytes=self.header_bytes + self.url_bytes,
+            most=self.connections,
+        )
+
+    def tokens(self) -> ExpectedClaims:
+        """Produce who a portal token may name; this server's own address is always an audience."""
+        audiences = {*self.token_audiences, self.origin} if self.token_audiences else ()
+        return ExpectedClaims(issuers=frozenset(self.token_issuers), audiences=frozenset(audiences))
+
+    def run_limits(self) -> RunLimits:
+        """Produce where one execution is stopped."""
+        return RunLimits(
+            operations=self.execution_operations,
+            bundles=self.execution_bundles,
+            seconds=self.execution_seconds,
+            aggregated_bytes=self.execution_collected_bytes,
+        )
+
+    def data_store_limits(self) -> DataStoreLimits:
+        """Produce what data stores may measure."""
+        return DataStoreLimits(
+            record_bytes=self.data_store_record_bytes,
+            store_bytes=self.data_store_bytes,
+            records=self.data_store_records,
+            stores=self.data_stores,
+        )
+
+    def incomplete(self) -> IncompleteLimits:
+        """Produce the limits of the store of incomplete executions."""
+        return IncompleteLimits(
+            per_scenario=self.incomplete_per_scenario,
+            per_organization=self.incomplete_per_organization,
+            bytes_per_scenario=self.incomplete_bytes_per_scenario,
+            bytes_per_organization=self.incomplete_bytes_per_organization,
+        )
 
     def egress(self) -> EgressConfig:
         """Produce the configuration of calls out."""

@@ -6,6 +6,7 @@ import tomllib
 import pytest
 
 from make_bridge.kernel.errors import ConfigurationError
+from make_bridge.platform.security.portal_tokens import ExpectedClaims
 from make_bridge.settings import DEFAULTS, Settings, load_settings
 
 
@@ -37,6 +38,21 @@ def test_the_defaults_alone_make_a_server():
     assert loaded.settings.is_embedded
     assert loaded.settings.origin == "http://127.0.0.1:8080"
     assert loaded.settings.root_key_path.name == "root.key"
+
+
+def test_a_token_may_name_the_public_address_and_what_is_set(monkeypatch):
+    monkeypatch.setenv("MAKE_BRIDGE_PUBLIC_URL", "https://bridge.example.com")
+    expected = load_settings().settings.tokens()
+    assert expected.issuers == {"make-bridge"}
+    assert expected.audiences == {"make-bridge-api", "https://bridge.example.com"}
+    monkeypatch.setenv("MAKE_BRIDGE_TOKEN_ISSUERS", "acme, https://acme.example")
+    assert load_settings().settings.tokens().issuers == {"acme", "https://acme.example"}
+
+
+def test_an_empty_list_of_audiences_takes_any(tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text("token_issuers = []\ntoken_audiences = []\n")
+    assert load_settings(own).settings.tokens() == ExpectedClaims()
 
 
 def test_every_setting_stands_in_the_default_file_with_a_comment():

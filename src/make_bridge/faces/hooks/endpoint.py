@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from make_bridge.domain.executions.ingest import Ingest
 from make_bridge.domain.executions.targets import Target, Targets
-from make_bridge.domain.executions.trigger import CallHead
+from make_bridge.domain.executions.trigger import CallHead, require_key
 from make_bridge.faces.edge.body import read_bytes
 from make_bridge.faces.edge.pipeline import DirectFace
 from make_bridge.faces.edge.plain_http import PlainRequest
@@ -22,6 +22,7 @@ from make_bridge.kernel.errors import NotFound, TooLarge
 PREFIX = "/hook/"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _SECRET_HEADERS = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"x-make-apikey", b"x-api-key"})
+_API_KEY = b"x-make-apikey"
 _MAX_TOKEN = 200
 _MAX_HEADERS = 100
 
@@ -37,7 +38,7 @@ class HookEndpoint:
 
     async def handle(self, request: Request, token: str) -> Response:
         """Handle one call."""
-        target = await self._find(token)
+        target = await self._find(token, request.headers.raw)
         body = await read_bytes(request, self._max_body_bytes)
         head = _head(request.method, request.scope["query_string"], request.headers.raw)
         execution_id, answer = await self._ingest.take(target, head, body)
@@ -49,7 +50,7 @@ class HookEndpoint:
 
     async def handle_plain(self, request: PlainRequest, token: str) -> tuple[int, RawHeaders, bytes]:
         """Handle one call that came the short way, whole and with nothing unusual about it."""
-        target = await self._find(token)
+        target = await self._find(token, request.headers)
         if len(request.body) > self._max_body_bytes:
             raise TooLarge(f"The body of this request is larger than {self._max_body_bytes} bytes.")
         head = _head("POST", request.query, request.headers)
@@ -58,11 +59,15 @@ class HookEndpoint:
         headers.append((b"x-execution-id", execution_id.encode()))
         return answer.status, headers, answer.body
 
-    async def _find(self, token: str) -> Target:
+    async def _find(self, token: str, headers: RawHeaders) -> Target:
         if len(token) > _MAX_TOKEN:
             message = "There is no webhook at this address."
             raise NotFound(message)
-        return await self._targets.find(token)
+        target = await self._targets.find(token)
+        if target.settings.api_keys:
+            given = next((value for name, value in headers if name == _API_KEY), b"")
+            require_key(target.settings, given.decode("latin-1"))
+        return target
 
 
 def _head(method: str, query: bytes, headers: RawHeaders) -> CallHead:

@@ -85,6 +85,13 @@ class ScenarioBody(Body):
     scheduling: ObjectOrText | None = None
 
 
+class EditScenarioBody(Body):
+    """Changes to a scenario; what is absent stays."""
+
+    name: Name | None = None
+    scheduling: ObjectOrText | None = Field(None, description="When it runs: an object, or its JSON text.")
+
+
 class BlueprintBody(Body):
     """The next version of a scenario's blueprint."""
 

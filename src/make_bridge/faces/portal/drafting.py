@@ -1,4 +1,4 @@
-"""Scenarios without a wizard, for administrators: create from a blueprint, save a new version, clone, delete.
+"""Scenarios without a wizard, for administrators: create from a blueprint, edit, save a new version, clone, delete.
 
 An extension of the Bridge API. A blueprint with modules this server does not know is kept as a draft that says
 ``isInvalid`` and refuses to be switched on, naming each module with its position.
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from make_bridge.domain.scenarios.messages import (
     CreateScenario,
     DeleteScenario,
+    EditScenario,
     GetBlueprint,
     GetHook,
     SaveBlueprint,
@@ -18,7 +19,7 @@ from make_bridge.faces.edge.authentication import Credentials
 from make_bridge.faces.edge.body import parse_object, parse_optional
 from make_bridge.faces.edge.gates import Access, Call, CurrentCall
 from make_bridge.faces.portal import wire
-from make_bridge.faces.portal.bodies import BlueprintBody, CloneBody, ScenarioBody
+from make_bridge.faces.portal.bodies import BlueprintBody, CloneBody, EditScenarioBody, ScenarioBody
 from make_bridge.faces.portal.dependencies import PortalDependencies
 from make_bridge.faces.portal.operations import Operation, ScenarioPath
 from make_bridge.faces.portal.scenarios import ScenarioActs
@@ -51,6 +52,14 @@ class DraftingRoutes:
                 is_body_required=True,
             ),
             Operation(
+                method="PATCH",
+                path=one,
+                endpoint=self.edit_scenario,
+                access=write,
+                body=EditScenarioBody,
+                is_body_required=True,
+            ),
+            Operation(
                 method="PUT",
                 path=f"{one}/blueprint",
                 endpoint=self.save_blueprint,
@@ -69,6 +78,13 @@ class DraftingRoutes:
             team_id=call.team_id, blueprint=body.blueprint, name=body.name, scheduling=body.scheduling
         )
         return await self._drafted(call, await self.portal.commands.execute(call.context, command))
+
+    async def edit_scenario(self, scenario_id: ScenarioPath, call: CurrentCall) -> wire.Scenario:
+        """Rename a scenario, or change when it runs; one that is switched on goes by the new schedule at once."""
+        body = parse_object(call.body, EditScenarioBody, max_depth=self.portal.config.json_depth)
+        await self.acts.find(call, scenario_id)
+        command = EditScenario(scenario_id=scenario_id, name=body.name, scheduling=body.scheduling)
+        return wire.scenario(await self.portal.commands.execute(call.context, command))
 
     async def save_blueprint(self, scenario_id: ScenarioPath, call: CurrentCall) -> wire.DraftedScenario:
         """Store the next version of a scenario's blueprint; runs under way keep theirs."""

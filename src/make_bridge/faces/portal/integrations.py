@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from make_bridge.domain.integrations.messages import FlowOptions, GetFlow, ListIntegrations, StartFlow
+from make_bridge.domain.integrations.messages import (
+    ChangeAnswers,
+    FlowOptions,
+    FlowStarted,
+    GetFlow,
+    ListIntegrations,
+    StartFlow,
+)
 from make_bridge.domain.scenarios.messages import DeleteScenario
 from make_bridge.faces.edge.body import parse_optional
 from make_bridge.faces.edge.gates import Access, Call, CurrentCall
@@ -40,6 +47,7 @@ class IntegrationRoutes:
                 body=InitBody,
             ),
             Operation(method="GET", path="/integrations/check-init/{flow_id}", endpoint=self.check_flow, access=read),
+            Operation(method="POST", path=f"{one}/edit", endpoint=self.edit_integration, access=begin, body=InitBody),
             Operation(method="POST", path=f"{one}/activate", endpoint=self.activate_integration, access=write),
             Operation(method="POST", path=f"{one}/deactivate", endpoint=self.deactivate_integration, access=write),
             Operation(method="POST", path=f"{one}/run", endpoint=self.run_integration, access=run, body=RunBody),
@@ -61,17 +69,26 @@ class IntegrationRoutes:
         _require_agreement(body, instanceable_id, call)
         origins = (await self.portal.organizations.get(call.context.organization_id)).origins
         _require_registered(body.redirect_uri, origins)
-        command = StartFlow(team_id=call.team_id, version_id=instanceable_id, options=_options(body), origins=origins)
-        started = await self.portal.commands.execute(call.context, command)
-        return wire.FlowStarted(
-            public_url=f"{config.public_url}/flow/{started.flow_id}#{started.secret}",
-            flow=wire.FlowReference(id=started.flow_id),
-        )
+        command = StartFlow(team_id=call.team_id, version_id=instanceable_id, options=_options(body))
+        return self._started(await self.portal.commands.execute(call.context, command))
 
     async def check_flow(self, flow_id: FlowPath, call: CurrentCall) -> wire.FlowStatus:
         """Tell how far a flow is."""
         flow = await self.portal.queries.ask(call.context, GetFlow(flow_id=flow_id, team_id=call.context.team_id))
         return wire.flow_status(flow)
+
+    async def edit_integration(self, scenario_id: ScenarioPath, call: CurrentCall) -> wire.FlowStarted:
+        """Open the wizard over an integration that exists: its answers can be seen, and changed.
+
+        An extension of the Bridge API. Of the body only ``redirectUri`` counts here.
+        """
+        config = self.portal.config
+        body = parse_optional(call.body, InitBody, max_depth=config.json_depth) or InitBody()
+        scenario = await self.acts.find(call, scenario_id)
+        origins = (await self.portal.organizations.get(call.context.organization_id)).origins
+        _require_registered(body.redirect_uri, origins)
+        command = ChangeAnswers(team_id=scenario.team_id, scenario_id=scenario_id, redirect_uri=body.redirect_uri)
+        return self._started(await self.portal.commands.execute(call.context, command))
 
     async def activate_integration(self, scenario_id: ScenarioPath, call: CurrentCall) -> wire.IntegrationReference:
         """Switch an integration's scenario on."""
@@ -90,6 +107,12 @@ class IntegrationRoutes:
         await self.acts.find(call, scenario_id)
         await self.portal.commands.execute(call.context, DeleteScenario(scenario_id=scenario_id))
         return wire.Done(message="The integration was removed.")
+
+    def _started(self, started: FlowStarted) -> wire.FlowStarted:
+        return wire.FlowStarted(
+            public_url=f"{self.portal.config.public_url}/flow/{started.flow_id}#{started.secret}",
+            flow=wire.FlowReference(id=started.flow_id),
+        )
 
 
 def _require_agreement(body: InitBody, instanceable_id: int, call: Call) -> None:

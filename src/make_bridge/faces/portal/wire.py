@@ -198,11 +198,18 @@ class LogRow(Wire):
 
 
 class Log(LogRow):
-    """One execution with what it answered, why it failed, and each module's input and output."""
+    """One execution with what it answered, why it failed, and each module's input and output.
+
+    ``name``, ``warnings`` and ``tick`` are there when there is something to tell: what the scenario called the run,
+    what its owner should know, and for a scheduled run when it was ``due`` and how many times before had no run.
+    """
 
     outputs: JsonObject | None
     error: JsonObject | None
     steps: list[JsonObject]
+    name: str | None = None
+    warnings: list[str] | None = None
+    tick: JsonObject | None = None
 
 
 class Blueprint(Wire):
@@ -347,7 +354,9 @@ def log_row(execution: executions.Execution, of: scenarios.Scenario, organizatio
 def log(detail: executions.ExecutionDetail, of: scenarios.Scenario, organization_id: OrganizationId) -> Log:
     """Show one execution with everything known of it."""
     facts = _log_facts(detail.execution, of, organization_id)
-    return Log(**facts, outputs=detail.outputs, error=detail.error, steps=detail.steps)
+    more: dict[str, Any] = {"name": detail.name, "warnings": list(detail.warnings), "tick": detail.tick}
+    told = {name: value for name, value in more.items() if value}
+    return Log(**facts, **told, outputs=detail.outputs, error=detail.error, steps=detail.steps)
 
 
 def _log_facts(execution: executions.Execution, of: scenarios.Scenario, organization_id: OrganizationId) -> JsonObject:
