@@ -12,7 +12,7 @@ from make_bridge.cli.graph import as_mermaid, as_svg, as_tree
 from make_bridge.cli.options import Json, read_bundles, read_json_file
 from make_bridge.cli.output import busy, command, complain, say, say_tree
 from make_bridge.cli.run_report import run_as_json, show_run
-from make_bridge.cli.watching import WatchedHttp, WatchedSleeper
+from make_bridge.cli.watching import RUNNING, WatchedHttp, WatchedSleeper
 from make_bridge.domain.executions.outbound import GuardedHttp, LoopSleeper
 from make_bridge.engine.apps.catalogue import CATALOGUE
 from make_bridge.engine.blueprint.compile import compile_blueprint
@@ -88,7 +88,7 @@ async def run_blueprint(
         raise typer.Exit(1) from invalid
     request = _request(program, read_bundles(data) if data else None)
     async with EgressClient(load_settings().settings.egress()) as client:
-        with busy("Running …") as tell:
+        with busy(RUNNING) as tell:
             ports = Ports(
                 http=WatchedHttp(GuardedHttp(client), tell),
                 sleeper=WatchedSleeper(LoopSleeper(), tell),

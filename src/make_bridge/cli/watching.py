@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from make_bridge.engine.ports import HttpClient, HttpRequest, HttpResponse, Sleeper
 
+RUNNING: Final = "Running …"
 _WORTH_SAYING: Final = 1.0
 
 
@@ -22,7 +23,10 @@ class WatchedHttp:
         """Say it, and send it."""
         self._calls += 1
         self._tell(f"Call {self._calls}: {request.method} {urlsplit(request.url).hostname} …")
-        return await self._inner.send(request)
+        try:
+            return await self._inner.send(request)
+        finally:
+            self._tell(RUNNING)
 
 
 class WatchedSleeper:
@@ -36,5 +40,7 @@ class WatchedSleeper:
     async def sleep(self, seconds: float) -> None:
         """Say it, and sleep."""
         if seconds >= _WORTH_SAYING:
-            self._tell(f"Sleeping {seconds:g} seconds …")
+            self._tell(f"Sleeping {seconds:g} s …")
         await self._inner.sleep(seconds)
+        if seconds >= _WORTH_SAYING:
+            self._tell(RUNNING)

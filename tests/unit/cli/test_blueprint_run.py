@@ -8,7 +8,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from make_bridge.cli.application import app
+from make_bridge.cli.watching import WatchedHttp, WatchedSleeper
+from make_bridge.engine.ports import HttpRequest
 from support.blueprints import aggregator, blueprint, feeder, module, returns, webhook, when
+from support.scripted import Answer, make_world
 
 RUN = CliRunner()
 
@@ -152,3 +155,14 @@ def test_warnings_alone_do_not_keep_a_blueprint_off(run):
     assert told.exit_code == 0
     assert "1 warning; the blueprint can be switched on." in told.output
     assert "No findings" in run(webhook(), verb="validate").output
+
+
+async def test_a_run_says_what_it_waits_for_and_no_secrets_of_addresses():
+    said: list[str] = []
+    world = make_world([Answer(body=b"ok")])
+    http, sleeper = WatchedHttp(world.target, said.append), WatchedSleeper(world.sleeper, said.append)
+    await http.send(HttpRequest(method="GET", url="https://user:pw@api.example/x?key=secret"))
+    await sleeper.sleep(30)
+    await sleeper.sleep(0)
+    assert said == ["Call 1: GET api.example …", "Running …", "Sleeping 30 s …", "Running …"]
+    assert world.sleeper.slept == [30, 0]

@@ -77,4 +77,4 @@ def _is_instant(blueprint: Blueprint) -> bool:
 
 
 def _sentence(finding: Finding) -> str:
-    return f"{finding.position}: {finding.message}"
+    return str(finding)

@@ -110,7 +110,7 @@ def require_publishable(draft: Draft, catalogue: Catalogue) -> None:
     """Raise Conflict that lists every module and field that keeps the draft from being published."""
     fatal = [found for found in validate(draft.blueprint, catalogue) if found.severity is Severity.FATAL]
     if fatal:
-        shown = [f"{found.message} (module {found.module_id} at {found.position})" for found in fatal[:_MOST_SHOWN]]
+        shown = [f"module {found.module_id} at {found}" for found in fatal[:_MOST_SHOWN]]
         more = f" And {len(fatal) - _MOST_SHOWN} more." if len(fatal) > _MOST_SHOWN else ""
         raise Conflict(f"This template cannot be published: {' '.join(shown)}{more}", code="template_invalid")
     if not draft.blueprint.flow:

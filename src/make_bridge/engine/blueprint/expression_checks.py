@@ -15,6 +15,7 @@ from make_bridge.engine.blueprint.model import Condition, Filter, Module
 from make_bridge.engine.blueprint.operators import OPERATORS, UNARY, Incomparable
 from make_bridge.engine.iml import ExpressionSyntaxError, Template, compile_template
 
+_SIDES = {"array": "length", "semver": "version"}
 _FAMILIES = ("input", "scenario", "organization", "team")
 
 
@@ -87,7 +88,7 @@ def _check_text(node: Module, text: str, place: str, visible: Sight) -> Iterator
         template = compile_template(text)
     except ExpressionSyntaxError as error:
         where = "" if error.position is None else f" at character {error.position + 1}"
-        fix = commas[0].fix if commas else "Look at the quotes, the brackets and the closing }}."
+        fix = commas[0].fix if commas else mistakes.syntax_fix(text)
         yield _finding(node, Severity.FATAL, place, f"The expression is not well formed{where}: {error.message}", fix)
         return
     for mistake in call_mistakes(text, frozenset(with_commas)):
@@ -140,14 +141,20 @@ def _check_operator(node: Module, condition: Condition) -> Iterator[Finding]:
         message = f"There is no filter operator '{name}'; the module will fail when it gets there."
         yield _finding(node, Severity.ERROR, f"{condition.position}.o", message, fix)
         return
-    if isinstance(condition.b, str) and "{{" not in condition.b and "pattern" in name:
-        try:
-            operator.right(condition.b, ANY_ZONE)
-        except ModuleError as error:
-            fix = "Patterns run on RE2, which knows no look-around and no back references."
-            yield _finding(node, Severity.ERROR, f"{condition.position}.b", error.message, fix)
-        except Incomparable:  # patterns are always comparable
-            return
+    right = condition.b
+    if not isinstance(right, str | int | float | None) or (isinstance(right, str) and "{{" in right):
+        return
+    at = f"{condition.position}.b"
+    try:
+        operator.right(right, ANY_ZONE)
+    except ModuleError as error:
+        fix = "Patterns run on RE2, which knows no look-around and no back references."
+        yield _finding(node, Severity.ERROR, at, error.message, fix)
+    except Incomparable:
+        kind = name.partition(":")[0]
+        answer = "always holds" if operator.unlike else "never holds"
+        message = f"The right side {right!r} is no {_SIDES.get(kind, kind)}: the condition {answer}."
+        yield _finding(node, Severity.WARNING, at, message, "Write one, or use another operator.")
 
 
 def _forgotten_templates(node: Module) -> Iterator[Finding]:

@@ -5,14 +5,19 @@ side that is constant, as nearly all are, is prepared here instead of for every 
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from make_bridge.engine.apps.module import ErrorType, ModuleError
 from make_bridge.engine.blueprint.constants import ANY_ZONE, fold
 from make_bridge.engine.blueprint.model import Condition, Filter
 from make_bridge.engine.blueprint.operators import OPERATORS, UNARY, Incomparable, Operator, exists, unknown_operator
 from make_bridge.engine.iml import Scope, compile_value
-from make_bridge.engine.values import Value
+from make_bridge.engine.values import Value, size_of
 
+# Characters of a text that are compared for nothing.
+_SHORT: Final = 256
+# Of arrays and collections so many bytes, which are a few elements, cost one operation.
+_SLOTS_SHIFT: Final = 6
 Passes = Callable[[Scope], bool]
 Evaluate = Callable[[Scope], Value]
 
@@ -69,10 +74,12 @@ def _unlike(operator: Operator) -> Passes:
 
 def _against_constant(left: Evaluate, expected: object, operator: Operator) -> Passes:
     prepare, test, unlike = operator.left, operator.test, operator.unlike
+    searches = operator.searches
 
     def passes(scope: Scope) -> bool:
         try:
-            return test(prepare(left(scope), scope.timezone), expected)
+            value = prepare(_charged(left(scope), scope), scope.timezone)
+            return test(value, expected, scope.budget) if searches else test(value, expected)
         except Incomparable:
             return unlike
 
@@ -83,8 +90,20 @@ def _against_value(left: Evaluate, right: Evaluate, operator: Operator) -> Passe
     def passes(scope: Scope) -> bool:
         zone = scope.timezone
         try:
-            return operator.test(operator.left(left(scope), zone), operator.right(right(scope), zone))
+            value = operator.left(_charged(left(scope), scope), zone)
+            expected = operator.right(_charged(right(scope), scope), zone)
+            return operator.test(value, expected, scope.budget) if operator.searches else operator.test(value, expected)
         except Incomparable:
             return operator.unlike
 
     return passes
+
+
+def _charged(value: Value, scope: Scope) -> Value:
+    """Charge the reading of a side: comparing large ones for every bundle is work like any other."""
+    if type(value) is str:
+        if len(value) > _SHORT:
+            scope.budget.scan(len(value))
+    elif isinstance(value, list | dict):
+        scope.budget.step(size_of(value, scope.budget.steps << _SLOTS_SHIFT) >> _SLOTS_SHIFT)
+    return value

@@ -3,6 +3,7 @@
 Read by validation to say not only what is wrong but what to write instead.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Final
@@ -102,6 +103,16 @@ SAME_FUNCTIONS: Final = {
     "uppercase": "upper",
     "urlEncode": "encodeURL",
 }
+_FOREIGN: Final = (
+    (re.compile("=="), "Write = to compare."),
+    (re.compile("&&"), "Write & between conditions."),
+    (re.compile(r"\|\|"), "Write | between conditions."),
+    (re.compile(r"!(?!=)"), "Write a = false instead of !a."),
+    (re.compile(r"\?"), "Write if(condition; then; else)."),
+    (re.compile(r"\)\."), 'Write get(f(a); "key") to look into what a function gives.'),
+    (re.compile(r"\[-"), "Positions count from 1; the last one is last(array)."),
+    (re.compile(r"\[(?![0-9]*\])"), "Write get(array; position) where the position is calculated."),
+)
 _SHOWN_IDS: Final = 12
 _CLOSE_ENOUGH: Final = 0.75  # "lenght" is "length", "formatDates" is "formatDate", "left" is nothing
 
@@ -114,6 +125,9 @@ def module_fix(name: str, known: Iterable[str]) -> str:
     if meant:
         return f"Did you mean {meant}?"
     app = name.partition(":")[0]
+    siblings = [candidate for candidate in known if candidate.startswith(f"{app}:")]
+    if siblings:
+        return f"The app {app} has {', '.join(siblings[:_SHOWN_IDS])}{' …' if len(siblings) > _SHOWN_IDS else ''}."
     return f"Apps of vendors as {app} are not offered: call its API with http:MakeRequest, or take the module out."
 
 
@@ -163,6 +177,16 @@ def comma_calls(text: str) -> Iterator[str]:
             elif sign in ",;" and waiting:
                 waiting[-1][1].append(sign)
             word = word + sign if sign.isalnum() or sign == "_" else ""
+
+
+def syntax_fix(text: str) -> str:
+    """Say what to write where a template cannot be read: mostly it is written as in another language."""
+    for expression in _expressions(text):
+        bare = "".join(sign for sign in _outside_literals(expression) if not sign.isspace())
+        for pattern, fix in _FOREIGN:
+            if pattern.search(bare):
+                return fix
+    return "Look at the quotes, the brackets and the closing }}."
 
 
 def _expressions(text: str) -> Iterator[str]:

@@ -38,6 +38,8 @@ class Route:
     flow: "tuple[Module, ...]"
     disabled: bool
     position: str
+    misplaced_filter: bool = False
+    """A filter written beside the flow, where nothing reads it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

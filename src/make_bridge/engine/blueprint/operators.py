@@ -39,13 +39,17 @@ Prepare = Callable[[Value, ZoneInfo], Prepared]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """How one operator works. `zoned` says that preparing needs the scenario's time zone."""
+    """How one operator works. `zoned` says that preparing needs the scenario's time zone.
+
+    `searches` says that the test may cost more than its sides are long: it takes a budget to charge as third argument.
+    """
 
     left: Prepare
     right: Prepare
-    test: Callable[[Prepared, Prepared], bool]
+    test: Callable[..., bool]
     unlike: bool = False
     zoned: bool = False
+    searches: bool = False
 
 
 def exists(value: Value) -> bool:
@@ -138,8 +142,12 @@ def _compile(pattern: str, flags: str) -> Pattern:
         raise ModuleError(ErrorType.CONFIGURATION, message) from error
 
 
-def _found(text: str, pattern: Pattern) -> bool:
-    return pattern.found_in(clean(text), Budget())
+def _found(text: str, pattern: Pattern, budget: Budget | None = None) -> bool:
+    return pattern.found_in(clean(text), Budget() if budget is None else budget)
+
+
+def _not_found(text: str, pattern: Pattern, budget: Budget | None = None) -> bool:
+    return not _found(text, pattern, budget)
 
 
 def _contains(container: Prepared, item: Prepared) -> bool:
@@ -175,8 +183,8 @@ def _text_family() -> dict[str, Operator]:
         for name, test in tests.items():
             table[f"text:{name}{suffix}"] = Operator(left=prepare, right=prepare, test=test)
             table[f"text:not{name}{suffix}"] = Operator(left=prepare, right=prepare, test=_not(test))
-        table[f"text:pattern{suffix}"] = Operator(left=_text, right=pattern, test=_found)
-        table[f"text:notpattern{suffix}"] = Operator(left=_text, right=pattern, test=_not(_found))
+        table[f"text:pattern{suffix}"] = Operator(left=_text, right=pattern, test=_found, searches=True)
+        table[f"text:notpattern{suffix}"] = Operator(left=_text, right=pattern, test=_not_found, searches=True)
     return table
 
 

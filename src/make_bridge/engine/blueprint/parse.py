@@ -36,6 +36,8 @@ _MAX_WRAPPERS: Final = 5
 _MAX_FINDINGS: Final = 100
 _MODULE_NAME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]*:[A-Za-z0-9_]+")
 _PLACEHOLDER: Final = "placeholder:Placeholder"
+_OBJECT: Final = "Write { … }."
+_FILTER: Final = 'Write { "name": "", "conditions": [[{ "a": "{{1.x}}", "o": "text:equal", "b": "y" }]] }.'
 
 
 def parse_blueprint(raw: bytes | str | Mapping[str, object]) -> Blueprint:
@@ -58,7 +60,8 @@ def _unwrap(raw: object) -> Json:
         if inner is None:
             break
         raw = inner
-    raise _invalid("", 'There is no "flow" in this file, so it is not a blueprint.')
+    message = 'There is no "flow" in this file, so it is not a blueprint.'
+    raise _invalid("", message, "Export the scenario from its editor, or ask the API for its blueprint.")
 
 
 def _loads(raw: bytes | str) -> object:
@@ -168,7 +171,7 @@ class _Reader:
         if raw is None or raw == []:  # PHP-made files write an empty object as an empty array
             return {}
         if not isinstance(raw, Mapping):
-            self.say(position, f"This must be an object, not {_kind(raw)}.")
+            self.say(position, f"This must be an object, not {_kind(raw)}.", _OBJECT)
             return {}
         return dict(raw)
 
@@ -177,6 +180,7 @@ class _Reader:
             Route(
                 flow=self.flow(item.get("flow"), f"{place}.flow", depth + 1),
                 disabled=item.get("disabled") is True,
+                misplaced_filter=bool(_mapping(item.get("filter")).get("conditions")),
                 position=place,
             )
             for item, place in self.objects(raw, position)
@@ -219,7 +223,7 @@ class _Reader:
         if raw is None or raw == []:
             return None
         if not isinstance(raw, Mapping):
-            self.say(position, f"A filter is an object, not {_kind(raw)}.")
+            self.say(position, f"A filter is an object, not {_kind(raw)}.", _FILTER)
             return None
         return self.conditions(raw, position)
 
@@ -229,13 +233,13 @@ class _Reader:
         if groups is None:
             groups = []
         if not isinstance(groups, list):
-            self.say(place, f"Conditions are an array of groups, not {_kind(groups)}.")
+            self.say(place, f"Conditions are an array of groups, not {_kind(groups)}.", _FILTER)
             groups = []
         if groups and all(isinstance(item, Mapping) for item in groups):
             groups = [groups]  # hand-written files forget the outer array of OR groups
         read = tuple(self.group(group, f"{place}[{index}]") for index, group in enumerate(groups))
         if sum(len(group) for group in read) > MAX_CONDITIONS:
-            self.say(place, f"There are more than {MAX_CONDITIONS} conditions.")
+            self.say(place, f"There are more than {MAX_CONDITIONS} conditions.", "Compare with a pattern or a list.")
         return Filter(name=_text(raw.get("name")), groups=tuple(group for group in read if group), position=position)
 
     def group(self, raw: object, position: str) -> tuple[Condition, ...]:
@@ -254,14 +258,14 @@ class _Reader:
         if raw is None:
             return []
         if not isinstance(raw, list):
-            self.say(position, f"This must be an array, not {_kind(raw)}.")
+            self.say(position, f"This must be an array, not {_kind(raw)}.", "Write [ … ] around it.")
             return []
         found: list[tuple[Mapping[str, object], str]] = []
         for index, item in enumerate(raw):
             if isinstance(item, Mapping):
                 found.append((item, f"{position}[{index}]"))
             else:
-                self.say(f"{position}[{index}]", f"This must be an object, not {_kind(item)}.")
+                self.say(f"{position}[{index}]", f"This must be an object, not {_kind(item)}.", _OBJECT)
         return found
 
     def texts(self, raw: object, position: str, *, module_id: int | None = None) -> None:

@@ -33,6 +33,10 @@ def check_router(node: Module, after: Sequence[Module], say: Sayer) -> Iterator[
 
 def _check_routes(node: Module, say: Sayer) -> Iterator[Finding]:
     for route in node.routes:
+        if route.misplaced_filter:
+            at = f"{route.position.removeprefix(node.position)}.filter"
+            fix = "Move it to the first module of the route."
+            yield say.warning(at, "A route has no filter of its own; this one is ignored.", fix)
         if not route.flow and not route.disabled:
             at = f"{route.position.removeprefix(node.position)}.flow"
             yield say.warning(at, "The route has no modules; Make refuses it.", "Add a module, or remove the route.")

@@ -65,6 +65,26 @@ def test_a_wrong_number_of_arguments_is_counted_anywhere_in_an_expression(writte
     assert found == ("error", "flow[1].mapper.value", f"{message}; the module will fail when it runs.", fix)
 
 
+@pytest.mark.parametrize(
+    ("written", "fix"),
+    [
+        ('{{if(1.a == "x"; 1; 2)}}', "Write = to compare."),
+        ("{{1.a = 1 && 1.b = 2}}", "Write & between conditions."),
+        ("{{1.a = 1 || 1.b = 2}}", "Write | between conditions."),
+        ("{{!1.a}}", "Write a = false instead of !a."),
+        ('{{1.a ? "x" : "y"}}', "Write if(condition; then; else)."),
+        ("{{last(1.a).name}}", 'Write get(f(a); "key") to look into what a function gives.'),
+        ("{{1.a[-1]}}", "Positions count from 1; the last one is last(array)."),
+        ("{{1.a[1.n]}}", "Write get(array; position) where the position is calculated."),
+        ('{{upper("== && !"}}', "Look at the quotes, the brackets and the closing }}."),
+        ("{{1.a", "Look at the quotes, the brackets and the closing }}."),
+    ],
+)
+def test_what_is_written_as_in_another_language_is_said_in_this_one(written: str, fix: str) -> None:
+    severity, position, _, found = _only(webhook(), _text(written))
+    assert (severity, position, found) == ("fatal", "flow[1].mapper.value", fix)
+
+
 def test_commas_are_said_once_and_not_counted_as_well() -> None:
     assert _only(webhook(), _text("{{substring(1.a, 1, 2)}}"))[3] == (
         "Separate arguments with semicolons: substring(a; b)."
@@ -162,6 +182,16 @@ def test_a_router_that_make_would_refuse(wrong: dict[str, Any], position: str, p
     assert fix
 
 
+def test_a_filter_beside_the_flow_of_a_route_is_not_read() -> None:
+    routed = router(2, [_text("x", 3)])
+    routed["routes"][0]["filter"] = when("{{1.a}}", "exist")
+    assert _only(webhook(), routed)[1:] == (
+        "flow[1].routes[0].filter",
+        "A route has no filter of its own; this one is ignored.",
+        "Move it to the first module of the route.",
+    )
+
+
 def test_a_fallback_beside_filtered_routes_is_fine() -> None:
     filtered = {**_text("x", 3), "filter": when("{{1.a}}", "exist")}
     inner = {**router(5, [_text("z", 6)]), "filter": when("{{1.b}}", "exist")}
@@ -184,6 +214,33 @@ def test_an_if_else_that_make_would_refuse() -> None:
         ("flow[2].outputs[0].mappings", "The output 'v' has 1 mappings for 2 merging branches."),
         ("flow[2].filters", "The merge has 1 filters for 2 merging branches."),
     ]
+
+
+@pytest.mark.parametrize(
+    ("operator", "right", "message"),
+    [
+        ("number:greater", "many", "The right side 'many' is no number: the condition never holds."),
+        ("number:notequal", "", "The right side '' is no number: the condition always holds."),
+        ("date:less", "soon", "The right side 'soon' is no date: the condition never holds."),
+        ("array:equal", "x", "The right side 'x' is no length: the condition never holds."),
+        ("semver:equal", None, "The right side None is no version: the condition never holds."),
+    ],
+)
+def test_a_right_side_that_nothing_can_equal(operator: str, right: str | None, message: str) -> None:
+    found = _only(webhook(), {**_text("x"), "filter": when("{{1.a}}", operator, right)})
+    assert found[:3] == ("warning", "flow[1].filter.conditions[0][0].b", message)
+
+
+@pytest.mark.parametrize(
+    "fine", [("number:less", "5"), ("date:less", "{{now}}"), ("text:equal", ""), ("text:equal", None)]
+)
+def test_right_sides_that_can_be_met(fine: tuple[str, str | None]) -> None:
+    assert _validate(webhook(), {**_text("x"), "filter": when("{{1.a}}", *fine)}) == []
+
+
+def test_a_module_of_an_app_of_ours_has_its_siblings_named() -> None:
+    fix = _only(module(1, "markdown:Frobnicate"))[3]
+    assert fix == "The app markdown has markdown:Compile, markdown:HTMLToMarkdown."
 
 
 def test_nothing_follows_a_directive() -> None:
