@@ -66,9 +66,7 @@ async def node(shards: Shards, name: str, *, shop_is_open: bool = True) -> Async
     sealing = data_keys_of(shards)
     payloads, answers, documents = Payloads(sealing=sealing), Answers(sealing=sealing), Documents(sealing=sealing)
     programs, waiting, lent, metrics = Programs(shards), Waiting(shards, answers), LentSlots(), Metrics()
-    children = ChildCalls(
-        shards=shards, programs=programs, waiting=waiting, lent=lent, payloads=payloads, seconds=30.0
-    )
+    children = ChildCalls(shards=shards, programs=programs, waiting=waiting, lent=lent, payloads=payloads, seconds=30.0)
     shop = Shop()
     if shop_is_open:
         shop.is_open.set()

@@ -10,4 +10,5 @@ from make_bridge.faces.portal.routes import portal_routes
 
 def bridge_routes(portal: PortalDependencies, api: ApiDependencies) -> list[BaseRoute]:
     """Return the routes of this role."""
-    return [*portal_routes(portal), *api_routes(api)]
+    beside = api_routes(api)
+    return [*portal_routes(portal, also_described=beside), *beside]

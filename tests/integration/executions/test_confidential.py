@@ -17,23 +17,26 @@ from make_bridge.domain.executions import runlog, store
 from make_bridge.domain.executions.confidential import Payloads
 from make_bridge.domain.executions.handlers import ExecutionHandlers
 from make_bridge.domain.executions.messages import RunScenario
-from make_bridge.domain.executions.model import Status
+from make_bridge.domain.executions.model import Outcome, Status
 from make_bridge.domain.executions.targets import Target
 from make_bridge.domain.executions.trigger import CallHead, HookSettings
-from make_bridge.engine.blueprint.findings import Finding  # noqa: F401
+from make_bridge.domain.scenarios.messages import ActivateScenario, CreateScenario
 from make_bridge.kernel.errors import Unavailable
-from make_bridge.kernel.ids import HookId
+from make_bridge.kernel.ids import HookId, TeamId
 from make_bridge.platform.bus.commands import CommandBus
-from support.blueprints import call, module, returns, webhook
+from support.blueprints import blueprint, call, module, returns, webhook
 from support.nodes import node
 from support.organizations import data_keys_of
 from support.scheduling import make_scene
 
 CANARY = "kanarienvogel4711kanarienvogel"
+OTHER = "zaunkoenig0815zaunkoenig"
 IMMEDIATELY = {"type": "immediately"}
 ON_DEMAND = {"type": "on-demand"}
-PATIENCE = 30
+INTERFACE = {"input": [{"name": "secret", "type": "text"}], "output": [{"name": "result", "type": "text"}]}
+PATIENCE = 15
 TELLS = module(8, "gateway:WebhookRespond", {"status": "201", "body": "{{1.secret}} {{1.q}}", "headers": []})
+WHERE = "SELECT current_database() AS name"
 TABLES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm') AND n.nspname IN ('shard', 'directory')
@@ -51,19 +54,24 @@ def forms(text):
     return "|".join([text, raw.hex(), *inside, *(form.encode().hex() for form in inside)])
 
 
-async def found(postgres, shards):
-    """Return the tables with a row in which the canary stands."""
-    names = set()
-    for pool in (shards.directory, *shards.all()):
-        async with pool.read(1) if pool is not shards.directory else pool.read() as tx:
-            row = await tx.one("SELECT current_database() AS name")
-            names.add(row["name"])
+async def databases(shards):
+    """The names of the databases of a layout."""
+    async with shards.directory.read() as tx:
+        names = {(await tx.one(WHERE))["name"]}
+    for shard in shards.all():
+        async with shard.engine_statement() as tx:
+            names.add((await tx.one(WHERE))["name"])
+    return names
+
+
+async def found(postgres, shards, text=CANARY):
+    """Return the tables with a row in which the text stands."""
     tables = []
-    for name in names:
+    for name in await databases(shards):
         async with await psycopg.AsyncConnection.connect(postgres.dsn(name), autocommit=True) as connection:
             for schema, table in await (await connection.execute(TABLES)).fetchall():
                 query = sql.SQL("SELECT count(*) FROM {} t WHERE t::text ~ %s").format(sql.Identifier(schema, table))
-                [count] = await (await connection.execute(query, (forms(CANARY),))).fetchone()
+                [count] = await (await connection.execute(query, (forms(text),))).fetchone()
                 tables += [table] if count else []
     return sorted(tables)
 
@@ -87,8 +95,17 @@ class Stage:
             settings=HookSettings(headers=headers),
         )
 
-    async def on_demand(self, *flow, confidential=True, **settings):
-        return await self.scene.scenario(ON_DEMAND, *flow, confidential=confidential, **settings)
+    async def on_demand(self, result):
+        """A confidential scenario with an input and an output; its call out takes the one, its output is told here."""
+        start = module(1, "scenario-service:StartSubscenario", {})
+        document = blueprint(start, posts(), returns(3, result=result), confidential=True) | {"interface": INTERFACE}
+        context = self.scene.context
+        command = CreateScenario(
+            team_id=TeamId(self.scene.organization.team_id), blueprint=document, scheduling=ON_DEMAND
+        )
+        scenario = await self.scene.bus.execute(context, command)
+        await self.scene.bus.execute(context, ActivateScenario(scenario_id=scenario.id))
+        return scenario
 
     async def run(self, scenario, **inputs):
         return await self.bus.execute(self.scene.context, RunScenario(scenario_id=scenario.id, inputs=inputs))
@@ -117,10 +134,10 @@ class Stage:
         return row["id"].hex
 
 
-async def send(node, target, **changes):
-    head = CallHead(query=f"q={CANARY}", content_type="application/json", headers=[("x-thing", CANARY)], **changes)
+async def send(node, target, text=CANARY):
+    head = CallHead(query=f"q={text}", content_type="application/json", headers=[("x-thing", text)])
     async with asyncio.timeout(PATIENCE):
-        return await node.ingest.take(target, head, json.dumps({"secret": CANARY}).encode())
+        return await node.ingest.take(target, head, json.dumps({"secret": text}).encode())
 
 
 async def ended(node, organization_id, execution_id):
@@ -138,24 +155,12 @@ async def stage(shards, postgres):
 
 async def test_the_search_finds_what_any_other_scenario_leaves(shards, postgres, stage):
     async with node(shards, "one") as one:
-        one.shop.body = json.dumps({"token": CANARY}).encode()
+        one.shop.body = json.dumps({"token": OTHER}).encode()
         target = await stage.target(posts(), TELLS, confidential=False)
-        _, answer = await send(one, target)
-        assert (answer.status, answer.body) == (201, f"{CANARY} {CANARY}".encode())
-    parents = {name.rstrip("0123456789_") for name in await stage.found()}
+        _, answer = await send(one, target, OTHER)
+        assert (answer.status, answer.body) == (201, f"{OTHER} {OTHER}".encode())
+    parents = {name.rstrip("0123456789_") for name in await found(postgres, shards, OTHER)}
     assert {"payloads", "outcomes", "execution_logs"} <= parents
-    async with stage.scene.shard.write(stage.scene.context.organization_id) as tx:
-        await tx.execute("SELECT 1")
-    await clear(postgres, shards)
-
-
-async def clear(postgres, shards):
-    """Take the canary out again, so that the next test finds only its own."""
-    for shard in shards.all():
-        async with shard.read(1) as tx:
-            name = (await tx.one("SELECT current_database() AS name"))["name"]
-        async with await psycopg.AsyncConnection.connect(postgres.dsn(name), autocommit=True) as connection:
-            await connection.execute("TRUNCATE shard.payloads, shard.outcomes, shard.execution_logs")
 
 
 async def test_a_run_in_place_is_stored_sealed_and_leaves_counts(shards, stage):
@@ -180,7 +185,7 @@ async def test_a_run_in_place_is_stored_sealed_and_leaves_counts(shards, stage):
     assert [(step["moduleId"], step["outputCount"], step["input"], step["outputs"]) for step in steps] == [
         (1, 1, None, []),
         (2, 1, None, []),
-        (8, 0, None, []),
+        (8, 1, None, []),
     ]
     assert await stage.found() == []
 
@@ -264,8 +269,9 @@ async def test_an_incomplete_run_is_tried_again_and_nothing_is_left_of_it(shards
         await two.worker.start()
         async with asyncio.timeout(PATIENCE):
             await two.shop.reached.wait()
-            while not (await stage.all("SELECT 1 FROM shard.incomplete_executions WHERE resolved")):
-                await asyncio.sleep(0)
+        await two.worker.stop()
+        [record] = await stage.all("SELECT resolved FROM shard.incomplete_executions")
+        assert record["resolved"]
         assert two.shop.requests[0].body == one.shop.requests[0].body
     payloads = await stage.all("SELECT head, body FROM shard.payloads")
     assert [(bytes(row["head"]), bytes(row["body"])) for row in payloads] == [(b"", b"")] * 2
@@ -273,9 +279,7 @@ async def test_an_incomplete_run_is_tried_again_and_nothing_is_left_of_it(shards
 
 
 async def test_a_run_by_hand_gives_its_outputs_to_who_waits_on_another_server(shards, stage):
-    scenario = await stage.on_demand(
-        module(1, "scenario-service:StartSubscenario", {}), posts(), returns(3, result="{{1.secret}} is done")
-    )
+    scenario = await stage.on_demand("{{1.secret}} is done")
     execution_id = await stage.run(scenario, secret=CANARY)
     assert (await stage.payload(execution_id))[0].startswith(b"v1.")
     assert await stage.found() == []
@@ -289,9 +293,7 @@ async def test_a_run_by_hand_gives_its_outputs_to_who_waits_on_another_server(sh
 
 
 async def test_a_called_scenario_is_given_and_gives_what_no_table_holds(shards, stage):
-    child = await stage.on_demand(
-        module(1, "scenario-service:StartSubscenario", {}), posts(), returns(3, result="{{1.secret}} again")
-    )
+    child = await stage.on_demand("{{1.secret}} again")
     calls = module(
         2,
         "scenario-service:CallSubscenario",
@@ -299,9 +301,14 @@ async def test_a_called_scenario_is_given_and_gives_what_no_table_holds(shards, 
         parameters={"scenario": child.id, "shouldWaitForExecutionEnd": True},
     )
     target = await stage.target(calls, module(3, "gateway:WebhookRespond", {"status": "200", "body": "{{2.result}}"}))
-    async with node(shards, "one") as one, node(shards, "two") as two:
+    async with node(shards, "one") as one, node(shards, "two", shop_is_open=False) as two:
         await two.worker.start()
-        _, answer = await send(one, target)
+        sending = asyncio.create_task(send(one, target))
+        async with asyncio.timeout(PATIENCE):
+            await two.shop.reached.wait()
+        assert await stage.found() == []
+        two.shop.is_open.set()
+        _, answer = await sending
         assert answer.body == f"{CANARY} again".encode()
     assert await stage.found() == []
 
@@ -312,13 +319,13 @@ async def test_a_refused_outcome_erases_nothing(shards, stage):
         execution_id, _ = await send(one, target)
     before = await stage.payload(execution_id)
     assert before[0].startswith(b"v1.")
-    stale = await outcome(stage, target, execution_id, fence=99)
+    stale = outcome(target, execution_id, fence=99)
     assert await store.settle(stage.scene.shard, [stale], "x") == set()
     assert await stage.payload(execution_id) == before
 
 
-async def outcome(stage, target, execution_id, **changes):
-    return store.Outcome(
+def outcome(target, execution_id, **changes):
+    return Outcome(
         id=execution_id,
         organization_id=target.organization_id,
         team_id=target.team_id,
@@ -334,12 +341,25 @@ async def outcome(stage, target, execution_id, **changes):
     )
 
 
-async def test_a_payload_that_was_tampered_with_ends_its_run_with_an_error(shards, stage):
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        "UPDATE shard.payloads SET head = head || 'AAAA' WHERE id = %s",
+        (
+            "UPDATE shard.payloads p SET head = o.head FROM shard.payloads o"
+            " WHERE p.id = %s AND o.id <> p.id AND o.organization_id = p.organization_id"
+        ),
+    ],
+    ids=["changed", "moved"],
+)
+async def test_a_payload_that_was_changed_or_moved_ends_its_run_with_an_error(shards, stage, tamper):
     target = await stage.target(posts(), sequential=True)
     async with node(shards, "one") as one, node(shards, "two") as two:
         execution_id, _ = await send(one, target)
+        await send(one, await stage.target(posts(), sequential=True))
         async with stage.scene.shard.engine_write() as tx:
-            await tx.execute("UPDATE shard.payloads SET head = head || 'AAAA' WHERE id = %s", (execution_id,))
+            await tx.execute("DELETE FROM shard.queue WHERE id <> %s", (execution_id,))
+            await tx.execute(tamper, (execution_id,))
         await two.worker.start()
         detail = await ended(one, target.organization_id, execution_id)
         assert (detail.error.name, detail.error.message) == ("ScenarioValidationError", runlog.NOT_KEPT)
@@ -357,3 +377,19 @@ async def test_nobody_but_the_engine_changes_a_payload_and_it_no_more_than_head_
     with pytest.raises((psycopg.errors.InsufficientPrivilege, Unavailable)):
         async with stage.scene.shard.engine_write() as tx:
             await tx.execute("DELETE FROM shard.payloads")
+
+
+async def test_runs_that_settle_together_lose_their_payloads_each_by_its_own_scenario(shards, stage):
+    secret = await stage.target(posts(), sequential=True)
+    open_one = await stage.target(posts(), sequential=True, confidential=False)
+    async with node(shards, "one") as one:
+        hidden, _ = await send(one, secret)
+        shown, _ = await send(one, open_one, OTHER)
+    before = await stage.payload(shown)
+    outcomes = [
+        outcome(secret, hidden, fence=0),
+        msgspec.structs.replace(outcome(open_one, shown, fence=0), confidential=False),
+    ]
+    assert await store.settle(stage.scene.shard, outcomes, "x") == {hidden, shown}
+    assert await stage.payload(hidden) == (b"", b"")
+    assert await stage.payload(shown) == before

@@ -19,6 +19,8 @@ from starlette.responses import Response
 
 from make_bridge.faces.edge.authentication import Credentials
 from make_bridge.faces.edge.gates import Access, Call, TokenGate
+from make_bridge.faces.portal.operations import body_schema
+from make_bridge.faces.portal.wire import Problem
 from make_bridge.kernel.errors import InvalidInput, NotFound
 from make_bridge.kernel.ids import MAX_ID, TeamId
 
@@ -69,8 +71,16 @@ def route(operation: Operation, gate: TokenGate, tag: str) -> APIRoute:
         summary=summary,
         operation_id="v2" + "".join(word.capitalize() for word in words),
         response_model=None,
-        openapi_extra={"security": [{"apiToken": []}]},
+        responses={"default": {"model": Problem, "description": "What was wrong, as a sentence and as a code."}},
+        openapi_extra=_description(operation),
     )
+
+
+def _description(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {"security": [{"apiToken": []}]}
+    if operation.body is not None:
+        described["requestBody"] = {"content": {"application/json": {"schema": body_schema(operation.body)}}}
+    return described
 
 
 def respond(answer: JsonObject) -> Response:

@@ -110,12 +110,12 @@ def _description(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         described["requestBody"] = {
             "required": operation.is_body_required,
-            "content": {"application/json": {"schema": _schema(operation.body)}},
+            "content": {"application/json": {"schema": body_schema(operation.body)}},
         }
     return described
 
 
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
+def body_schema(model: type[BaseModel]) -> dict[str, Any]:
     """Return the model's JSON schema in one piece: a nested model stands where it is used."""
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})

@@ -1,7 +1,7 @@
 """All routes of the portal, for the manifests of the services.
 
 The chapter's short names are aliases, applied by the edge: one resource has one route, with and without a slash at its
-end. ``/openapi.json`` describes exactly these routes.
+end. ``/openapi.json`` describes exactly these routes and those of the API that are served beside them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,8 +46,8 @@ _SCHEMES: Final = {
 }
 
 
-def portal_routes(portal: PortalDependencies) -> list[BaseRoute]:
-    """Return the portal's routes and the description of them."""
+def portal_routes(portal: PortalDependencies, *, also_described: Sequence[BaseRoute] = ()) -> list[BaseRoute]:
+    """Return the portal's routes and the description of them, and of other routes that the same listener serves."""
     choose = TeamChooser(portal.organizations, portal.teams)
     acts = ScenarioActs(portal=portal)
     tables: dict[str, list[Operation]] = {
@@ -62,7 +62,7 @@ def portal_routes(portal: PortalDependencies) -> list[BaseRoute]:
         for tag, operations in tables.items()
         for operation in operations
     ]
-    shown = _Description(routes, portal.config.public_url)
+    shown = _Description([*routes, *also_described], portal.config.public_url)
     because = "the description of an open API is no secret"
     return [*routes, PublicRoute("/openapi.json", shown.openapi, because=because)]
 

@@ -66,10 +66,10 @@ def _harmless_text(text: str) -> str:
 
 
 def _harmless_trace(text: str) -> str:
-    """Keep a trace's lines and its end, where the error stands."""
+    """Keep a trace's lines, indented so that none looks like a line of the log, and of a long one both ends."""
     if len(text) > _LONGEST_TRACE:
-        text = "…" + text[-_LONGEST_TRACE:]
-    return "\n".join(_CONTROL.sub(_escaped, line) for line in _without_credentials(text).split("\n"))
+        text = f"{text[: _LONGEST_TRACE // 2]}\n…\n{text[-_LONGEST_TRACE // 2 :]}"
+    return "\n  ".join(_CONTROL.sub(_escaped, line) for line in _without_credentials(text).split("\n"))
 
 
 def _without_credentials(text: str) -> str:
