@@ -71,8 +71,9 @@ async def found(postgres, shards, text=CANARY):
         async with await psycopg.AsyncConnection.connect(postgres.dsn(name), autocommit=True) as connection:
             for schema, table in await (await connection.execute(TABLES)).fetchall():
                 query = sql.SQL("SELECT count(*) FROM {} t WHERE t::text ~ %s").format(sql.Identifier(schema, table))
-                [count] = await (await connection.execute(query, (forms(text),))).fetchone()
-                tables += [table] if count else []
+                row = await (await connection.execute(query, (forms(text),))).fetchone()
+                assert row is not None
+                tables += [table] if row[0] else []
     return sorted(tables)
 
 

@@ -22,7 +22,9 @@ def test_items_described_by_a_list_or_by_a_collection_are_collections(spec):
     assert field is not None
     assert not field.scalar_items
     made, problems = checked_collection({"list": [{"n": "1"}, {"n": "x"}]}, [field], strict=False)
-    assert made["list"][0] == {"n": 1}
+    items = made["list"]
+    assert isinstance(items, list)
+    assert items[0] == {"n": 1}
     assert problems == ["Invalid value of parameter 'list[2].n': 'x' is not a valid number."]
 
 

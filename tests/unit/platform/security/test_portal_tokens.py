@@ -328,7 +328,7 @@ def test_the_right_issuer_and_audience_are_taken(changes):
     "changes", [{"iss": "anybody"}, {"aud": "x" * 255}, {"aud": ["one", "another"]}, {"iss": "a", "aud": ["b"] * 16}]
 )
 def test_where_nobody_is_expected_issuer_and_audience_may_be_any_text(changes):
-    assert verify_token(read_token(token(**changes)), KEY, NOW, ExpectedClaims())
+    assert verify_token(read_token(token(**changes)), KEY, NOW, ExpectedClaims()).subject
 
 
 NO_ISSUERS: list[object] = ["", "x" * 256, "a\nb", 1, ["a"], {}, True]
