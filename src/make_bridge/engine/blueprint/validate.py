@@ -13,6 +13,7 @@ from make_bridge.engine.blueprint.link import Catalogue
 from make_bridge.engine.blueprint.model import Blueprint, Branch, Module, Route
 from make_bridge.engine.blueprint.settings import feeder_id
 from make_bridge.engine.blueprint.structure_checks import Place, check_known, check_place
+from make_bridge.engine.iml import limits
 from make_bridge.engine.schedule.shapes import schedule_mistakes
 
 _MAX_NAME = 120
@@ -20,11 +21,35 @@ Upstream = dict[int, None]  # an ordered set
 
 
 def validate(blueprint: Blueprint, catalogue: Catalogue) -> list[Finding]:
-    """Return all findings in reading order."""
+    """Return all findings in reading order; of more expressions than a server compiles nothing but that."""
+    length = sum(_expression_length(node) for node in blueprint.modules())
+    if length > limits.BLUEPRINT:
+        message = (
+            f"The expressions of this blueprint have {length} characters; at most {limits.BLUEPRINT} are compiled."
+        )
+        fix = "Split the scenario into several, or compute long texts in fewer places."
+        return [Finding(severity=Severity.FATAL, position="flow", message=message, fix=fix)]
     return [
         *_check_whole(blueprint, catalogue),
         *_Walk(blueprint, catalogue).flow(blueprint.flow, {}, in_handler=False),
     ]
+
+
+def _expression_length(node: Module) -> int:
+    """Return how many characters stand in texts with expressions, wherever a module may have some."""
+    filters = [node.filter, *(branch.condition for branch in node.branches), *node.merge_filters]
+    sides = [(one.a, one.b) for found in filters if found is not None for group in found.groups for one in group]
+    waiting: list[object] = [node.mapper, node.flags, sides, [output.mappings for output in node.outputs]]
+    length = 0
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            length += len(value) if "{{" in value else 0
+        elif isinstance(value, Mapping):
+            waiting.extend(value.values())
+        elif isinstance(value, list | tuple):
+            waiting.extend(value)
+    return length
 
 
 def _check_whole(blueprint: Blueprint, catalogue: Catalogue) -> Iterator[Finding]:

@@ -35,6 +35,9 @@ EXPRESSION_SHIFT: Final = 3
 EXPRESSION: Final = 65_536
 """Characters of all expressions of one template; literal text does not count."""
 
+BLUEPRINT: Final = 4 * EXPRESSION
+"""Characters of all texts with expressions in one blueprint: compiling them takes about a second."""
+
 NESTING: Final = 64
 """Brackets, calls and signs inside one another."""
 

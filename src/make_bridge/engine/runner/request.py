@@ -31,7 +31,7 @@ class RunLimits:
     """Work one module's filter or mapper may do."""
     expression_output: int = 1_000_000
     """Bytes one module's filter or mapper may make."""
-    run_expression_steps: int = 20_000_000
+    run_expression_steps: int = 5_000_000
     """Work all expressions of the run may do together."""
     aggregated_bytes: int = 64 * 1024 * 1024
     logged_steps: int = 10_000

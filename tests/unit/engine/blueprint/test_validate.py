@@ -309,3 +309,12 @@ def test_every_blueprint_of_the_corpus_is_read_and_validated(corpus: Path):
         fatal = [item for item in found if item.severity is Severity.FATAL]
         assert all("is not known here" in item.message for item in fatal), (path.name, fatal)
         assert json.dumps([str(item) for item in found])
+
+
+def test_more_expressions_than_a_server_compiles_are_the_only_finding() -> None:
+    """Each of them has a mistake of its own: none was read."""
+    texts = {f"v{number}": "{{1.a" + " + 1" * 15_000 + " +}}" for number in range(5)}
+    flow = [webhook(), module(2, "util:SetVariables", {"scope": "roundtrip", "variables": [texts]})]
+    findings = validate(parse_blueprint({"name": "x", "flow": flow, "metadata": {}}), CATALOGUE)
+    assert [(finding.severity, finding.position) for finding in findings] == [(Severity.FATAL, "flow")]
+    assert "have 300045 characters; at most 262144 are compiled" in findings[0].message
