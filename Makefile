@@ -68,6 +68,7 @@ docs: $(SETUP) ## write docs/reference/ from the program's own descriptions
 	@mkdir -p docs/reference
 	@$(VENV)/bin/make-bridge reference modules > docs/reference/modules.md
 	@$(VENV)/bin/make-bridge reference functions > docs/reference/functions.md
+	@$(VENV)/bin/make-bridge reference events > docs/reference/events.md
 
 lock: $(SETUP) ## compile requirements/*.txt from pyproject.toml
 	@tools/lock.sh

@@ -14,6 +14,8 @@ from functools import partial
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from make_bridge.domain.activity import views as activity_views
+from make_bridge.domain.activity.counting import Counting
 from make_bridge.domain.connections import handlers as connection_handlers
 from make_bridge.domain.connections import views as connection_views
 from make_bridge.domain.connections.handlers import ComponentHandlers
@@ -35,6 +37,7 @@ from make_bridge.domain.executions.incomplete_handlers import IncompleteHandlers
 from make_bridge.domain.executions.incomplete_messages import (
     IncompleteExecutionsDeleted,
     IncompleteExecutionsRetried,
+    ScenarioPaused,
 )
 from make_bridge.domain.executions.incomplete_views import IncompleteViews
 from make_bridge.domain.executions.ingest import Ingest, IngestConfig
@@ -91,7 +94,9 @@ from make_bridge.kernel.context import Context
 from make_bridge.kernel.ids import OrganizationId, ScenarioId
 from make_bridge.kernel.messages import Event
 from make_bridge.platform.bus.commands import CommandBus, Listener
+from make_bridge.platform.bus.events import LiveSubscription
 from make_bridge.platform.bus.queries import QueryBus
+from make_bridge.platform.bus.relay import Relay, RelayConfig
 from make_bridge.platform.database.embedded import EmbeddedConfig, EmbeddedPostgres, facts_of_running
 from make_bridge.platform.database.opening import DatabaseAddress, DatabasePlan, open_databases, prepare
 from make_bridge.platform.database.shards import Shards
@@ -103,6 +108,7 @@ from make_bridge.platform.security.sealing import KeyRing
 from make_bridge.services.bridge import bridge_routes
 from make_bridge.services.demonstration import NAME, USER, DemoFacts, Demonstration
 from make_bridge.services.gateway import gateway_routes
+from make_bridge.services.relay import relaying
 from make_bridge.services.worker import running
 from make_bridge.settings import LoadedSettings, Settings
 
@@ -167,6 +173,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     queries = QueryBus(
         [
             *customer_views.queries(),
+            *activity_views.queries(),
             *template_views.queries(),
             *connection_views.queries(),
             *data_structure_views.queries(),
@@ -250,8 +257,10 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         "store_commits_forgotten": _records(domain, settings).forget_commits,
         "incomplete_executions_forgotten": partial(forget_resolved, domain.shards),
     }
+    relay = _relay(domain, executions, metrics, loaded)
+    await stack.enter_async_context(relaying(relay))
     await stack.enter_async_context(_running(executions, domain, cares))
-    domain.listeners.append(executions.hear)
+    domain.listeners.extend([executions.hear, relay.hear])
     routes = [
         *gateway_routes(
             operations=Operations(domain.shards, metrics, token=None),
@@ -281,8 +290,17 @@ def _running(executions: "_Executions", domain: Domain, more: Mapping[str, Care]
     return running(executions.worker, executions.ingest, executions.scheduler, domain.shards, cares)
 
 
+def _relay(domain: Domain, executions: "_Executions", metrics: Metrics, loaded: LoadedSettings) -> Relay:
+    live = LiveSubscription(kinds=_HEARD_FROM_AFAR, hear=executions.hear_from_afar)
+    return Relay(domain.shards, metrics, RelayConfig(node=loaded.node_id), [live], [Counting()])
+
+
 # What lets something in the queue begin: a run, a retry, or a turn that nothing stands before any more.
 _WAKING = (ExecutionRequested, IncompleteExecutionsRetried, IncompleteExecutionsDeleted)
+# After these, what is remembered of a scenario's addresses is wrong, whichever process has done it or which rule.
+_MOVING = (ScenarioActivated, ScenarioDeactivated, ScenarioPaused, ScenarioDeleted, BlueprintSaved)
+_SCHEDULING = (ScenarioActivated, ScenarioEdited)
+_HEARD_FROM_AFAR = (*_MOVING, ScenarioEdited)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,10 +318,15 @@ class _Executions:
         for event in events:
             if isinstance(event, _WAKING):
                 self.worker.wake()
-            elif isinstance(event, ScenarioActivated | ScenarioDeactivated | ScenarioDeleted | BlueprintSaved):
+        self.hear_from_afar(events)
+
+    def hear_from_afar(self, events: Sequence[Event]) -> None:
+        """Do what every process has to when something changed anywhere, this process included."""
+        for event in events:
+            if isinstance(event, _MOVING):
                 self.targets.drop(ScenarioId(event.scenario_id))
-            if isinstance(event, ScenarioActivated | ScenarioEdited):
-                self.scheduler.wake()
+        if any(isinstance(event, _SCHEDULING) for event in events):
+            self.scheduler.wake()
 
 
 def _executions(domain: Domain, egress: EgressClient, metrics: Metrics, loaded: LoadedSettings) -> _Executions:

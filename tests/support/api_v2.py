@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from make_bridge.domain.activity import views as activity_views
 from make_bridge.domain.customers import handlers as customer_handlers
 from make_bridge.domain.customers import views as customer_views
 from make_bridge.domain.customers.directory import CustomerDirectory
@@ -106,6 +107,7 @@ class Api:
         self.queries = QueryBus(
             [
                 *customer_views.queries(),
+                *activity_views.queries(),
                 *data_structure_views.queries(),
                 *data_store_views.queries(limits),
                 *scenario_views.queries(data_keys),

@@ -1,13 +1,14 @@
-"""``reference``: the modules and functions this server knows, written out from their own descriptions.
+"""``reference``: the modules, functions and events this server knows, written out from their own descriptions.
 
 `make docs` writes the pages in ``docs/reference/`` with it, and a test compares them, so that a page can
 neither be forgotten nor say anything the program does not do.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated, Final
 
+import msgspec
 import typer
 
 from make_bridge.cli.options import Json
@@ -18,6 +19,8 @@ from make_bridge.engine.apps.module import Effect, Kind, ModuleSpec
 from make_bridge.engine.iml.functions import FAMILIES
 from make_bridge.engine.iml.functions.signature import Example, Family
 from make_bridge.engine.values import Value, to_json_text
+from make_bridge.kernel.messages import Event
+from make_bridge.services.events import EVENTS
 
 _KINDS: Final = {
     Kind.TRIGGER: "trigger",
@@ -45,6 +48,7 @@ class Subject(StrEnum):
 
     MODULES = "modules"
     FUNCTIONS = "functions"
+    EVENTS = "events"
 
 
 def reference(
@@ -52,16 +56,12 @@ def reference(
     *,
     as_json_: Json = False,
 ) -> None:
-    """Write out every module or function this server knows, as Markdown or JSON."""
-    if subject is Subject.MODULES:
-        if as_json_:
-            as_json([spec.describe() for spec in CATALOGUE.values()])
-        else:
-            typer.echo(modules_page(), nl=False)
-    elif as_json_:
-        as_json([function for family in FAMILIES for function in _functions_as_data(family)])
+    """Write out every module, function or event this server knows, as Markdown or JSON."""
+    page, data = _SUBJECTS[subject]
+    if as_json_:
+        as_json(data())
     else:
-        typer.echo(functions_page(), nl=False)
+        typer.echo(page(), nl=False)
 
 
 def modules_page() -> str:
@@ -190,3 +190,72 @@ def _functions_as_data(family: Family) -> Iterator[dict[str, object]]:
                 {"expression": example.expression, "result": _shown(example.result)} for example in function.examples
             ],
         }
+
+
+def events_page() -> str:
+    """Return the reference of events."""
+    lines = [
+        "# Events",
+        "",
+        _NOTE,
+        "",
+        f"{len(EVENTS)} types of events. Each is told in the envelope of CloudEvents 1.0: `id`, `source` (whose it",
+        "is), `type`, `subject` (what it is about), `time`, `tenant` (the organization), `trace` (the request that",
+        "caused it, where there was one) and `data`. An event is told at least once, always under the same `id`, after",
+        "the commit of what it speaks of. `GET /api/v2/events` reads the last days again.",
+    ]
+    for event in _events_in_order():
+        lines += ["", f"## {event.wire_name}", "", _sentence(event), "", "| Data | type |", "|---|---|"]
+        lines += [f"| `{name}` | {kind} |" for name, kind in _members(event)]
+    return "\n".join(lines) + "\n"
+
+
+def _events_in_order() -> list[type[Event]]:
+    return sorted(EVENTS, key=lambda event: event.wire_name)
+
+
+def _sentence(event: type[Event]) -> str:
+    return " ".join((event.__doc__ or "").replace("``", "`").split())
+
+
+def _members(event: type[Event]) -> Iterator[tuple[str, str]]:
+    for member in msgspec.inspect.type_info(event).fields:  # type: ignore[attr-defined]
+        yield member.encode_name, _type_name(member.type)
+
+
+def _type_name(kind: msgspec.inspect.Type) -> str:
+    match kind:
+        case msgspec.inspect.BoolType():
+            return "boolean"
+        case msgspec.inspect.IntType():
+            return "integer"
+        case msgspec.inspect.StrType():
+            return "text"
+        case msgspec.inspect.VarTupleType(item_type=item):
+            return f"array of {_type_name(item)}"
+        case _:
+            message = f"{kind} has no name in the reference of events: give it one."
+            raise TypeError(message)
+
+
+def _events_as_data() -> list[dict[str, object]]:
+    return [
+        {"type": event.wire_name, "help": _sentence(event), "data": dict(_members(event))}
+        for event in _events_in_order()
+    ]
+
+
+def _all_functions_as_data() -> list[dict[str, object]]:
+    return [function for family in FAMILIES for function in _functions_as_data(family)]
+
+
+def _modules_as_data() -> list[dict[str, object]]:
+    return [spec.describe() for spec in CATALOGUE.values()]
+
+
+_Data = Callable[[], list[dict[str, object]]]
+_SUBJECTS: Final[dict[Subject, tuple[Callable[[], str], _Data]]] = {
+    Subject.MODULES: (modules_page, _modules_as_data),
+    Subject.FUNCTIONS: (functions_page, _all_functions_as_data),
+    Subject.EVENTS: (events_page, _events_as_data),
+}

@@ -1,22 +1,28 @@
 """The reference pages: complete, and what the repository holds is what the program says."""
 
+import ast
 import json
 from pathlib import Path
 
 from typer.testing import CliRunner
 
 from make_bridge.cli.application import app
-from make_bridge.cli.reference import functions_page, modules_page
+from make_bridge.cli.reference import events_page, functions_page, modules_page
 from make_bridge.engine.apps.catalogue import APPS, CATALOGUE
 from make_bridge.engine.iml.functions import FUNCTIONS
+from make_bridge.kernel.messages import Event
+from make_bridge.services.events import EVENTS
 
-PAGES = Path(__file__).parents[3] / "docs" / "reference"
+ROOT = Path(__file__).parents[3]
+PAGES = ROOT / "docs" / "reference"
+DOMAIN = ROOT / "src" / "make_bridge" / "domain"
 RUN = CliRunner()
 
 
 def test_the_pages_in_the_repository_are_what_the_program_says() -> None:
     assert (PAGES / "modules.md").read_text(encoding="utf-8") == modules_page(), "run `make docs`"
     assert (PAGES / "functions.md").read_text(encoding="utf-8") == functions_page(), "run `make docs`"
+    assert (PAGES / "events.md").read_text(encoding="utf-8") == events_page(), "run `make docs`"
 
 
 def test_every_module_and_function_is_explained() -> None:
@@ -33,3 +39,23 @@ def test_programs_get_the_same_as_data() -> None:
     assert {module["name"] for module in json.loads(told.output)} == set(CATALOGUE)
     told = RUN.invoke(app, ["reference", "functions", "--json"])
     assert {function["name"] for function in json.loads(told.output)} == set(FUNCTIONS)
+    told = RUN.invoke(app, ["reference", "events", "--json"])
+    assert {event["type"] for event in json.loads(told.output)} == {event.wire_name for event in EVENTS}
+
+
+def test_every_kind_of_event_is_listed_once_and_explained() -> None:
+    found = {node.name for file in DOMAIN.rglob("*messages.py") for node in _events_in(file)}
+    assert {event.__name__ for event in EVENTS} == found
+    assert len({event.wire_name for event in EVENTS}) == len(EVENTS)
+    page = events_page()
+    assert [event.wire_name for event in EVENTS if f"\n## {event.wire_name}\n\n{_first(event)}" not in page] == []
+
+
+def _events_in(file: Path) -> list[ast.ClassDef]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    return [node for node in classes if any(isinstance(b, ast.Name) and b.id == "Event" for b in node.bases)]
+
+
+def _first(event: type[Event]) -> str:
+    return (event.__doc__ or "").split()[0]

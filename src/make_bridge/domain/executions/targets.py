@@ -1,9 +1,9 @@
 """Finding what a webhook address leads to.
 
 The token says its organization, the organization its shard, the digest the hook. Only calls that
-may run are cached, for two seconds, and a change in this process drops its entry at once; many at
-the same moment share one look-up; an unknown or switched-off address is looked up each time, so
-that switching on is felt at once.
+may run are cached, for two seconds; a change in this process drops its entry at once, one in another
+as soon as its event comes by. Many at the same moment share one look-up; an unknown or switched-off
+address is looked up each time, so that switching on is felt at once.
 """
 
 import asyncio
@@ -42,6 +42,7 @@ class Targets:
         self._shards = shards
         self._clock = clock
         self._known: OrderedDict[str, tuple[Target, float]] = OrderedDict()
+        self._of_scenario: dict[ScenarioId, set[str]] = {}
         self._looking: dict[str, asyncio.Task[Target]] = {}
 
     async def find(self, token: str) -> Target:
@@ -59,7 +60,7 @@ class Targets:
     def drop(self, scenario_id: ScenarioId) -> None:
         """Forget the addresses of a scenario that has changed, and what is being looked up meanwhile."""
         self._looking.clear()
-        for token in [t for t, (target, _) in self._known.items() if target.scenario_id == scenario_id]:
+        for token in self._of_scenario.pop(scenario_id, ()):
             del self._known[token]
 
     def _found(self, token: str, task: asyncio.Task[Target]) -> None:
@@ -69,9 +70,23 @@ class Targets:
         del self._looking[token]
         if task.cancelled() or task.exception() is not None:
             return
-        self._known[token] = (task.result(), self._clock.monotonic() + _SECONDS)
+        self._forget(token)
+        target = task.result()
+        self._known[token] = (target, self._clock.monotonic() + _SECONDS)
+        self._of_scenario.setdefault(target.scenario_id, set()).add(token)
         if len(self._known) > _ENTRIES:
-            self._known.popitem(last=False)
+            self._forget(next(iter(self._known)))
+
+    def _forget(self, token: str) -> None:
+        """Drop one address. Those of a scenario are found by it: every change anywhere comes by here."""
+        known = self._known.pop(token, None)
+        if known is None:
+            return
+        scenario_id = known[0].scenario_id
+        tokens = self._of_scenario[scenario_id]
+        tokens.discard(token)
+        if not tokens:
+            del self._of_scenario[scenario_id]
 
     async def _look_up(self, token: str) -> Target:
         organization_id = opaque_token_organization(token)

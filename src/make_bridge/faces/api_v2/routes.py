@@ -5,6 +5,7 @@ from starlette.routing import BaseRoute
 from make_bridge.faces.api_v2.data_stores import DataStoreRoutes
 from make_bridge.faces.api_v2.data_structures import DataStructureRoutes
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
+from make_bridge.faces.api_v2.events import EventRoutes
 from make_bridge.faces.api_v2.incomplete_executions import IncompleteRoutes
 from make_bridge.faces.api_v2.operations import Operation, route
 from make_bridge.faces.api_v2.records import RecordRoutes
@@ -20,6 +21,7 @@ def api_routes(api: ApiDependencies) -> list[BaseRoute]:
         "Records": RecordRoutes(api=api).operations(),
         "Data structures": DataStructureRoutes(api=api).operations(),
         "Incomplete executions": IncompleteRoutes(api=api).operations(),
+        "Events": EventRoutes(api=api).operations(),
     }
     return [
         route(operation, TokenGate(operation.access, api.authenticator, choose), tag)

@@ -14,7 +14,7 @@ from make_bridge.kernel.messages import Event
 from make_bridge.platform.database.transactions import WriteTx
 
 _INSERT_EVENT = """
-INSERT INTO shard.outbox (organization_id, type, subject, payload) VALUES (%s, %s, %s, %s)
+INSERT INTO shard.outbox (organization_id, type, subject, payload, trace) VALUES (%s, %s, %s, %s, %s)
 """
 _INSERT_AUDIT: dict[str, LiteralString] = {
     "shard": """
@@ -60,7 +60,8 @@ class UnitOfWork:
         context = self.context
         for subject, event in self._events:
             payload = msgspec.json.encode(event)
-            await self.tx.execute(_INSERT_EVENT, (context.organization_id, event.wire_name, subject, payload))
+            row = (context.organization_id, event.wire_name, subject, payload, context.request_id)
+            await self.tx.execute(_INSERT_EVENT, row)
         await self.tx.execute(
             _INSERT_AUDIT[home],
             (

@@ -41,6 +41,21 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self.schedule_ticks = {result: ticks.labels(result) for result in ("fired", "left_out")}
+        self.events_stamped = Counter(
+            "events_stamped_total", "Events this process gave a position, as the leader.", registry=registry
+        )
+        labels = ["consumer", "shard"]
+        self.events_behind = Gauge(
+            "events_behind", "Events a consumer has not seen yet; live is this process itself.", labels,
+            registry=registry,
+        )  # fmt: skip
+        self.events_delivered = Counter("events_delivered_total", "Events consumed.", labels, registry=registry)
+        self.events_parked = Counter(
+            "events_parked_total", "Events put aside because their consumer kept failing.", labels, registry=registry
+        )
+        self.events_missed = Counter(
+            "events_missed_total", "Events let go before their consumer saw them.", labels, registry=registry
+        )
         self.running = Gauge("executions_running", "Executions in flight in this process.", registry=registry)
 
     def count_settled(self, statuses: Mapping[str, int], operations: int) -> None:

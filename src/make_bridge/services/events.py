@@ -1,0 +1,47 @@
+"""Every kind of event that the domain tells, in one list: for the reference page, and for who chooses among them.
+
+A test compares it with the classes there are.
+"""
+
+from typing import Final
+
+from make_bridge.domain.executions.incomplete_messages import (
+    ExecutionFailed,
+    ExecutionWarned,
+    IncompleteExecutionEdited,
+    IncompleteExecutionResolved,
+    IncompleteExecutionsDeleted,
+    IncompleteExecutionsRetried,
+    IncompleteExecutionStored,
+    ScenarioPaused,
+)
+from make_bridge.domain.executions.messages import ExecutionRequested
+from make_bridge.domain.integrations.messages import FlowCompleted
+from make_bridge.domain.scenarios.messages import (
+    BlueprintSaved,
+    ScenarioActivated,
+    ScenarioCreated,
+    ScenarioDeactivated,
+    ScenarioDeleted,
+    ScenarioEdited,
+)
+from make_bridge.kernel.messages import Event
+
+EVENTS: Final[tuple[type[Event], ...]] = (
+    BlueprintSaved,
+    ExecutionFailed,
+    ExecutionRequested,
+    ExecutionWarned,
+    FlowCompleted,
+    IncompleteExecutionEdited,
+    IncompleteExecutionResolved,
+    IncompleteExecutionsDeleted,
+    IncompleteExecutionsRetried,
+    IncompleteExecutionStored,
+    ScenarioActivated,
+    ScenarioCreated,
+    ScenarioDeactivated,
+    ScenarioDeleted,
+    ScenarioEdited,
+    ScenarioPaused,
+)
