@@ -30,6 +30,7 @@ def happen(api):
                 subject = f"scenario/{scenario_id}"
                 await tx.execute(INSERT, (integrator.facts.organization_id, kind, subject, data))
         fence = await Leadership(shard, DUTY, "one").hold()
+        assert fence is not None
         async with shard.engine_statement() as tx:
             await event_store.stamp(tx, Lead(name=DUTY, owner="one", fence=fence), 1000)
             await event_store.join(tx, Counting.name)

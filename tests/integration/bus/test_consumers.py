@@ -74,6 +74,7 @@ def tell(shard, organization_id):
             for number in numbers:
                 await tx.execute(INSERT, (organization_id, kind, msgspec.json.encode({"number": number})))
         fence = await Leadership(shard, DUTY, "one").hold()
+        assert fence is not None
         async with shard.engine_statement() as tx:
             await event_store.stamp(tx, Lead(name=DUTY, owner="one", fence=fence), 1000)
 

@@ -107,8 +107,8 @@ class Ear:
 @asynccontextmanager
 async def process(shards, *ears, node=None, consumers=(), metrics=None, **config):
     live = [LiveSubscription(kinds=(Happened,), hear=ear.hear) for ear in ears]
-    config = RelayConfig(node=node or secrets.token_hex(4), **config)
-    relay = Relay(shards, metrics or Metrics(), config, live, consumers)
+    own = RelayConfig(node=node or secrets.token_hex(4), **config)
+    relay = Relay(shards, metrics or Metrics(), own, live, consumers)
     await relay.start()
     try:
         yield relay
