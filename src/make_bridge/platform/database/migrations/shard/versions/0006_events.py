@@ -7,7 +7,7 @@ one that is no longer kept.
 
 from alembic import op
 
-revision = "0012"
+revision = "0006"
 down_revision = "0005"
 
 _TABLES = """
