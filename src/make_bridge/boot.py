@@ -35,12 +35,14 @@ from make_bridge.domain.executions.credentials import OpenedByTeam
 from make_bridge.domain.executions.handlers import ExecutionHandlers
 from make_bridge.domain.executions.incomplete_handlers import IncompleteHandlers, forget_resolved
 from make_bridge.domain.executions.incomplete_messages import (
+    IncompleteExecutionAnswered,
     IncompleteExecutionsDeleted,
     IncompleteExecutionsRetried,
     ScenarioPaused,
 )
 from make_bridge.domain.executions.incomplete_views import IncompleteViews
 from make_bridge.domain.executions.ingest import Ingest, IngestConfig
+from make_bridge.domain.executions.journal import Journals, StoredJournals
 from make_bridge.domain.executions.lending import LentSlots
 from make_bridge.domain.executions.memory import StoredMemory
 from make_bridge.domain.executions.messages import ExecutionRequested
@@ -252,7 +254,9 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     domain = await open_domain(stack, loaded, report)
     metrics = Metrics()
     egress = await stack.enter_async_context(EgressClient(settings.egress()))
-    executions = _executions(domain, egress, metrics, loaded)
+    journals = StoredJournals(domain.shards, domain.data_keys, settings.journal())
+    stack.push_async_callback(journals.close)
+    executions = _executions(domain, egress, metrics, loaded, journals)
     cares: dict[str, Care] = {
         "store_commits_forgotten": _records(domain, settings).forget_commits,
         "incomplete_executions_forgotten": partial(forget_resolved, domain.shards),
@@ -296,7 +300,12 @@ def _relay(domain: Domain, executions: "_Executions", metrics: Metrics, loaded: 
 
 
 # What lets something in the queue begin: a run, a retry, or a turn that nothing stands before any more.
-_WAKING = (ExecutionRequested, IncompleteExecutionsRetried, IncompleteExecutionsDeleted)
+_WAKING = (
+    ExecutionRequested,
+    IncompleteExecutionAnswered,
+    IncompleteExecutionsRetried,
+    IncompleteExecutionsDeleted,
+)
 # After these, what is remembered of a scenario's addresses is wrong, whichever process has done it or which rule.
 _MOVING = (ScenarioActivated, ScenarioDeactivated, ScenarioPaused, ScenarioDeleted, BlueprintSaved)
 _SCHEDULING = (ScenarioActivated, ScenarioEdited)
@@ -329,7 +338,9 @@ class _Executions:
             self.scheduler.wake()
 
 
-def _executions(domain: Domain, egress: EgressClient, metrics: Metrics, loaded: LoadedSettings) -> _Executions:
+def _executions(
+    domain: Domain, egress: EgressClient, metrics: Metrics, loaded: LoadedSettings, journals: Journals
+) -> _Executions:
     settings, shards = loaded.settings, domain.shards
     payloads, answers = Payloads(sealing=domain.data_keys), Answers(sealing=domain.data_keys)
     programs, waiting, lent = Programs(shards), Waiting(shards, answers), LentSlots()
@@ -348,6 +359,7 @@ def _executions(domain: Domain, egress: EgressClient, metrics: Metrics, loaded: 
             memory=StoredMemory(shards),
             subscenarios=children.of,
             stores=lambda stored: records.of(stored.organization_id, stored.team_id),
+            journals=journals,
             limits=settings.run_limits(),
         ),
     )

@@ -29,6 +29,7 @@ from pydantic_settings import (
 
 from make_bridge.domain.data_stores.model import DataStoreLimits
 from make_bridge.domain.executions.incomplete import IncompleteLimits
+from make_bridge.domain.executions.journal import JournalConfig
 from make_bridge.engine.runner.request import RunLimits
 from make_bridge.faces.edge.config import BodyLimits, ConnectionLimits, EdgeConfig, EdgeLimits
 from make_bridge.faces.edge.origins import read_origin
@@ -142,6 +143,7 @@ class Settings(BaseSettings):
     responsive_run_seconds: Seconds
     webhook_response_seconds: Seconds
     drain_seconds: Seconds
+    journal_result_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)]
     incomplete_per_scenario: Annotated[int, Field(ge=1, le=1_000_000)]
     incomplete_per_organization: Annotated[int, Field(ge=1, le=10_000_000)]
     incomplete_bytes_per_scenario: Annotated[int, Field(ge=1024, le=2**40)]
@@ -255,6 +257,10 @@ class Settings(BaseSettings):
             records=self.data_store_records,
             stores=self.data_stores,
         )
+
+    def journal(self) -> JournalConfig:
+        """Produce what the journal of effects keeps."""
+        return JournalConfig(most_result_bytes=self.journal_result_bytes)
 
     def incomplete(self) -> IncompleteLimits:
         """Produce the limits of the store of incomplete executions."""

@@ -315,7 +315,7 @@ def killable(tmp_path: Path) -> Iterator[tuple[ServerProcess, Integrator, Target
         yield server, new_organization(installation, server.url), shop
 
 
-def test_kill_9_during_a_retry_leaves_exactly_one_resolution(killable):
+def test_kill_9_during_a_retry_puts_its_call_in_doubt_and_leaves_exactly_one_resolution(killable):
     server, integrator, shop = killable
     orders = make_scene(integrator, shop, dlq=True)
     orders.refuse(400)
@@ -331,9 +331,14 @@ def test_kill_9_during_a_retry_leaves_exactly_one_resolution(killable):
     server.kill()
     hold.release()
     server.start()
+    until(lambda: orders.record(record_id)["possiblyDone"], "nobody knows whether the call was done", within=60.0)
+    assert orders.count("second") == 2
+    assert orders.api("POST", f"/dlqs/{record_id}/retry").status == 409
+    assert orders.ask("POST", f"/dlqs/{record_id}/answer", {"done": False})["dlq"]["answer"] == "notDone"
     after = until(lambda: (r := orders.record(record_id))["resolved"] and r, "it is resolved", within=60.0)
-    assert after["attempts"] == 1
-    [attempt] = orders.ask("GET", f"/dlqs/{record_id}/logs")["dlqLogs"]
-    assert attempt["status"] == 1
-    assert len(orders.logs()) == 2
+    assert after["attempts"] == 2
+    attempts = orders.ask("GET", f"/dlqs/{record_id}/logs")["dlqLogs"]
+    assert [attempt["status"] for attempt in attempts] == [1, 2]
+    assert len(orders.logs()) == 3
     assert (orders.count("first"), orders.count("third")) == (1, 1)
+    assert len({call.headers["idempotency-key"] for call in orders.shop.calls_to(orders.url("second"))}) == 1

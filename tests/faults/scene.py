@@ -36,7 +36,7 @@ SLOW: dict[str, Any] = {
             "parameters": {"handleErrors": True},
             "mapper": {
                 "url": "{{1.url}}",
-                "method": "post",
+                "method": "put",
                 "headers": [{"name": "X-Op", "value": "{{1.op}}"}],
                 "bodyType": "raw",
                 "contentType": "text/plain",

@@ -107,16 +107,16 @@ def test_what_a_sleeper_settles_after_its_leases_passed_on_is_refused(
             within=30,
         )
         assert count_ends(pair.installation.shard_dsn, sleepers) == 0, "the sleeper has ended what was not its own"
-        refused, lost = pair.first.metric("settles_refused_total"), pair.first.metric("leases_lost_total")
+        refused, lost = _refused(pair.first), pair.first.metric("leases_lost_total")
         reruns.release()
         await_ends(pair.installation.shard_dsn, sleepers, within=30)
     awake = pair.begin_runs("awake", tmp_path, seed + 2)
     verdict = pair.judge(settling, calling, busy, awake)
-    numbers = f"seed {seed}; taken over after {taken_over:.1f} s; settles refused {refused:g}, leases lost {lost:g}"
+    numbers = f"seed {seed}; taken over after {taken_over:.1f} s; writes refused {refused:g}, leases lost {lost:g}"
     tell(f"{numbers}\n{verdict}")
     record_property("faults", f"{numbers}; {verdict}")
     assert verdict.is_clean, f"the promises are broken: {verdict}"
-    assert refused >= 1, "the sleeper tried to settle nothing: the test does not bite"
+    assert refused >= 1, "the sleeper tried to write nothing: the test does not bite"
     assert pair.rerun() == {line.op for line in sleepers}
     assert taken_over <= ORPHANS_RUN_WITHIN
     assert pair.second.metric("leases_swept_total") >= len(sleepers)
@@ -143,4 +143,9 @@ def test_the_runs_of_a_dead_server_run_elsewhere_in_time(
 
 
 def _spoken_for(server: ServerProcess) -> float:
-    return server.metric("settles_refused_total") + server.metric("leases_lost_total")
+    return _refused(server) + server.metric("leases_lost_total")
+
+
+def _refused(server: ServerProcess) -> float:
+    """What it tried to write of its runs and was not let: outcomes, and results of calls."""
+    return server.metric("settles_refused_total") + server.metric("journal_refused_total")

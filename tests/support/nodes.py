@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from make_bridge.domain.executions.confidential import Answers, Payloads
 from make_bridge.domain.executions.ingest import Ingest, IngestConfig
+from make_bridge.domain.executions.journal import JournalConfig, StoredJournals
 from make_bridge.domain.executions.lending import LentSlots
 from make_bridge.domain.executions.parking import Documents, Parking
 from make_bridge.domain.executions.perform import Performer
@@ -33,11 +34,16 @@ class Shop:
     requests: list[HttpRequest] = field(default_factory=list)
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
+    opens: int = 0
+    """So many calls more are answered while it is not open."""
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         self.requests.append(request)
         self.reached.set()
-        await self.is_open.wait()
+        if self.opens and not self.is_open.is_set():
+            self.opens -= 1
+        else:
+            await self.is_open.wait()
         return HttpResponse(status=self.status, headers=(("Content-Type", "application/json"),), body=self.body)
 
 
@@ -61,12 +67,15 @@ class Node:
 
 
 @asynccontextmanager
-async def node(shards: Shards, name: str, *, shop_is_open: bool = True) -> AsyncIterator[Node]:
+async def node(
+    shards: Shards, name: str, *, shop_is_open: bool = True, most_result_bytes: int = 1024 * 1024
+) -> AsyncIterator[Node]:
     """Put a process together; its ingest takes calls at once."""
     sealing = data_keys_of(shards)
     payloads, answers, documents = Payloads(sealing=sealing), Answers(sealing=sealing), Documents(sealing=sealing)
     programs, waiting, lent, metrics = Programs(shards), Waiting(shards, answers), LentSlots(), Metrics()
     children = ChildCalls(shards=shards, programs=programs, waiting=waiting, lent=lent, payloads=payloads, seconds=30.0)
+    journals = StoredJournals(shards, sealing, JournalConfig(most_result_bytes=most_result_bytes))
     shop = Shop()
     if shop_is_open:
         shop.is_open.set()
@@ -77,7 +86,7 @@ async def node(shards: Shards, name: str, *, shop_is_open: bool = True) -> Async
         components=Nobody(),
         clock=SystemClock(),
         parking=Parking(documents=documents),
-        around=Surroundings(subscenarios=children.of),
+        around=Surroundings(subscenarios=children.of, journals=journals),
     )
     machinery = Machinery(
         shards=shards,
@@ -98,3 +107,4 @@ async def node(shards: Shards, name: str, *, shop_is_open: bool = True) -> Async
         shop.is_open.set()
         await ingest.close()
         await worker.stop()
+        await journals.close()

@@ -120,14 +120,14 @@ class ServerProcess:
     def log(self) -> Path:
         return self.installation.folder / f"{self.name}.log"
 
-    def start(self, *, wait: bool = True) -> "ServerProcess":
-        """Start it, and wait until it says that it is ready."""
+    def start(self, *, wait: bool = True, program: Path = PROGRAM) -> "ServerProcess":
+        """Start it, and wait until it says that it is ready; ``program`` may be another that ends in the same one."""
         assert self.process is None, f"{self.name} is already started"
         arguments = ["serve", "--host", "127.0.0.1", "--port", str(self.port)]
         arguments += ["--data-dir", str(self.installation.data_dir)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [PROGRAM, *arguments],
+                [program, *arguments],
                 env=self.installation.process_environment(self.settings),
                 cwd=self.installation.folder,
                 stdin=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from make_bridge.domain.executions import incomplete_store, store
-from make_bridge.domain.executions.incomplete import RetryPlan, encode_point
+from make_bridge.domain.executions.incomplete import RetryPlan, decode_done, decode_point, encode_point
 from make_bridge.domain.executions.model import Status
 from make_bridge.domain.executions.parking import Documents
 from make_bridge.domain.scenarios import store as scenario_store
@@ -38,6 +38,8 @@ ALL_KEYS = {
     "nextAttempt",
     "failer",
     "isRetrying",
+    "possiblyDone",
+    "answer",
 }
 
 
@@ -280,3 +282,83 @@ async def test_many_retries_at_once_arm_one_timer(acme, place):
     answers = await asyncio.gather(*(acme.send("POST", f"/dlqs/{record_id}/retry") for _ in range(5)))
     assert {answer.status for answer in answers} == {200}
     assert len(await place.timers()) == 1
+
+
+# Calls that were possibly done.
+
+IN_DOUBT = {"plan": RetryPlan(), "error_type": "PossiblyDoneError", "message": "Perhaps."}
+
+
+async def document_of(place, record_id):
+    async with place.shard.read(place.organization_id) as tx:
+        record = await incomplete_store.get(tx, place.organization_id, record_id, whole=True)
+    return bytes(record["document"])
+
+
+async def test_a_call_in_doubt_is_shown_and_not_tried_again_before_somebody_answers(acme, place):
+    record_id, other = await park(place, **IN_DOUBT), await park(place, plan=RetryPlan())
+    shown = (await acme.ask("GET", f"/dlqs/{record_id}"))["dlq"]
+    assert (shown["possiblyDone"], shown["answer"]) == (True, None)
+    listed = await acme.ask("GET", f"/dlqs?scenarioId={place.scenario_id}&cols[]=possiblyDone")
+    assert listed["dlqs"] == [{"possiblyDone": False}, {"possiblyDone": True}]
+    refusal(await acme.send("POST", f"/dlqs/{record_id}/retry"), 409, "possibly_done")
+    target = f"/dlqs/retry?scenarioId={place.scenario_id}"
+    refusal(await acme.send("POST", target, {"ids": [record_id]}), 409, "possibly_done")
+    assert await acme.ask("POST", target, {"all": True}) == {"dlq": [other]}
+    refusal(await acme.send("PATCH", f"/dlqs/{record_id}", {"failer": 2}), 409, "possibly_done")
+    assert [timer["id"].hex for timer in await place.timers()] == [other]
+
+
+async def test_it_was_done_goes_on_with_the_given_output(acme, place):
+    record_id = await park(place, **IN_DOUBT)
+    answer = await acme.ask("POST", f"/dlqs/{record_id}/answer", {"done": True, "output": {"data": {"id": 7}}})
+    assert (answer["dlq"]["possiblyDone"], answer["dlq"]["answer"]) == (False, "done")
+    document = await document_of(place, record_id)
+    assert decode_done(document) == {"data": {"id": 7}}
+    assert decode_point(document, 3).step_key == "k" * 32
+    [timer] = await place.timers()
+    assert timer["left_over"].total_seconds() <= 0
+    audit = await place.one("SELECT * FROM shard.audit WHERE action = 'incomplete_execution.answer'")
+    assert audit["object"] == f"incomplete_execution/{record_id}"
+    assert json.loads(bytes(audit["detail"]))["done"] is True
+    assert (await place.events())["incomplete_execution.answered.v1"] == 1
+
+
+async def test_it_was_not_done_is_done_again_with_the_same_key(acme, place):
+    record_id = await park(place, **IN_DOUBT)
+    answer = await acme.ask("POST", f"/dlqs/{record_id}/answer", {"done": False})
+    assert answer["dlq"]["answer"] == "notDone"
+    document = await document_of(place, record_id)
+    assert (decode_done(document), decode_point(document, 3).step_key) == (None, "k" * 32)
+    assert len(await place.timers()) == 1
+
+
+async def test_an_answer_is_given_once_and_saying_it_again_changes_nothing(acme, place):
+    record_id = await park(place, **IN_DOUBT)
+    first = await acme.ask("POST", f"/dlqs/{record_id}/answer", {"done": True, "output": {"id": 1}})
+    before = await document_of(place, record_id)
+    again = await acme.ask("POST", f"/dlqs/{record_id}/answer", {"done": True, "output": {"id": 2}})
+    assert again == first
+    assert await document_of(place, record_id) == before
+    refusal(await acme.send("POST", f"/dlqs/{record_id}/answer", {"done": False}), 409, "answered")
+    assert (await place.events())["incomplete_execution.answered.v1"] == 1
+    assert len(await place.timers()) == 1
+
+
+async def test_what_was_said_to_be_done_stays_so_when_its_data_is_edited(acme, place):
+    record_id = await park(place, **IN_DOUBT)
+    await acme.ask("POST", f"/dlqs/{record_id}/answer", {"done": True})
+    await acme.ask("PATCH", f"/dlqs/{record_id}", {"bundles": {"1": {"order": "b-18"}}})
+    document = await document_of(place, record_id)
+    assert (decode_done(document), decode_point(document, 3).step_key) == ({}, "k" * 32)
+
+
+async def test_only_a_call_in_doubt_is_answered(acme, place):
+    record_id = await park(place, plan=RetryPlan())
+    refusal(await acme.send("POST", f"/dlqs/{record_id}/answer", {"done": True}), 409, "not_possibly_done")
+    refusal(await acme.send("POST", f"/dlqs/{'0' * 32}/answer", {"done": True}), 404, "not_found")
+    doubtful = await park(place, **IN_DOUBT)
+    refusal(await acme.send("POST", f"/dlqs/{doubtful}/answer", {"done": False, "output": {}}), 422, "invalid_input")
+    refusal(await acme.send("POST", f"/dlqs/{doubtful}/answer", {"done": "yes"}), 422, "invalid_body")
+    await mark_as_retrying(place, doubtful)
+    refusal(await acme.send("POST", f"/dlqs/{doubtful}/answer", {"done": True}), 409, "retrying")

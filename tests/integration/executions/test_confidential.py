@@ -43,8 +43,8 @@ WHERE c.relkind IN ('r', 'm') AND n.nspname IN ('shard', 'directory')
 """
 
 
-def posts(number=2):
-    return call(number, "post", "https://shop.example/", '{"order": "{{1.secret}}"}')
+def posts(number=2, method="post"):
+    return call(number, method, "https://shop.example/", '{"order": "{{1.secret}}"}')
 
 
 def forms(text):
@@ -161,7 +161,7 @@ async def test_the_search_finds_what_any_other_scenario_leaves(shards, postgres,
         _, answer = await send(one, target, OTHER)
         assert (answer.status, answer.body) == (201, f"{OTHER} {OTHER}".encode())
     parents = {name.rstrip("0123456789_") for name in await found(postgres, shards, OTHER)}
-    assert {"payloads", "outcomes", "execution_logs"} <= parents
+    assert {"payloads", "outcomes", "execution_logs", "journal"} <= parents
 
 
 async def test_a_run_in_place_is_stored_sealed_and_leaves_counts(shards, stage):
@@ -221,7 +221,7 @@ async def test_a_caller_on_one_server_gets_the_answer_of_a_run_on_another(shards
 
 
 async def test_another_server_takes_up_the_sealed_run_of_one_that_died(shards, stage):
-    target = await stage.target(posts(), TELLS)
+    target = await stage.target(posts(method="put"), TELLS)
     async with node(shards, "one", shop_is_open=False) as one, node(shards, "two") as two:
         sending = asyncio.create_task(send(one, target))
         async with asyncio.timeout(PATIENCE):
@@ -233,7 +233,7 @@ async def test_another_server_takes_up_the_sealed_run_of_one_that_died(shards, s
         assert (answer.status, answer.body) == (201, f"{CANARY} {CANARY}".encode())
         assert two.shop.requests[0].body == one.shop.requests[0].body
         assert await stage.payload(execution_id) == (b"", b"")
-    assert "settles_refused_total 1.0" in one.metrics.render().decode()
+    assert "journal_refused_total 1.0" in one.metrics.render().decode()
     assert await stage.found() == []
 
 

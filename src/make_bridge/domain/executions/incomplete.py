@@ -8,12 +8,13 @@ of the record. Values keep their types (dates stay dates, buffers buffers): the 
 import base64
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, cast
 
 import msgspec
 
+from make_bridge.engine.apps.module import ErrorType
 from make_bridge.engine.packing import pack, unpack
 from make_bridge.engine.runner.request import ResumePoint
 from make_bridge.engine.runner.result import IncompleteRun, RetryMode
@@ -24,10 +25,13 @@ from make_bridge.kernel.errors import InvalidInput
 TIMER: Final = "incomplete.retry"
 RETRY: Final = "scenario.retry"
 ORIGIN: Final = "retry"
+DONE: Final = "done"
+NOT_DONE: Final = "not_done"
 # Minutes before each automatic attempt; after the last a person decides.
 BACKOFF_MINUTES: Final = (1, 10, 10, 30, 30, 30, 180, 180)
 _MAX_MESSAGE: Final = 2000
 _ID_BYTES: Final = 16
+Bundle = dict[str, Value]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,11 @@ class Resumed(msgspec.Struct, frozen=True, kw_only=True):
     plan: RetryPlan
 
 
+def needs_answer(error_type: str, answer: str | None) -> bool:
+    """Say whether a record waits for a person to say whether a call was done: until then nobody tries it again."""
+    return error_type == ErrorType.POSSIBLY_DONE and answer is None
+
+
 def new_record_id() -> str:
     """Return a fresh id: 32 hexadecimal characters."""
     return os.urandom(_ID_BYTES).hex()
@@ -109,14 +118,19 @@ def encode_document(incomplete: IncompleteRun) -> bytes:
     return encode_point(point)
 
 
-def encode_point(point: ResumePoint) -> bytes:
-    """Return the stored form of a place to go on from; its module is a column beside it."""
+def encode_point(point: ResumePoint, done: Bundle | None = None) -> bytes:
+    """Return the stored form of a place to go on from; its module is a column beside it.
+
+    ``done`` is what the module gave, where a person has said that its call was done.
+    """
     document: dict[str, Value] = {
         "bundles": [[module_id, bundle] for module_id, bundle in point.bundles],
         "cycleVariables": dict(point.cycle_variables),
         "runVariables": dict(point.run_variables),
         "stepKey": point.step_key,
     }
+    if done is not None:
+        document["done"] = done
     try:
         return pack(document)
     except OverflowError:
@@ -136,12 +150,37 @@ def decode_point(document: bytes, module_id: int) -> ResumePoint:
     )
 
 
+def decode_done(document: bytes) -> Bundle | None:
+    """Return what the module gave, where a person has said that its call was done."""
+    done = cast("dict[str, Value]", unpack(document)).get("done")
+    return done if isinstance(done, dict) else None
+
+
+def answered(
+    point: ResumePoint, record_id: str, *, done: bool, output: Mapping[str, object] | None
+) -> tuple[ResumePoint, Bundle | None]:
+    """Return where to go on after a person's answer, and with what.
+
+    A call that was done is known by its key, so a place whose key an edit has taken away is given one.
+    """
+    if not done:
+        return point, None
+    given: Bundle = {name: _value(item) for name, item in (output or {}).items()}
+    return replace(point, step_key=point.step_key or f"answer-{record_id}"), given
+
+
 def edited(
-    point: ResumePoint, *, module_id: int, bundles: Mapping[int, object] | None, other_blueprint: bool
+    point: ResumePoint,
+    *,
+    module_id: int,
+    bundles: Mapping[int, object] | None,
+    other_blueprint: bool,
+    is_done: bool = False,
 ) -> ResumePoint:
     """Return the place with changed bundles.
 
     What is asked anew needs a key of its own: a target that remembers the old key would answer with the old refusal.
+    A call that a person has said was done is not asked anew, and keeps the key it is known by.
     """
     changes = dict(bundles or {})
     known = {number for number, _ in point.bundles}
@@ -152,7 +191,8 @@ def edited(
     kept = [
         (number, merged(bundle, changes[number]) if number in changes else bundle) for number, bundle in point.bundles
     ]
-    is_same = not other_blueprint and module_id == point.module_id and kept == list(point.bundles)
+    is_here = module_id == point.module_id
+    is_same = is_here and (is_done or (not other_blueprint and kept == list(point.bundles)))
     return ResumePoint(
         module_id=module_id,
         bundles=kept,

@@ -1,4 +1,4 @@
-"""What people do with incomplete executions: try again, edit and resume, give up.
+"""What people do with incomplete executions: try again, edit and resume, say whether a call was done, give up.
 
 Nobody changes a record that an execution is trying at this moment: its outcome decides, so such a command is
 refused, or leaves that record out where it names all. The scenario itself is never changed by an edit.
@@ -9,11 +9,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from make_bridge.domain.executions import incomplete_store
-from make_bridge.domain.executions.incomplete import decode_point, edited, encode_point
+from make_bridge.domain.executions.incomplete import (
+    DONE,
+    NOT_DONE,
+    answered,
+    decode_done,
+    decode_point,
+    edited,
+    encode_point,
+    needs_answer,
+)
 from make_bridge.domain.executions.incomplete_messages import (
+    AnswerIncompleteExecution,
     DeleteIncompleteExecutions,
     EditIncompleteExecution,
     IncompleteExecution,
+    IncompleteExecutionAnswered,
     IncompleteExecutionEdited,
     IncompleteExecutionsDeleted,
     IncompleteExecutionsRetried,
@@ -33,6 +44,9 @@ from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import Row
 
 _RETRYING = "This incomplete execution is being tried again right now: wait for the outcome."
+_UNANSWERED = "The call of this incomplete execution was possibly done: say first whether it was."
+_ANSWERED = "Somebody has already said the other thing of this incomplete execution."
+_NOT_ASKED = "Nothing is in doubt about this incomplete execution: its call was not done. Try it again instead."
 _RESOLVED = "This incomplete execution is resolved: nothing is left to be done."
 
 
@@ -45,13 +59,15 @@ class IncompleteHandlers:
     async def retry_one(self, work: UnitOfWork, command: RetryIncompleteExecution) -> str:
         """Let one be tried again at once."""
         row = await _lock_free(work, command.record_id)
+        if needs_answer(row["error_type"], row["answer"]):
+            raise Conflict(_UNANSWERED, code="possibly_done")
         await incomplete_store.arm_now(work.tx, work.context.organization_id, [command.record_id])
         _note_retry(work, row["scenario_id"], [command.record_id])
         work.touch(f"incomplete_execution/{command.record_id}", scenario=row["scenario_id"])
         return command.record_id
 
     async def retry_many(self, work: UnitOfWork, command: RetryIncompleteExecutions) -> list[str]:
-        """Let several be tried again at once; those under way are left out."""
+        """Let several be tried again at once; those under way, and calls in doubt, are left out."""
         ids = await self._chosen(work, command, with_resolved=False)
         await incomplete_store.arm_now(work.tx, work.context.organization_id, ids)
         _note_retry(work, command.scenario_id, ids)
@@ -80,6 +96,8 @@ class IncompleteHandlers:
         module_id = row["module_id"] if command.module_id is None else command.module_id
         _require_module(await _program(work, whole, blueprint), module_id)
         document = await self._edited(whole, command, module_id)
+        if needs_answer(row["error_type"], row["answer"]) and module_id != row["module_id"]:
+            raise Conflict(_UNANSWERED, code="possibly_done")
         await incomplete_store.edit(
             work.tx, organization_id, command.record_id, module_id=module_id, document=document, blueprint=blueprint
         )
@@ -93,23 +111,68 @@ class IncompleteHandlers:
         work.emit(event, subject=f"incomplete_execution/{command.record_id}")
         return record_of(await find_record(work.tx, work.context, command.record_id))
 
+    async def answer(self, work: UnitOfWork, command: AnswerIncompleteExecution) -> IncompleteExecution:
+        """Keep what a person says of a call in doubt, and let the record go on; saying it again changes nothing."""
+        if command.output is not None and not command.done:
+            message = "An output goes on only from a call that was done."
+            raise InvalidInput(message, fields={"output": message})
+        said = DONE if command.done else NOT_DONE
+        await find_record(work.tx, work.context, command.record_id)
+        row = await incomplete_store.lock(work.tx, command.record_id)
+        if row is None:
+            raise NotFound("There is no such incomplete execution.")
+        if row["answer"] == said:
+            work.touch(f"incomplete_execution/{command.record_id}", done=command.done, again=True)
+            return record_of(row)
+        if row["answer"] is not None:
+            raise Conflict(_ANSWERED, code="answered")
+        if not needs_answer(row["error_type"], row["answer"]):
+            raise Conflict(_NOT_ASKED, code="not_possibly_done")
+        row = await _lock_free(work, command.record_id)
+        await self._go_on(work, command, said)
+        work.touch(f"incomplete_execution/{command.record_id}", scenario=row["scenario_id"], done=command.done)
+        event = IncompleteExecutionAnswered(
+            incomplete_execution_id=command.record_id, scenario_id=row["scenario_id"], done=command.done
+        )
+        work.emit(event, subject=f"incomplete_execution/{command.record_id}")
+        return record_of(await find_record(work.tx, work.context, command.record_id))
+
+    async def _go_on(self, work: UnitOfWork, command: AnswerIncompleteExecution, said: str) -> None:
+        organization_id = work.context.organization_id
+        whole = await incomplete_store.get(work.tx, organization_id, command.record_id, whole=True)
+        if whole is None:
+            raise NotFound("There is no such incomplete execution.")
+        point = decode_point(await self._opened(whole), whole["module_id"])
+        point, given = answered(point, command.record_id, done=command.done, output=command.output)
+        document = await self._as_stored(whole, encode_point(point, given))
+        await incomplete_store.answer(work.tx, organization_id, command.record_id, said=said, document=document)
+        await incomplete_store.arm_now(work.tx, organization_id, [command.record_id])
+
+    async def _opened(self, whole: Row) -> bytes:
+        """Return a record's document in clear."""
+        document = bytes(whole["document"])
+        if not whole["is_sealed"]:
+            return document
+        return await self.documents.open(*_place_of(whole), document)
+
+    async def _as_stored(self, whole: Row, plain: bytes) -> tuple[bytes, int]:
+        """Return a changed document as it is stored, and its plain size."""
+        if not whole["is_sealed"]:
+            return plain, len(plain)
+        return await self.documents.seal(*_place_of(whole), plain), len(plain)
+
     async def _edited(self, whole: Row, command: EditIncompleteExecution, module_id: int) -> tuple[bytes, int]:
         """Return the changed document as it is stored, and its plain size."""
-        organization_id = OrganizationId(whole["organization_id"])
-        scenario_id, record_id = ScenarioId(whole["scenario_id"]), command.record_id
-        document = bytes(whole["document"])
-        if whole["is_sealed"]:
-            document = await self.documents.open(organization_id, scenario_id, record_id, document)
+        document = await self._opened(whole)
+        done = decode_done(document)
         point = edited(
             decode_point(document, whole["module_id"]),
             module_id=module_id,
             bundles=command.bundles,
             other_blueprint=command.blueprint is not None,
+            is_done=done is not None,
         )
-        plain = encode_point(point)
-        if not whole["is_sealed"]:
-            return plain, len(plain)
-        return await self.documents.seal(organization_id, scenario_id, record_id, plain), len(plain)
+        return await self._as_stored(whole, encode_point(point, done if module_id == whole["module_id"] else None))
 
     async def _chosen(
         self, work: UnitOfWork, command: RetryIncompleteExecutions | DeleteIncompleteExecutions, *, with_resolved: bool
@@ -130,7 +193,13 @@ class IncompleteHandlers:
             _require_all(command.ids, command.except_ids, found)
             if any(row["retry_execution_id"] is not None for row in rows):
                 raise Conflict(_RETRYING, code="retrying")
-        return [row["id"].hex for row in rows if row["retry_execution_id"] is None]
+        free = [row for row in rows if row["retry_execution_id"] is None]
+        if isinstance(command, DeleteIncompleteExecutions):
+            return [row["id"].hex for row in free]
+        known = [row["id"].hex for row in free if not needs_answer(row["error_type"], row["answer"])]
+        if command.ids is not None and len(known) < len(free):
+            raise Conflict(_UNANSWERED, code="possibly_done")
+        return known
 
     def commands(self) -> list[CommandRegistration[Any, Any]]:
         """Return the commands for the composition root."""
@@ -156,6 +225,13 @@ class IncompleteHandlers:
                 result=IncompleteExecution,
                 permission=write,
                 action="incomplete_execution.edit",
+            ),
+            CommandRegistration(
+                command=AnswerIncompleteExecution,
+                handler=self.answer,
+                result=IncompleteExecution,
+                permission="scenarios:run",
+                action="incomplete_execution.answer",
             ),
             CommandRegistration(
                 command=DeleteIncompleteExecutions,
@@ -188,6 +264,10 @@ async def _lock_free(work: UnitOfWork, record_id: str) -> Row:
     if row["retry_execution_id"] is not None:
         raise Conflict(_RETRYING, code="retrying")
     return row
+
+
+def _place_of(row: Row) -> tuple[OrganizationId, ScenarioId, str]:
+    return OrganizationId(row["organization_id"]), ScenarioId(row["scenario_id"]), row["id"].hex
 
 
 def _note_retry(work: UnitOfWork, scenario_id: ScenarioId, ids: Sequence[str]) -> None:

@@ -29,6 +29,10 @@ class IncompleteExecution:
     is_retrying: bool
     resolved: bool
     created_at: datetime
+    possibly_done: bool = False
+    """Its process died during a call that cannot be repeated blindly: a person says whether it was done."""
+    answer: str | None = None
+    """What was said: ``done`` or ``not_done``."""
 
 
 @message
@@ -102,6 +106,18 @@ class EditIncompleteExecution(Command[IncompleteExecution]):
 
 
 @message
+class AnswerIncompleteExecution(Command[IncompleteExecution]):
+    """Say of a call that was possibly done whether it was, and go on.
+
+    If it was, with ``output`` as what the module gave; if not, the call is made again, with the key it had.
+    """
+
+    record_id: str
+    done: bool
+    output: JsonObject | None = None
+
+
+@message
 class DeleteIncompleteExecutions(Command[list[str]]):
     """Give several of a scenario up; ``ids`` None means all. Those that are being tried right now stay."""
 
@@ -168,6 +184,16 @@ class IncompleteExecutionEdited(Event):
     wire_name: ClassVar[str] = "incomplete_execution.edited.v1"
     incomplete_execution_id: str
     scenario_id: int
+
+
+@message
+class IncompleteExecutionAnswered(Event):
+    """Somebody said whether a call was done; the record goes on at once."""
+
+    wire_name: ClassVar[str] = "incomplete_execution.answered.v1"
+    incomplete_execution_id: str
+    scenario_id: int
+    done: bool
 
 
 @message

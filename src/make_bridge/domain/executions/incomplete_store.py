@@ -42,7 +42,7 @@ _MOVE = """
 UPDATE shard.incomplete_executions SET
     error_type = %(error_type)s, reason = %(reason)s, module_id = %(module)s, document = %(document)s, size = %(size)s,
     is_sealed = %(is_sealed)s, retry = %(retry)s, retry_mode = %(mode)s, most_attempts = %(most)s,
-    interval_minutes = %(interval)s, attempts = attempts + 1, retry_execution_id = NULL,
+    interval_minutes = %(interval)s, attempts = attempts + 1, retry_execution_id = NULL, answer = NULL,
     next_attempt_at = now() + make_interval(mins => %(delay)s::integer)
 WHERE id = %(id)s AND retry_execution_id = %(execution)s AND NOT resolved
 """
@@ -61,7 +61,7 @@ WHERE id = %(id)s AND retry_execution_id = %(execution)s AND NOT resolved
 _LOCK = """
 SELECT id, organization_id, team_id, scenario_id, execution_id, error_type, reason, module_id,
        blueprint_version, size, is_sealed, sequential, retry, retry_mode, most_attempts, interval_minutes,
-       attempts, next_attempt_at, retry_execution_id, resolved, created_at
+       attempts, next_attempt_at, retry_execution_id, resolved, answer, created_at
 FROM shard.incomplete_executions WHERE id = %s FOR UPDATE
 """
 _DISARM = "DELETE FROM shard.queue WHERE id = %s AND fence = %s"
@@ -98,7 +98,7 @@ DELETE FROM shard.incomplete_executions WHERE id IN (
 _GET = """
 SELECT id, organization_id, team_id, scenario_id, execution_id, error_type, reason, module_id,
        blueprint_version, size, is_sealed, sequential, retry, retry_mode, most_attempts, interval_minutes,
-       attempts, next_attempt_at, retry_execution_id, resolved, created_at
+       attempts, next_attempt_at, retry_execution_id, resolved, answer, created_at
 FROM shard.incomplete_executions WHERE organization_id = %s AND id = %s
 """
 _GET_CONTENT = """
@@ -108,7 +108,7 @@ WHERE organization_id = %s AND id = %s
 _LIST = """
 SELECT id, organization_id, team_id, scenario_id, execution_id, error_type, reason, module_id,
        blueprint_version, size, is_sealed, sequential, retry, retry_mode, most_attempts, interval_minutes,
-       attempts, next_attempt_at, retry_execution_id, resolved, created_at
+       attempts, next_attempt_at, retry_execution_id, resolved, answer, created_at
 FROM shard.incomplete_executions WHERE organization_id = %s AND scenario_id = %s
 ORDER BY created_at DESC, id DESC LIMIT %s
 """
@@ -124,7 +124,7 @@ LEFT JOIN shard.outcomes o ON o.retention = e.retention AND o.id = e.id
 WHERE a.organization_id = %s AND a.incomplete_id = %s ORDER BY e.id DESC LIMIT 1000
 """
 _CHOOSE = """
-SELECT id, team_id, retry_execution_id FROM shard.incomplete_executions
+SELECT id, team_id, retry_execution_id, error_type, answer FROM shard.incomplete_executions
 WHERE organization_id = %(organization)s AND scenario_id = %(scenario)s AND (%(with_resolved)s OR NOT resolved)
   AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s::uuid[])) AND NOT id = ANY(%(without)s::uuid[])
 ORDER BY id FOR UPDATE
@@ -142,6 +142,10 @@ ON CONFLICT (id) DO UPDATE SET ready_at = least(queue.ready_at, now())
 _EDIT = """
 UPDATE shard.incomplete_executions SET module_id = %(module)s, document = %(document)s, size = %(size)s,
     blueprint = coalesce(%(blueprint)s, blueprint)
+WHERE organization_id = %(organization)s AND id = %(id)s
+"""
+_ANSWER = """
+UPDATE shard.incomplete_executions SET answer = %(answer)s, document = %(document)s, size = %(size)s
 WHERE organization_id = %(organization)s AND id = %(id)s
 """
 _DELETE = "DELETE FROM shard.incomplete_executions WHERE organization_id = %s AND id = ANY(%s::uuid[])"
@@ -358,6 +362,20 @@ async def edit(
         "blueprint": blueprint,
     }
     await tx.execute(_EDIT, values)
+
+
+async def answer(
+    tx: WriteTx, organization_id: OrganizationId, record_id: str, *, said: str, document: tuple[bytes, int]
+) -> None:
+    """Keep what a person said of a call that was possibly done; ``document`` comes with its plain size."""
+    values = {
+        "organization": organization_id,
+        "id": record_id,
+        "answer": said,
+        "document": document[0],
+        "size": document[1],
+    }
+    await tx.execute(_ANSWER, values)
 
 
 async def delete(tx: WriteTx, organization_id: OrganizationId, ids: Sequence[str]) -> None:

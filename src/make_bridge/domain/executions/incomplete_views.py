@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from make_bridge.domain.executions import incomplete_store
-from make_bridge.domain.executions.incomplete import as_json, decode_point
+from make_bridge.domain.executions.incomplete import as_json, decode_point, needs_answer
 from make_bridge.domain.executions.incomplete_messages import (
     GetIncompleteBlueprint,
     GetIncompleteBundles,
@@ -49,6 +49,8 @@ def record_of(row: Row) -> IncompleteExecution:
         is_retrying=row["retry_execution_id"] is not None,
         resolved=row["resolved"],
         created_at=row["created_at"],
+        possibly_done=needs_answer(row["error_type"], row["answer"]) and not row["resolved"],
+        answer=row["answer"],
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from make_bridge.domain.executions import runlog
 from make_bridge.domain.executions.incomplete import Resumed
+from make_bridge.domain.executions.journal import Answered
 from make_bridge.domain.executions.memory import Memory, kept_by
 from make_bridge.domain.executions.model import NewRun, Outcome, Status
 from make_bridge.domain.executions.parking import Parking
@@ -20,7 +21,17 @@ from make_bridge.domain.executions.surroundings import Surroundings, tick_of, wa
 from make_bridge.domain.executions.trigger import Bundle, TickNote
 from make_bridge.domain.executions.troubles import trouble_of_start
 from make_bridge.engine.blueprint.program import Program
-from make_bridge.engine.ports import Components, HttpClient, Mailer, NullJournal, Ports, Responder, Sleeper
+from make_bridge.engine.ports import (
+    Components,
+    HttpClient,
+    Journal,
+    Mailer,
+    NullJournal,
+    Ports,
+    Record,
+    Responder,
+    Sleeper,
+)
 from make_bridge.engine.runner.request import ResumePoint, RunRequest
 from make_bridge.engine.runner.result import RunResult
 from make_bridge.engine.runner.run import run
@@ -47,6 +58,8 @@ class Attempt:
 
     resumed: Resumed
     point: ResumePoint
+    done: Bundle | None = None
+    """What the module gave, where a person has said that its call was done."""
 
 
 class ComponentsOf(Protocol):
@@ -68,7 +81,7 @@ class Performer:
         self._http = http
         self._mailer = mailer
         self._sleeper = sleeper
-        self._journal = NullJournal()
+        self._forgetful = NullJournal()
         self._components = components
         self._clock = clock
         self._parking = parking
@@ -112,7 +125,7 @@ class Performer:
             mailer=self._mailer,
             sleeper=self._sleeper,
             clock=self._clock,
-            journal=self._journal,
+            journal=await self._journal(stored, program, fence, attempt),
             responder=responder,
             components=self._components.of(stored.organization_id, stored.team_id),
             subscenarios=self._around.subscenarios(stored),
@@ -133,6 +146,17 @@ class Performer:
         if program.keeps_memory:
             outcome = msgspec.structs.replace(outcome, kept=kept_by(result, memory))
         return Performance(outcome=outcome, result=result)
+
+    async def _journal(self, stored: NewRun, program: Program, fence: int, attempt: Attempt | None) -> Journal:
+        """Return what makes the run's effects durable; one that has none, or is not stored yet, needs nothing."""
+        if program.pure or not fence:
+            return self._forgetful
+        journal = await self._around.journals.of(stored, program.settings, fence)
+        if attempt is None or attempt.done is None:
+            return journal
+        module_id, key = attempt.point.module_id, attempt.point.step_key or ""
+        answer = Record(key=key, module_id=module_id, operation=1, outputs=(attempt.done,))
+        return Answered(journal, answer)
 
 
 def _outcome(stored: NewRun, fence: int, result: RunResult, duration_ms: int, tick: TickNote | None = None) -> Outcome:

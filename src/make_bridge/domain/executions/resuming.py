@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from make_bridge.domain.executions import incomplete_store
-from make_bridge.domain.executions.incomplete import ORIGIN, RETRY, Resumed, RetryPlan, decode_point
+from make_bridge.domain.executions.incomplete import ORIGIN, RETRY, Resumed, RetryPlan, decode_done, decode_point
 from make_bridge.domain.executions.model import NewRun
 from make_bridge.domain.executions.parking import Documents
 from make_bridge.domain.executions.perform import Attempt, seed_of
@@ -67,7 +67,9 @@ class Resuming:
         if record["is_sealed"]:
             document = await self.documents.open(run.organization_id, run.scenario_id, record_id, document)
         point = decode_point(document, record["module_id"])
-        return await self._program(run, record), Attempt(resumed=resumed_of(record), point=point)
+        return await self._program(run, record), Attempt(
+            resumed=resumed_of(record), point=point, done=decode_done(document)
+        )
 
     async def resumed(self, shard: Shard, run: NewRun) -> Resumed | None:
         """Return the record of a run that could not begin; None when it is gone."""

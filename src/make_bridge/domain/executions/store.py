@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from psycopg.rows import DictRow
 
-from make_bridge.domain.executions import aftermath
+from make_bridge.domain.executions import aftermath, journal_store
 from make_bridge.domain.executions.incomplete import IncompleteLimits
 from make_bridge.domain.executions.model import Kept, NewRun, Outcome
 from make_bridge.kernel.ids import ExecutionId, OrganizationId, ScenarioId
@@ -256,9 +256,10 @@ async def settle(
 
 
 async def _erase(tx: WriteTx, ids: Sequence[ExecutionId]) -> None:
-    """Empty the payloads of confidential runs that have just ended; their boxes go with the next vacuum."""
+    """Empty payloads and journal of confidential runs that have just ended; their boxes go with the next vacuum."""
     if ids:
         await tx.execute(_ERASE, {"retentions": _digits(map(_retention, ids)), "ids": _hex(ids)})
+        await journal_store.erase(tx, ids)
 
 
 async def _settle(tx: WriteTx, outcomes: Sequence[Outcome], node: str) -> set[ExecutionId]:

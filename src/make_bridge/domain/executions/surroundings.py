@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
+from make_bridge.domain.executions.journal import Journals, NoJournals
 from make_bridge.domain.executions.memory import NoMemory, ScenarioMemory
 from make_bridge.domain.executions.model import NewRun
 from make_bridge.domain.executions.trigger import TickNote, decode_head
@@ -57,6 +58,7 @@ class Surroundings:
     memory: ScenarioMemory = field(default_factory=NoMemory)
     subscenarios: Callable[[NewRun], Subscenarios] = no_others
     stores: Callable[[NewRun], Stores] = no_stores
+    journals: Journals = field(default_factory=NoJournals)
     limits: RunLimits = field(default_factory=RunLimits)
 
 

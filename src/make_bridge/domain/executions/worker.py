@@ -16,6 +16,7 @@ import structlog
 from make_bridge.domain.executions import store
 from make_bridge.domain.executions.confidential import Answers, Payloads, is_sealed, needs_answer
 from make_bridge.domain.executions.incomplete import RETRY, TIMER, IncompleteLimits
+from make_bridge.domain.executions.journal import LeaseLost
 from make_bridge.domain.executions.lending import LentSlots
 from make_bridge.domain.executions.model import NewRun, Outcome
 from make_bridge.domain.executions.perform import Performance, Performer, failed_outcome
@@ -158,7 +159,12 @@ class Worker:
     def _ended(self, execution_id: ExecutionId, task: asyncio.Task[None]) -> None:
         self._held.pop(execution_id, None)
         self._awake.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, LeaseLost):
+            self._metrics.journal_refused.inc()
+            _log.warning("journal_refused", execution_id=execution_id)
+        else:
             _log.error("execution_task_failed", execution_id=execution_id, error=repr(error))
 
     async def _carry_out(

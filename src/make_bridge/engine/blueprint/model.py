@@ -6,10 +6,13 @@ document itself is kept as it came, so that an export loses nothing this model d
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from make_bridge.engine.apps.fields import Field
 
 Json = dict[str, object]
+JournalMode = Literal["full", "writes", "off"]
+"""What of a run is made durable step by step: all effects, those that change the world, or nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +126,8 @@ class Settings:
     dataloss: bool = False
     dlq: bool = False
     fresh_variables: bool = False
+    journal: JournalMode = "full"
+    """How much of a run is made durable step by step; ours, Make has no such setting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

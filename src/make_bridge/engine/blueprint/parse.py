@@ -16,6 +16,7 @@ from make_bridge.engine.blueprint.model import (
     Branch,
     Condition,
     Filter,
+    JournalMode,
     Json,
     MergeOutput,
     Module,
@@ -308,6 +309,15 @@ def _flag(raw: object, *, default: bool) -> bool:
     return raw if isinstance(raw, bool) else default
 
 
+def _journal_mode(raw: object) -> JournalMode:
+    """Anything but a known way of doing with less is the whole journal."""
+    match raw:
+        case "writes" | "off":
+            return raw
+        case _:
+            return "full"
+
+
 def _settings(raw: Json) -> Settings:
     fallback = Settings()
     roundtrips, max_errors = _whole(raw.get("roundtrips")), _whole(raw.get("maxErrors"))
@@ -321,6 +331,7 @@ def _settings(raw: Json) -> Settings:
         dataloss=_flag(raw.get("dataloss"), default=False),
         dlq=_flag(raw.get("dlq"), default=False),
         fresh_variables=_flag(raw.get("freshVariables"), default=False),
+        journal=_journal_mode(raw.get("journal")),
     )
 
 

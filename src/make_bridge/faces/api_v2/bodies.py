@@ -77,6 +77,13 @@ class ChosenBody(Body):
     except_ids: Annotated[list[str], Field(max_length=10_000)] = Field(default_factory=list)
 
 
+class AnswerIncompleteBody(Body):
+    """Whether a call that was possibly done was done; ``output`` is then what its module gave."""
+
+    done: bool
+    output: JsonObject | None = None
+
+
 class EditIncompleteBody(Body):
     """What an incomplete execution goes on with; what is absent stays."""
 

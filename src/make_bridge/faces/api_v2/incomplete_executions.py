@@ -1,7 +1,8 @@
-"""Incomplete executions (``/dlqs``): list, look into, edit, try again, give up.
+"""Incomplete executions (``/dlqs``): list, look into, edit, try again, say whether a call was done, give up.
 
-Shapes are Make's own. Ours beside them: ``nextAttempt``, ``failer`` and ``isRetrying`` in the answers, and
-``bundles`` in an edit, because a person who mends a run mends its data more often than its blueprint.
+Shapes are Make's own. Ours beside them: ``nextAttempt``, ``failer``, ``isRetrying``, ``possiblyDone`` and ``answer`` in
+the answers, ``/answer``, and ``bundles`` in an edit, because a person who mends a run mends its data more often than
+its blueprint.
 """
 
 import re
@@ -13,7 +14,9 @@ from pydantic import BeforeValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from make_bridge.domain.executions.incomplete import DONE, NOT_DONE
 from make_bridge.domain.executions.incomplete_messages import (
+    AnswerIncompleteExecution,
     DeleteIncompleteExecutions,
     EditIncompleteExecution,
     GetIncompleteBlueprint,
@@ -27,7 +30,7 @@ from make_bridge.domain.executions.incomplete_messages import (
 )
 from make_bridge.domain.executions.messages import Execution
 from make_bridge.domain.scenarios.messages import GetScenario
-from make_bridge.faces.api_v2.bodies import ChosenBody, EditIncompleteBody
+from make_bridge.faces.api_v2.bodies import AnswerIncompleteBody, ChosenBody, EditIncompleteBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import Operation, access, require_confirmation, respond
 from make_bridge.faces.api_v2.paging import MAX_LIMIT, CurrentPage, part_of
@@ -40,6 +43,7 @@ from make_bridge.kernel.ids import MAX_ID, ScenarioId
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,15}")
 _HEX: Final = frozenset("0123456789abcdef")
 _LENGTH: Final = 32
+_ANSWERS: Final = {DONE: "done", NOT_DONE: "notDone"}
 JsonObject = dict[str, Any]
 
 
@@ -66,6 +70,7 @@ class IncompleteRoutes:
         read = access("scenarios:read", bodies.api)
         write = access("scenarios:write", bodies.blueprint)
         run = access("scenarios:run", bodies.api)
+        answer = access("scenarios:run", bodies.blueprint)
         one = "/dlqs/{record_id}"
         return [
             Operation(method="GET", path="/dlqs", endpoint=self.list_dlqs, access=read),
@@ -74,6 +79,9 @@ class IncompleteRoutes:
             Operation(method="GET", path=one, endpoint=self.get_dlq, access=read),
             Operation(method="PATCH", path=one, endpoint=self.edit_dlq, access=write, body=EditIncompleteBody),
             Operation(method="POST", path=f"{one}/retry", endpoint=self.retry_dlq, access=run),
+            Operation(
+                method="POST", path=f"{one}/answer", endpoint=self.answer_dlq, access=answer, body=AnswerIncompleteBody
+            ),
             Operation(method="GET", path=f"{one}/bundle", endpoint=self.get_dlq_bundle, access=read),
             Operation(method="GET", path=f"{one}/blueprint", endpoint=self.get_dlq_blueprint, access=read),
             Operation(method="GET", path=f"{one}/logs", endpoint=self.list_dlq_logs, access=read),
@@ -122,6 +130,12 @@ class IncompleteRoutes:
         """Try one again now."""
         done = await self.api.commands.execute(call.context, RetryIncompleteExecution(record_id=record_id))
         return respond({"dlq": done})
+
+    async def answer_dlq(self, record_id: RecordPath, call: CurrentCall) -> Response:
+        """Say whether a call that was possibly done was done, and go on."""
+        body = parse_object(call.body, AnswerIncompleteBody, max_depth=self.api.json_depth)
+        command = AnswerIncompleteExecution(record_id=record_id, done=body.done, output=body.output)
+        return respond({"dlq": _row(await self.api.commands.execute(call.context, command))})
 
     async def retry_dlqs(self, request: Request, call: CurrentCall) -> Response:
         """Try several of a scenario again now."""
@@ -213,4 +227,6 @@ def _row(record: IncompleteExecution) -> JsonObject:
         "nextAttempt": None if record.next_attempt_at is None else wire.instant(record.next_attempt_at),
         "failer": record.module_id,
         "isRetrying": record.is_retrying,
+        "possiblyDone": record.possibly_done,
+        "answer": _ANSWERS.get(record.answer or ""),
     }

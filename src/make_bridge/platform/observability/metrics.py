@@ -32,6 +32,9 @@ class Metrics:
         self.settles_refused = Counter(
             "settles_refused_total", "Outcomes refused because their lease had passed on.", registry=registry
         )
+        self.journal_refused = Counter(
+            "journal_refused_total", "Runs stopped at their journal: their lease had passed on.", registry=registry
+        )
         self.leases_lost = Counter(
             "leases_lost_total", "Runs cancelled because their lease was lost.", registry=registry
         )

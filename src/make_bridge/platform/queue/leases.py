@@ -39,9 +39,13 @@ FROM candidates c WHERE q.id = c.id
 RETURNING q.id, q.organization_id, q.team_id, q.scenario_id, q.kind, q.fence, q.attempts, q.reply_to
 """
 _BEAT = """
+WITH held AS (
+    SELECT q.id FROM unnest(%(ids)s::uuid[], %(fences)s::bigint[]) AS mine(id, fence)
+    JOIN shard.queue q ON q.id = mine.id AND q.fence = mine.fence
+    ORDER BY q.id FOR UPDATE OF q
+)
 UPDATE shard.queue q SET lease_until = now() + %(lease)s
-FROM unnest(%(ids)s::uuid[], %(fences)s::bigint[]) AS held(id, fence)
-WHERE q.id = held.id AND q.fence = held.fence
+FROM held WHERE q.id = held.id
 RETURNING q.id
 """
 _SWEEP = """
