@@ -8,13 +8,14 @@ refused by the fence, and counted. The dead one only has to be replaced in time.
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from faults.oracle import LedgerProcess, Verdict, await_ends, count_ends, drain, judge, keeping_ledger
+from faults.oracle import LedgerProcess, Line, Verdict, await_ends, count_ends, drain, judge, keeping_ledger
 from faults.scene import TARGET_PORTS, Scene, build_scene, new_seed, tell
 from support.postgres_process import own_postgres
 from support.server import Installation, ServerProcess, installed
@@ -107,6 +108,7 @@ def test_what_a_sleeper_settles_after_its_leases_passed_on_is_refused(
             within=30,
         )
         assert count_ends(pair.installation.shard_dsn, sleepers) == 0, "the sleeper has ended what was not its own"
+        assert _recorded(pair, sleepers) == 0, "the sleeper has written into the journal of runs that others hold"
         refused, lost = _refused(pair.first), pair.first.metric("leases_lost_total")
         reruns.release()
         await_ends(pair.installation.shard_dsn, sleepers, within=30)
@@ -144,6 +146,15 @@ def test_the_runs_of_a_dead_server_run_elsewhere_in_time(
 
 def _spoken_for(server: ServerProcess) -> float:
     return _refused(server) + server.metric("leases_lost_total")
+
+
+def _recorded(pair: Pair, sleepers: Sequence[Line]) -> int:
+    """How many results stand in the journals of these runs: their calls by the second server are not answered yet."""
+    ids = [line.execution_id for line in sleepers]
+    statement = "SELECT count(*) FROM shard.journal WHERE result IS NOT NULL AND id = ANY(%s::uuid[])"
+    with psycopg.connect(pair.installation.shard_dsn) as connection:
+        [count] = connection.execute(statement, [ids]).fetchone() or (0,)
+    return int(count)
 
 
 def _refused(server: ServerProcess) -> float:

@@ -292,6 +292,7 @@ IN_DOUBT = {"plan": RetryPlan(), "error_type": "PossiblyDoneError", "message": "
 async def document_of(place, record_id):
     async with place.shard.read(place.organization_id) as tx:
         record = await incomplete_store.get(tx, place.organization_id, record_id, whole=True)
+    assert record is not None
     return bytes(record["document"])
 
 

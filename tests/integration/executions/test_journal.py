@@ -270,6 +270,7 @@ async def broken_off_at_second_call(shards, scene, *flow, **settings):
                 one.shop.reached.clear()
                 await one.shop.reached.wait()
         for held in one.worker._held.values():  # noqa: SLF001  what a kill does, without the process
+            assert held.task is not None
             held.task.cancel()
         one.worker._held.clear()  # noqa: SLF001
         requests = list(one.shop.requests)
