@@ -119,13 +119,15 @@ class Performer:
             limits=self._limits,
             resume=None if attempt is None else attempt.point,
         )
+        # What has no effects, or is not stored yet, needs no journal.
+        is_light = program.pure or not fence
         stores = self._around.stores(stored)
         ports = Ports(
             http=self._http,
             mailer=self._mailer,
             sleeper=self._sleeper,
             clock=self._clock,
-            journal=await self._journal(stored, program, fence, attempt),
+            journal=self._forgetful if is_light else await self._journal(stored, program, fence, attempt),
             responder=responder,
             components=self._components.of(stored.organization_id, stored.team_id),
             subscenarios=self._around.subscenarios(stored),
@@ -148,9 +150,7 @@ class Performer:
         return Performance(outcome=outcome, result=result)
 
     async def _journal(self, stored: NewRun, program: Program, fence: int, attempt: Attempt | None) -> Journal:
-        """Return what makes the run's effects durable; one that has none, or is not stored yet, needs nothing."""
-        if program.pure or not fence:
-            return self._forgetful
+        """Return what makes the run's effects durable."""
         journal = await self._around.journals.of(stored, program.settings, fence)
         if attempt is None or attempt.done is None:
             return journal
