@@ -46,7 +46,7 @@ from make_bridge.domain.executions.journal import Journals, StoredJournals
 from make_bridge.domain.executions.lending import LentSlots
 from make_bridge.domain.executions.memory import StoredMemory
 from make_bridge.domain.executions.messages import ExecutionRequested
-from make_bridge.domain.executions.outbound import GuardedHttp, GuardedMail, LoopSleeper
+from make_bridge.domain.executions.outbound import GuardedMail, HttpByTeam, LoopSleeper
 from make_bridge.domain.executions.parking import Documents, Parking
 from make_bridge.domain.executions.perform import Performer
 from make_bridge.domain.executions.programs import Programs
@@ -102,6 +102,7 @@ from make_bridge.platform.bus.relay import Relay, RelayConfig
 from make_bridge.platform.database.embedded import EmbeddedConfig, EmbeddedPostgres, facts_of_running
 from make_bridge.platform.database.opening import DatabaseAddress, DatabasePlan, open_databases, prepare
 from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.egress.circuits import Circuits
 from make_bridge.platform.egress.client import EgressClient
 from make_bridge.platform.egress.mail import MailSender
 from make_bridge.platform.observability.metrics import Metrics
@@ -254,9 +255,13 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     domain = await open_domain(stack, loaded, report)
     metrics = Metrics()
     egress = await stack.enter_async_context(EgressClient(settings.egress()))
+    circuits = Circuits(
+        settings.circuits(), domain.clock, opened=metrics.breakers_opened.inc, refused=metrics.calls_refused.inc
+    )
+    metrics.watch_breakers(circuits.by_state)
     journals = StoredJournals(domain.shards, domain.data_keys, settings.journal())
     stack.push_async_callback(journals.close)
-    executions = _executions(domain, egress, metrics, loaded, journals)
+    executions = _executions(domain, HttpByTeam(egress, circuits), metrics, loaded, journals)
     cares: dict[str, Care] = {
         "store_commits_forgotten": _records(domain, settings).forget_commits,
         "incomplete_executions_forgotten": partial(forget_resolved, domain.shards),
@@ -278,7 +283,9 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             page=WizardPage(settings.pages, domain.organizations),
             folder=settings.pages,
         ),
-        *bridge_routes(portal := _portal(domain, executions.waiting, settings), _api(domain, portal, settings)),
+        *bridge_routes(
+            portal := _portal(domain, executions.waiting, settings), _api(domain, portal, circuits, settings)
+        ),
     ]
     demo = await ensure_demo(domain, settings) if settings.mode == "demo" else None
     if demo is not None:
@@ -339,7 +346,7 @@ class _Executions:
 
 
 def _executions(
-    domain: Domain, egress: EgressClient, metrics: Metrics, loaded: LoadedSettings, journals: Journals
+    domain: Domain, http: HttpByTeam, metrics: Metrics, loaded: LoadedSettings, journals: Journals
 ) -> _Executions:
     settings, shards = loaded.settings, domain.shards
     payloads, answers = Payloads(sealing=domain.data_keys), Answers(sealing=domain.data_keys)
@@ -348,7 +355,7 @@ def _executions(
     zones = Zones(organizations=domain.organizations)
     records = _records(domain, settings)
     performer = Performer(
-        http=GuardedHttp(egress),
+        http=http,
         mailer=GuardedMail(MailSender(settings.egress().policy, name=settings.mail_name)),
         sleeper=LoopSleeper(),
         components=OpenedByTeam(opener=domain.opener),
@@ -428,13 +435,14 @@ def _portal(domain: Domain, waiting: Waiting, settings: Settings) -> PortalDepen
     )
 
 
-def _api(domain: Domain, portal: PortalDependencies, settings: Settings) -> ApiDependencies:
+def _api(domain: Domain, portal: PortalDependencies, circuits: Circuits, settings: Settings) -> ApiDependencies:
     return ApiDependencies(
         commands=domain.commands,
         queries=domain.queries,
         authenticator=portal.authenticator,
         organizations=domain.organizations,
         teams=domain.customers,
+        circuits=circuits,
         json_depth=settings.json_depth,
         bodies=settings.edge().limits.bodies,
     )

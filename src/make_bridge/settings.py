@@ -36,6 +36,8 @@ from make_bridge.faces.edge.origins import read_origin
 from make_bridge.faces.edge.shape_errors import sentence_of
 from make_bridge.kernel.errors import ConfigurationError
 from make_bridge.platform.database.pools import PoolLimits
+from make_bridge.platform.egress.breaker import BreakerLimits
+from make_bridge.platform.egress.circuits import CircuitsConfig
 from make_bridge.platform.egress.client import EgressConfig
 from make_bridge.platform.egress.guard import EgressPolicy
 from make_bridge.platform.security.portal_tokens import ExpectedClaims
@@ -153,6 +155,12 @@ class Settings(BaseSettings):
     data_store_bytes: Annotated[int, Field(ge=1024 * 1024, le=1024**4)]
     data_stores: Annotated[int, Field(ge=1, le=10_000)]
     egress_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_allowed)]
+    breaker_calls: Annotated[int, Field(ge=2, le=100_000)]
+    breaker_failed_percent: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+    breaker_slow_seconds: Seconds
+    breaker_open_seconds: Seconds
+    breaker_longest_open_seconds: Seconds
+    breakers: Annotated[int, Field(ge=16, le=1_000_000)]
 
     @model_validator(mode="after")
     def _agree(self) -> "Settings":
@@ -274,6 +282,17 @@ class Settings(BaseSettings):
     def egress(self) -> EgressConfig:
         """Produce the configuration of calls out."""
         return EgressConfig(policy=EgressPolicy.parse(self.egress_allow))
+
+    def circuits(self) -> CircuitsConfig:
+        """Produce when calls to a host are paused."""
+        limits = BreakerLimits(
+            calls=self.breaker_calls,
+            failed_share=self.breaker_failed_percent / 100,
+            cool_down=self.breaker_open_seconds,
+            longest_cool_down=self.breaker_longest_open_seconds,
+        )
+        most = self.breakers
+        return CircuitsConfig(limits=limits, slow=self.breaker_slow_seconds, most=most, most_of_team=max(most // 16, 1))
 
     def pools(self) -> PoolLimits:
         """Produce the limits of a database pool."""

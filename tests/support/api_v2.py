@@ -31,6 +31,7 @@ from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.bus.commands import CommandBus
 from make_bridge.platform.bus.queries import QueryBus
 from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.egress.circuits import Circuits, CircuitsConfig
 from make_bridge.platform.security.portal_tokens import ExpectedClaims
 from support.asgi import Answer, Client
 from support.edge import LIMITS, client_of
@@ -91,6 +92,7 @@ class Api:
         organizations = organizations_of(shards)
         self.shards = shards
         self.limits = limits
+        self.circuits = Circuits(CircuitsConfig(), clock)
         self.commands = CommandBus(
             [
                 *customer_handlers.commands(customers, organizations),
@@ -129,6 +131,7 @@ class Api:
             ),
             organizations=organizations,
             teams=customers,
+            circuits=self.circuits,
             json_depth=LIMITS.json_depth,
             bodies=LIMITS.bodies,
         )

@@ -62,6 +62,8 @@ class HttpRequest:
     """PEM text of certificates that are trusted beside the usual ones."""
     client_certificate: ClientCertificate | None = None
     cookies: Cookies | None = None
+    credential: str = ""
+    """The numbers of the connections and keys it goes out with: never what they hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +81,14 @@ class HttpFailure(BridgeError):
 
     code = "http_failure"
 
-    def __init__(self, kind: FailureKind, message: str) -> None:
-        """`kind` decides which error the scenario sees; `refused` means our own guard said no."""
+    def __init__(self, kind: FailureKind, message: str, *, retry_after: float | None = None) -> None:
+        """`kind` decides which error the scenario sees; `refused` means our own guard said no.
+
+        `retry_after` is set when the call was not made, because calls to its target are paused for so many seconds.
+        """
         super().__init__(message)
         self.kind: FailureKind = kind
+        self.retry_after = retry_after
 
 
 class HttpClient(Protocol):

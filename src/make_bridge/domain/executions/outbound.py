@@ -1,6 +1,7 @@
 """The engine's ports on the platform: calls out through the egress guard, waiting on the loop.
 
-The engine knows no socket; every call of every scenario goes through the one guarded client.
+The engine knows no socket; every call of every scenario goes through the one guarded client, and those of a team's runs
+through its circuit breakers before that.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ from typing import Final
 
 from make_bridge.engine.ports import (
     FailureKind,
+    HttpClient,
     HttpFailure,
     HttpRequest,
     HttpResponse,
@@ -15,9 +17,11 @@ from make_bridge.engine.ports import (
     MailFailure,
     MailServer,
 )
+from make_bridge.kernel.ids import TeamId
+from make_bridge.platform.egress.circuits import CircuitOpen, Circuits
 from make_bridge.platform.egress.client import EgressClient
 from make_bridge.platform.egress.mail import MailRefusal, MailSender, MailServerAddress, OutgoingMail
-from make_bridge.platform.egress.messages import EgressFailure, EgressRequest, TlsTrust
+from make_bridge.platform.egress.messages import EgressFailure, EgressRequest, EgressResponse, TlsTrust
 
 _KINDS: Final[dict[str, FailureKind]] = {
     "refused": "refused",
@@ -48,10 +52,43 @@ class GuardedHttp:
             cookies=request.cookies,
         )
         try:
-            answer = await self._client.send(outgoing)
+            answer = await self._exchange(request, outgoing)
+        except CircuitOpen as pause:
+            raise HttpFailure("connect", pause.message, retry_after=pause.retry_after) from pause
         except EgressFailure as failure:
             raise HttpFailure(_KINDS.get(failure.kind, "connect"), failure.message) from failure
         return HttpResponse(status=answer.status, headers=tuple(answer.headers), body=answer.body, url=answer.final_url)
+
+    async def _exchange(self, _request: HttpRequest, outgoing: EgressRequest) -> EgressResponse:
+        return await self._client.send(outgoing)
+
+
+class TeamHttp(GuardedHttp):
+    """``HttpClient`` for the runs of one team."""
+
+    def __init__(self, client: EgressClient, circuits: Circuits, team_id: TeamId) -> None:
+        """Count what becomes of the calls among the team's own."""
+        super().__init__(client)
+        self._circuits = circuits
+        self._team_id = team_id
+
+    async def _exchange(self, request: HttpRequest, outgoing: EgressRequest) -> EgressResponse:
+        return await self._circuits.call(
+            outgoing, self._client.send, team_id=self._team_id, credential=request.credential
+        )
+
+
+class HttpByTeam:
+    """Makes the port for each run."""
+
+    def __init__(self, client: EgressClient, circuits: Circuits) -> None:
+        """Share client and breakers over all runs of the process."""
+        self._client = client
+        self._circuits = circuits
+
+    def of(self, team_id: TeamId) -> HttpClient:
+        """Return the port of one team."""
+        return TeamHttp(self._client, self._circuits, team_id)
 
 
 def _trust(request: HttpRequest) -> TlsTrust | None:

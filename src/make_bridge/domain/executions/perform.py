@@ -70,11 +70,19 @@ class ComponentsOf(Protocol):
         ...
 
 
+class HttpOf(Protocol):
+    """Gives each run the way out, past its own team's circuit breakers."""
+
+    def of(self, team_id: TeamId) -> HttpClient:
+        """Return the port for one team."""
+        ...
+
+
 class Performer:
     """Runs programs with this process's ports."""
 
     def __init__(  # noqa: PLR0913  one parameter for each port
-        self, *, http: HttpClient, mailer: Mailer, sleeper: Sleeper, components: ComponentsOf, clock: Clock,
+        self, *, http: HttpOf, mailer: Mailer, sleeper: Sleeper, components: ComponentsOf, clock: Clock,
         parking: Parking, around: Surroundings | None = None,
     ) -> None:  # fmt: skip
         """Take the adapters that every run shares."""
@@ -123,7 +131,7 @@ class Performer:
         is_light = program.pure or not fence
         stores = self._around.stores(stored)
         ports = Ports(
-            http=self._http,
+            http=self._http.of(stored.team_id),
             mailer=self._mailer,
             sleeper=self._sleeper,
             clock=self._clock,

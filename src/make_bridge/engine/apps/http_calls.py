@@ -3,6 +3,7 @@
 Declared in `http`. No socket is opened here: guard, pool and time limit are the port's.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from make_bridge.engine.apps.http_pages import pages_of
@@ -119,7 +120,8 @@ async def _with_components(call: ModuleCall, outline: Outline, names: tuple[str,
     component = component_number(call.parameters, *names)
     if component is None:
         return outline
-    return authorized(outline, await opened(call, component, outline.url))
+    sent_with = replace(outline, components=(*outline.components, component))
+    return authorized(sent_with, await opened(call, component, outline.url))
 
 
 async def opened(call: ModuleCall, component: int, url: str) -> Credential:

@@ -44,6 +44,8 @@ class Outline:
     client_certificate: ClientCertificate | None = None
     compressed: bool = True
     share_cookies: bool = False
+    components: tuple[int, ...] = ()
+    """The connections and keys it is sent with."""
 
 
 def method_of(given: Collection) -> str:
@@ -158,6 +160,7 @@ def finish(outline: Outline, call: ModuleCall, *, page: int = 1, received: int =
         trusted_ca=outline.trusted_ca,
         client_certificate=outline.client_certificate,
         cookies=call.host.ports.cookies.at(call.host.now) if outline.share_cookies else None,
+        credential="+".join(map(str, outline.components)),
     )
 
 

@@ -3,6 +3,7 @@
 Used by `http_calls`. XML is read without entities, which have no place in data.
 """
 
+import math
 import re
 from http import HTTPStatus
 from typing import Final
@@ -37,7 +38,8 @@ _FAILURES: Final = {
 
 def failure_error(failure: HttpFailure) -> ModuleError:
     """Return the scenario's error for a call that got no answer."""
-    return ModuleError(_FAILURES[failure.kind], failure.message)
+    detail: Collection | None = None if failure.retry_after is None else {"retryAfter": math.ceil(failure.retry_after)}
+    return ModuleError(_FAILURES[failure.kind], failure.message, detail)
 
 
 def status_error(response: HttpResponse, *, with_credential: bool) -> ModuleError | None:

@@ -6,6 +6,7 @@ from make_bridge.faces.edge.authentication import Authenticator
 from make_bridge.faces.edge.config import BodyLimits
 from make_bridge.faces.edge.teams import Organizations, Teams
 from make_bridge.faces.portal.dependencies import Commands, Queries
+from make_bridge.platform.egress.circuits import Circuits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,5 +18,6 @@ class ApiDependencies:
     authenticator: Authenticator
     organizations: Organizations
     teams: Teams
+    circuits: Circuits
     json_depth: int
     bodies: BodyLimits

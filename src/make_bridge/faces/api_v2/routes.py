@@ -2,6 +2,7 @@
 
 from starlette.routing import BaseRoute
 
+from make_bridge.faces.api_v2.circuit_breakers import CircuitBreakerRoutes
 from make_bridge.faces.api_v2.data_stores import DataStoreRoutes
 from make_bridge.faces.api_v2.data_structures import DataStructureRoutes
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
@@ -22,6 +23,7 @@ def api_routes(api: ApiDependencies) -> list[BaseRoute]:
         "Data structures": DataStructureRoutes(api=api).operations(),
         "Incomplete executions": IncompleteRoutes(api=api).operations(),
         "Events": EventRoutes(api=api).operations(),
+        "Circuit breakers": CircuitBreakerRoutes(api=api).operations(),
     }
     return [
         route(operation, TokenGate(operation.access, api.authenticator, choose), tag)

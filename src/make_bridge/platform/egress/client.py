@@ -9,6 +9,7 @@ import asyncio
 import io
 import re
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace, TracebackType
 from typing import Final, Self
@@ -57,9 +58,11 @@ class EgressConfig:
 
 @dataclass(slots=True)
 class _Attempt:
-    """One hop on its way; ``sent`` turns true when a connection is there to be written to."""
+    """A call on its way; ``sent`` turns true when a connection is there, ``queued`` is true while it waits for one."""
 
+    on_sent: Callable[[], None] | None = None
     sent: bool = False
+    queued: bool = False
 
 
 class EgressClient:
@@ -89,6 +92,8 @@ class EgressClient:
             ssl=self._tls or True,
         )
         trace = aiohttp.TraceConfig()
+        trace.on_connection_queued_start.append(_mark_queued)
+        trace.on_connection_queued_end.append(_mark_served)
         trace.on_connection_create_end.append(_mark_sent)
         trace.on_connection_reuseconn.append(_mark_sent)
         self._session = aiohttp.ClientSession(
@@ -117,7 +122,7 @@ class EgressClient:
         """Return the answer, or raise ``EgressFailure``; every status is an answer."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        attempt = _Attempt()
+        attempt = _Attempt(on_sent=request.on_sent)
         try:
             async with asyncio.timeout(request.timeout):
                 status, headers, body, target = await self._follow(_checked(request), attempt)
@@ -128,7 +133,7 @@ class EgressClient:
         except TimeoutError:
             host = read_target(request.url).host
             message = f"There was no complete answer from {host} within {request.timeout:g} s."
-            raise EgressFailure("timeout", message, sent=attempt.sent) from None
+            raise EgressFailure("timeout", message, sent=attempt.sent, queued=attempt.queued) from None
         return EgressResponse(
             status=status, headers=headers, body=body, final_url=str(target.url), elapsed=loop.time() - started
         )
@@ -198,7 +203,18 @@ class _Redirect:
 
 
 async def _mark_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: object) -> None:
-    context.trace_request_ctx.sent = True
+    attempt: _Attempt = context.trace_request_ctx
+    if not attempt.sent and attempt.on_sent is not None:
+        attempt.on_sent()
+    attempt.sent = True
+
+
+async def _mark_queued(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: object) -> None:
+    context.trace_request_ctx.queued = True
+
+
+async def _mark_served(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: object) -> None:
+    context.trace_request_ctx.queued = False
 
 
 def _checked(request: EgressRequest) -> EgressRequest:

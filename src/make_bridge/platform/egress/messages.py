@@ -4,7 +4,7 @@ Adapters in ``boot`` and ``services`` map the engine's own request and response 
 platform knows no engine. The reprs show neither headers nor bodies: both carry credentials.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal, Protocol
 
@@ -51,6 +51,8 @@ class EgressRequest:
     verify_tls: bool = True
     trust: TlsTrust | None = None
     cookies: EgressCookies | None = None
+    on_sent: Callable[[], None] | None = field(default=None, repr=False)
+    """Called once, when a connection is there to be written to: what came before was our own queue and the dialling."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +71,17 @@ class EgressFailure(BridgeError):
 
     code: ClassVar[str] = "egress_failed"
 
-    def __init__(self, kind: FailureKind, message: str, *, code: str | None = None, sent: bool = False) -> None:
-        """``sent`` says that the target may have acted on the request: a retry may repeat an effect."""
+    def __init__(
+        self, kind: FailureKind, message: str, *, code: str | None = None, sent: bool = False, queued: bool = False
+    ) -> None:
+        """``sent`` says that the target may have acted on the request: a retry may repeat an effect.
+
+        ``queued`` says that the call never left our own queue for connections: it tells nothing of the target.
+        """
         super().__init__(message, code=code)
         self.kind: FailureKind = kind
         self.sent = sent
+        self.queued = queued
 
 
 def refused(message: str, code: str = "blocked_url") -> EgressFailure:

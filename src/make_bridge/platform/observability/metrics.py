@@ -4,7 +4,7 @@ A registry of our own (not the library's global one), so that two servers in one
 share counters. Labels are closed sets: nothing a caller sends becomes a label.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.process_collector import ProcessCollector
@@ -17,6 +17,7 @@ class Metrics:
         """Declare them."""
         registry = CollectorRegistry()
         self._registry = registry
+        self._count_breakers: Callable[[], Mapping[str, int]] = dict
         ProcessCollector(registry=registry)
         self.executions = Counter(
             "executions_total", "Executions settled by this process, by result.", ["status"], registry=registry
@@ -59,6 +60,16 @@ class Metrics:
         self.events_missed = Counter(
             "events_missed_total", "Events let go before their consumer saw them.", labels, registry=registry
         )
+        self.breakers_opened = Counter(
+            "circuit_breakers_opened_total", "Times that a circuit breaker opened.", registry=registry
+        )
+        self.calls_refused = Counter(
+            "circuit_breaker_refusals_total", "Calls not made because their breaker was open.", registry=registry
+        )
+        breakers = Gauge(
+            "circuit_breakers", "Circuit breakers of this process, by state.", ["state"], registry=registry
+        )
+        self._breakers = {state: breakers.labels(state) for state in ("closed", "open", "half_open")}
         self.running = Gauge("executions_running", "Executions in flight in this process.", registry=registry)
 
     def count_settled(self, statuses: Mapping[str, int], operations: int) -> None:
@@ -67,6 +78,12 @@ class Metrics:
             self.executions_by_status[status].inc(count)
         self.operations.inc(operations)
 
+    def watch_breakers(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """Take the breakers' states from there, each time somebody asks for the counters."""
+        self._count_breakers = count
+
     def render(self) -> bytes:
         """Return the text exposition format."""
+        for state, number in self._count_breakers().items():
+            self._breakers[state].set(number)
         return generate_latest(self._registry)

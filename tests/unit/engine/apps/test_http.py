@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from make_bridge.engine.apps.http_response import file_name
-from make_bridge.engine.ports import Credential, HttpRequest
+from make_bridge.engine.apps.http_response import failure_error, file_name
+from make_bridge.engine.ports import Credential, HttpFailure, HttpRequest
 from make_bridge.engine.runner.result import RunResult
 from make_bridge.engine.runner.run import run
 from support.blueprints import module, program, request
@@ -385,6 +385,13 @@ async def test_a_call_without_an_answer_is_an_error_of_its_kind(failure, error):
     result, _ = await _run(V3, {}, Answer(fail=failure))
     assert result.error is not None
     assert result.error.type == error
+
+
+def test_a_call_that_was_not_made_says_when_to_try_again():
+    error = failure_error(HttpFailure("connect", "Calls are paused. Try again in 12 s.", retry_after=11.2))
+    assert (error.error_type, error.message) == ("ConnectionError", "Calls are paused. Try again in 12 s.")
+    assert error.detail == {"retryAfter": 12}
+    assert failure_error(HttpFailure("connect", "Gone.")).detail is None
 
 
 async def test_a_file_keeps_its_bytes_and_its_name():

@@ -194,6 +194,15 @@ async def test_a_client_certificate_comes_from_a_key():
         assert (sent.client_certificate.certificate, sent.client_certificate.key) == (PEM, "private")
         assert sent.trusted_ca == "authority"
         assert "private" not in repr(sent)
+        assert sent.credential == "5"
+
+
+async def test_a_call_says_with_which_keys_it_goes_out_and_nothing_of_what_they_hold():
+    keys = {5: CERTIFICATES, 7: Credential(kind="bearer", secret="t0")}
+    parameters = {"authenticationType": "oAuth", "oAuthAccount": 7, "tlsType": "mTls", "tlsKeychain": 5}
+    _, world = await _run(V4, {}, credentials=keys, **parameters)
+    assert world.target.requests[0].credential == "7+5"
+    assert (await _sent(V3, {"authUser": "ann", "authPass": "pw"})).credential == ""
 
 
 @pytest.mark.parametrize(
