@@ -49,6 +49,20 @@ def test_a_token_may_name_the_public_address_and_what_is_set(monkeypatch):
     assert load_settings().settings.tokens().issuers == {"acme", "https://acme.example"}
 
 
+def test_circuit_breakers_open_as_the_settings_say(monkeypatch):
+    limits = load_settings().settings.circuits().limits
+    assert (limits.calls, limits.failed_share, limits.probes) == (20, 0.5, 3)
+    for name, value in {
+        "BREAKER_CALLS": "40", "BREAKER_FAILED_PERCENT": "80", "BREAKER_SLOW_SECONDS": "2.5",
+        "BREAKER_OPEN_SECONDS": "5", "BREAKER_LONGEST_OPEN_SECONDS": "60", "BREAKERS": "160",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(f"MAKE_BRIDGE_{name}", value)
+    config = load_settings().settings.circuits()
+    assert (config.limits.calls, config.limits.failed_share, config.slow) == (40, 0.8, 2.5)
+    assert (config.limits.cool_down, config.limits.longest_cool_down) == (5.0, 60.0)
+    assert (config.most, config.most_of_team) == (160, 10)
+
+
 def test_an_empty_list_of_audiences_takes_any(tmp_path):
     own = tmp_path / "own.toml"
     own.write_text("token_issuers = []\ntoken_audiences = []\n")

@@ -23,6 +23,7 @@ from make_bridge.platform.egress.client import EgressClient
 from make_bridge.platform.egress.mail import MailRefusal, MailSender, MailServerAddress, OutgoingMail
 from make_bridge.platform.egress.messages import EgressFailure, EgressRequest, EgressResponse, TlsTrust
 
+NO_TEAM: Final = TeamId(0)
 _KINDS: Final[dict[str, FailureKind]] = {
     "refused": "refused",
     "timeout": "timeout",
@@ -31,11 +32,15 @@ _KINDS: Final[dict[str, FailureKind]] = {
 
 
 class GuardedHttp:
-    """``HttpClient`` over the egress client."""
+    """``HttpClient`` over the egress client; with ``circuits`` for the runs of one team, past its breakers."""
 
-    def __init__(self, client: EgressClient) -> None:
-        """Share one client over all runs of the process."""
+    __slots__ = ("_circuits", "_client", "_team_id")
+
+    def __init__(self, client: EgressClient, circuits: Circuits | None = None, team_id: TeamId = NO_TEAM) -> None:
+        """Share client and breakers over all runs of the process."""
         self._client = client
+        self._circuits = circuits
+        self._team_id = team_id
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send it; raises HttpFailure."""
@@ -59,20 +64,9 @@ class GuardedHttp:
             raise HttpFailure(_KINDS.get(failure.kind, "connect"), failure.message) from failure
         return HttpResponse(status=answer.status, headers=tuple(answer.headers), body=answer.body, url=answer.final_url)
 
-    async def _exchange(self, _request: HttpRequest, outgoing: EgressRequest) -> EgressResponse:
-        return await self._client.send(outgoing)
-
-
-class TeamHttp(GuardedHttp):
-    """``HttpClient`` for the runs of one team."""
-
-    def __init__(self, client: EgressClient, circuits: Circuits, team_id: TeamId) -> None:
-        """Count what becomes of the calls among the team's own."""
-        super().__init__(client)
-        self._circuits = circuits
-        self._team_id = team_id
-
     async def _exchange(self, request: HttpRequest, outgoing: EgressRequest) -> EgressResponse:
+        if self._circuits is None:
+            return await self._client.send(outgoing)
         return await self._circuits.call(
             outgoing, self._client.send, team_id=self._team_id, credential=request.credential
         )
@@ -88,7 +82,7 @@ class HttpByTeam:
 
     def of(self, team_id: TeamId) -> HttpClient:
         """Return the port of one team."""
-        return TeamHttp(self._client, self._circuits, team_id)
+        return GuardedHttp(self._client, self._circuits, team_id)
 
 
 def _trust(request: HttpRequest) -> TlsTrust | None:
