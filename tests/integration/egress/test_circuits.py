@@ -146,6 +146,32 @@ async def test_what_never_left_our_own_queue_does_not_count(client_for, target):
     assert await first == 200
 
 
+async def test_what_waited_in_our_queue_and_then_for_the_target_counts(client_for, target):
+    client = await client_for("127.0.0.1/32", connections_per_host=1)
+    scene = Scene(client, target.url, limits=BreakerLimits(calls=2, jitter=0.0))
+    hold = target.hold()
+    outcomes = await asyncio.gather(scene.outcome(patience=0.2), scene.outcome(patience=0.6))
+    assert outcomes == ["timeout"] * 2
+    assert scene.is_paused()
+    hold.release()
+
+
+async def test_cancelled_calls_are_not_slow_afterwards(client, target):
+    scene = Scene(client, target.url, slow=SLOW)
+
+    async def hang(request: EgressRequest) -> EgressResponse:
+        assert request.on_sent is not None
+        request.on_sent()
+        raise asyncio.CancelledError
+
+    request = EgressRequest(url=target.url)
+    calls = [scene.circuits.call(request, hang, team_id=ACME, credential="") for _ in range(20)]
+    assert len(await asyncio.gather(*calls, return_exceptions=True)) == 20
+    target.hold()
+    assert await scene.outcome(patience=4 * SLOW, team=OTHER) == "timeout"
+    assert not scene.is_paused()
+
+
 async def test_slow_answers_open_while_they_are_still_awaited(client, target):
     scene = Scene(client, target.url, slow=SLOW)
     hold = target.hold()
@@ -300,8 +326,10 @@ async def test_cancelled_probes_free_their_slots(scene, target):
 async def test_the_number_of_breakers_is_bounded_and_a_team_pushes_out_its_own(client, target):
     scene = Scene(client, target.url, most=20, most_of_team=5)
     await scene.fail(team=OTHER)
+    await scene.fail(credential="in use")
     for number in range(100):
         await scene.get(credential=str(number))
+        assert await scene.outcome(credential="in use") == "paused"
     assert len(scene.circuits) == 6
     assert scene.is_paused(OTHER)
     for number in range(100):
