@@ -150,7 +150,7 @@ async def test_what_waited_in_our_queue_and_then_for_the_target_counts(client_fo
     client = await client_for("127.0.0.1/32", connections_per_host=1)
     scene = Scene(client, target.url, limits=BreakerLimits(calls=2, jitter=0.0))
     hold = target.hold()
-    outcomes = await asyncio.gather(scene.outcome(patience=0.2), scene.outcome(patience=0.6))
+    outcomes = await asyncio.gather(*(scene.outcome(patience=patience) for patience in (0.2, 0.6)))
     assert outcomes == ["timeout"] * 2
     assert scene.is_paused()
     hold.release()
