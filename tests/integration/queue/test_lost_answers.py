@@ -158,6 +158,7 @@ async def test_an_outcome_whose_answer_was_lost_counts_once_and_is_told(scene, l
 @pytest.mark.parametrize("node", ["other", "me"])
 async def test_an_outcome_that_another_was_quicker_with_is_refused_all_the_same(scene, node):
     async def take_over():
+        scene.shard.before_retry = None
         async with scene.shard.engine_write() as tx:
             await tx.execute(
                 "UPDATE shard.queue SET lease_until = now() - interval '1s' WHERE id = %s", (scene.run.id,)

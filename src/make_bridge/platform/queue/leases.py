@@ -3,7 +3,8 @@
 The database's clock decides every lease, so machines whose clocks disagree cannot both hold one.
 A claim raises the row's fence; whoever settles must present the fence of the claim, so a holder
 that slept past its lease is refused (and counted). A sweep by any worker frees leases whose holder
-fell silent; it asks nothing of the holder.
+fell silent; it asks nothing of the holder. A row that has outlived ``MOST_ATTEMPTS`` holders is not
+freed again: the sweeping worker takes it and ends it as a dead letter.
 """
 
 from collections.abc import Sequence
@@ -12,31 +13,19 @@ from datetime import timedelta
 
 from make_bridge.kernel.ids import ExecutionId, OrganizationId, ScenarioId, TeamId
 from make_bridge.platform.database.pools import Shard
+from make_bridge.platform.database.transactions import Row
 
 LEASE = timedelta(seconds=15)
 HEARTBEAT_SECONDS = 5.0
 SWEEP_SECONDS = 4.0
+MOST_ATTEMPTS = 3
+# The classes of the queue: what somebody waits for, what arrives, what can wait.
+HIGH, DEFAULT, LOW = 0, 1, 2
 
+# The function stands in the migration 0011: it takes turns between teams and classes, and says how.
 _CLAIM = """
-WITH candidates AS (
-    SELECT q.id FROM shard.queue q
-    WHERE q.lease_until IS NULL AND q.ready_at <= now()
-      AND (q.ordering_key IS NULL OR (
-            NOT EXISTS (
-                SELECT FROM shard.queue o
-                WHERE o.scenario_id = q.scenario_id AND o.ordering_key = q.ordering_key
-                  AND (o.holds_slot OR (o.id < q.id AND (q.kind <> 'scenario.retry' OR o.kind = q.kind))))
-            AND (q.kind = 'scenario.retry' OR NOT EXISTS (
-                SELECT FROM shard.incomplete_executions u WHERE u.scenario_id = q.scenario_id AND NOT u.resolved))))
-    ORDER BY q.class, q.ready_at, q.id
-    LIMIT %(most)s
-    FOR UPDATE SKIP LOCKED
-)
-UPDATE shard.queue q
-SET lease_owner = %(owner)s, lease_until = now() + %(lease)s, fence = q.fence + 1, attempts = q.attempts + 1,
-    holds_slot = q.ordering_key IS NOT NULL
-FROM candidates c WHERE q.id = c.id
-RETURNING q.id, q.organization_id, q.team_id, q.scenario_id, q.kind, q.fence, q.attempts, q.reply_to
+SELECT id, organization_id, team_id, scenario_id, kind, fence, attempts, reply_to
+FROM shard.claim(%(owner)s, %(most)s, %(lease)s, %(cap)s, %(ageing)s)
 """
 _BEAT = """
 WITH held AS (
@@ -48,18 +37,47 @@ UPDATE shard.queue q SET lease_until = now() + %(lease)s
 FROM held WHERE q.id = held.id
 RETURNING q.id
 """
+# Without it a moment of a full queue and old statistics reads a million rows to find none.
+_BY_INDEX = "SET LOCAL enable_seqscan = off"
 _SWEEP = """
 WITH silent AS (
-    SELECT id FROM shard.queue WHERE lease_until < now() LIMIT 1000 FOR UPDATE SKIP LOCKED
+    SELECT id FROM shard.queue WHERE lease_until < now() AND attempts < %(attempts)s LIMIT 1000 FOR UPDATE SKIP LOCKED
 )
 UPDATE shard.queue q SET lease_owner = NULL, lease_until = NULL, holds_slot = false, fence = q.fence + 1
 FROM silent s WHERE q.id = s.id
 """
+_TAKE_POISON = """
+WITH silent AS (
+    SELECT id, lease_owner FROM shard.queue WHERE lease_until < now() AND attempts >= %(attempts)s
+    LIMIT %(most)s FOR UPDATE SKIP LOCKED
+)
+UPDATE shard.queue q SET lease_owner = %(owner)s, lease_until = now() + %(lease)s, fence = q.fence + 1
+FROM silent s WHERE q.id = s.id
+RETURNING q.id, q.organization_id, q.team_id, q.scenario_id, q.kind, q.fence, q.attempts, q.reply_to,
+          s.lease_owner AS last_node
+"""
+# Whoever stops in good order has not failed: the attempt does not count.
 _HAND_BACK = """
-UPDATE shard.queue q SET lease_owner = NULL, lease_until = NULL, holds_slot = false, fence = q.fence + 1
+UPDATE shard.queue q SET lease_owner = NULL, lease_until = NULL, holds_slot = false, fence = q.fence + 1,
+    attempts = greatest(q.attempts - 1, 0), ready_at = greatest(q.ready_at, now() + %(pause)s)
 FROM unnest(%(ids)s::uuid[], %(fences)s::bigint[]) AS held(id, fence)
 WHERE q.id = held.id AND q.fence = held.fence
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRules:
+    """How claims are shared out.
+
+    A team has at most ``team_cap`` rows of the default and the low class in flight (the high class is exempt: there
+    stand children that a held parent waits for). A row waits at most ``ageing`` longer than one of the class above.
+    """
+
+    team_cap: int = 150
+    ageing: timedelta = timedelta(seconds=10)
+
+
+_RULES = ClaimRules()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,25 +92,15 @@ class Lease:
     fence: int
     attempts: int
     reply_to: str | None
+    last_node: str | None = None
+    """Of a row taken as poison: who held it last."""
 
 
-async def claim(shard: Shard, owner: str, most: int) -> list[Lease]:
-    """Lease up to ``most`` ready rows to ``owner``."""
-    async with shard.engine_write() as tx:
-        rows = await tx.all(_CLAIM, {"most": most, "owner": owner, "lease": LEASE})
-    return [
-        Lease(
-            id=ExecutionId(row["id"].hex),
-            organization_id=row["organization_id"],
-            team_id=row["team_id"],
-            scenario_id=row["scenario_id"],
-            kind=row["kind"],
-            fence=row["fence"],
-            attempts=row["attempts"],
-            reply_to=row["reply_to"],
-        )
-        for row in rows
-    ]
+async def claim(shard: Shard, owner: str, most: int, rules: ClaimRules = _RULES) -> list[Lease]:
+    """Lease up to ``most`` ready rows to ``owner``: classes in order, in a class each team in its turn."""
+    parameters = {"most": most, "owner": owner, "lease": LEASE, "cap": rules.team_cap, "ageing": rules.ageing}
+    async with shard.engine_statement() as tx:
+        return [_lease(row) for row in await tx.all(_CLAIM, parameters)]
 
 
 async def beat(shard: Shard, held: Sequence[tuple[ExecutionId, int]]) -> set[ExecutionId]:
@@ -102,13 +110,37 @@ async def beat(shard: Shard, held: Sequence[tuple[ExecutionId, int]]) -> set[Exe
         return {ExecutionId(row["id"].hex) for row in await tx.all(_BEAT, parameters)}
 
 
-async def sweep(shard: Shard) -> int:
-    """Free leases whose holder fell silent; return how many."""
+async def sweep(shard: Shard, most_attempts: int = MOST_ATTEMPTS) -> int:
+    """Free leases whose holder fell silent; return how many. Poison stays where it is."""
     async with shard.engine_write() as tx:
-        return await tx.execute(_SWEEP, {})
+        await tx.execute(_BY_INDEX)
+        return await tx.execute(_SWEEP, {"attempts": most_attempts})
 
 
-async def hand_back(shard: Shard, held: Sequence[tuple[ExecutionId, int]]) -> int:
-    """Give leases back unfinished (a drain), so that another worker starts at once."""
+async def take_poison(shard: Shard, owner: str, most: int = 20, most_attempts: int = MOST_ATTEMPTS) -> list[Lease]:
+    """Lease rows that have outlived as many holders as they may, to be ended without another attempt."""
+    parameters = {"attempts": most_attempts, "most": most, "owner": owner, "lease": LEASE}
     async with shard.engine_write() as tx:
-        return await tx.execute(_HAND_BACK, {"ids": [h[0] for h in held], "fences": [h[1] for h in held]})
+        await tx.execute(_BY_INDEX)
+        return [_lease(row) for row in await tx.all(_TAKE_POISON, parameters)]
+
+
+async def hand_back(shard: Shard, held: Sequence[tuple[ExecutionId, int]], pause: timedelta = timedelta(0)) -> int:
+    """Give leases back unfinished (a drain), so that another worker starts at once, or after a ``pause``."""
+    parameters = {"ids": [h[0] for h in held], "fences": [h[1] for h in held], "pause": pause}
+    async with shard.engine_write() as tx:
+        return await tx.execute(_HAND_BACK, parameters)
+
+
+def _lease(row: Row) -> Lease:
+    return Lease(
+        id=ExecutionId(row["id"].hex),
+        organization_id=row["organization_id"],
+        team_id=row["team_id"],
+        scenario_id=row["scenario_id"],
+        kind=row["kind"],
+        fence=row["fence"],
+        attempts=row["attempts"],
+        reply_to=row["reply_to"],
+        last_node=row.get("last_node"),
+    )
