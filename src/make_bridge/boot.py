@@ -32,6 +32,7 @@ from make_bridge.domain.data_structures import views as data_structure_views
 from make_bridge.domain.executions import views as execution_views
 from make_bridge.domain.executions.confidential import Answers, Payloads
 from make_bridge.domain.executions.credentials import OpenedByTeam
+from make_bridge.domain.executions.dead_letter_handlers import DeadLetterHandlers, forget_letters
 from make_bridge.domain.executions.handlers import ExecutionHandlers
 from make_bridge.domain.executions.incomplete_handlers import IncompleteHandlers, forget_resolved
 from make_bridge.domain.executions.incomplete_messages import (
@@ -167,6 +168,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *scenario_handlers.commands(scenarios),
             *ExecutionHandlers(payloads=Payloads(sealing=data_keys)).commands(),
             *IncompleteHandlers(documents=Documents(sealing=data_keys)).commands(),
+            *DeadLetterHandlers().commands(),
             *flow_handlers.commands(flows),
         ],
         shards,
@@ -184,6 +186,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *scenario_views.queries(data_keys),
             *execution_views.queries(),
             *IncompleteViews(documents=Documents(sealing=data_keys)).queries(),
+            *DeadLetterHandlers().queries(),
             *flow_views.queries(reader),
         ],
         shards,
@@ -265,6 +268,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     cares: dict[str, Care] = {
         "store_commits_forgotten": _records(domain, settings).forget_commits,
         "incomplete_executions_forgotten": partial(forget_resolved, domain.shards),
+        "dead_letters_forgotten": partial(forget_letters, domain.shards),
     }
     relay = _relay(domain, executions, metrics, loaded)
     await stack.enter_async_context(relaying(relay))
@@ -376,6 +380,8 @@ def _executions(
         drain_patience=settings.drain_seconds,
         max_body_bytes=settings.hook_body_bytes,
         incomplete=settings.incomplete(),
+        claims=settings.claims(),
+        most_attempts=settings.execution_attempts,
     )
     ingest_config = IngestConfig(
         node=loaded.node_id,

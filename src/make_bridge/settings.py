@@ -14,6 +14,7 @@ import socket
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -40,6 +41,7 @@ from make_bridge.platform.egress.breaker import BreakerLimits
 from make_bridge.platform.egress.circuits import CircuitsConfig
 from make_bridge.platform.egress.client import EgressConfig
 from make_bridge.platform.egress.guard import EgressPolicy
+from make_bridge.platform.queue.leases import ClaimRules
 from make_bridge.platform.security.portal_tokens import ExpectedClaims
 
 PREFIX: Final = "MAKE_BRIDGE_"
@@ -136,6 +138,9 @@ class Settings(BaseSettings):
     token_audiences: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
     execution_concurrency: Annotated[int, Field(ge=1, le=10_000)]
+    execution_attempts: Annotated[int, Field(ge=1, le=100)]
+    team_concurrency: Annotated[int, Field(ge=1, le=100_000)]
+    queue_ageing_seconds: Seconds
     execution_operations: Annotated[int, Field(ge=1, le=10_000_000)]
     execution_bundles: Annotated[int, Field(ge=1, le=100_000_000)]
     execution_seconds: Seconds
@@ -278,6 +283,10 @@ class Settings(BaseSettings):
             bytes_per_scenario=self.incomplete_bytes_per_scenario,
             bytes_per_organization=self.incomplete_bytes_per_organization,
         )
+
+    def claims(self) -> ClaimRules:
+        """Produce how waiting work is shared out."""
+        return ClaimRules(team_cap=self.team_concurrency, ageing=timedelta(seconds=self.queue_ageing_seconds))
 
     def egress(self) -> EgressConfig:
         """Produce the configuration of calls out."""

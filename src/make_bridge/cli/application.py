@@ -69,6 +69,21 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
             ),
         },
     ),
+    "dead-letters": Family(
+        help="Executions that were given up.",
+        commands={
+            "list": Deferred(
+                module="make_bridge.cli.dead_letters",
+                function="list_dead_letters",
+                help="List executions that were given up because each attempt ended with its worker.",
+            ),
+            "replay": Deferred(
+                module="make_bridge.cli.dead_letters",
+                function="replay_dead_letters",
+                help="Begin given-up executions anew, each as an execution of its own.",
+            ),
+        },
+    ),
     "token": Family(
         help="Portal tokens.",
         commands={

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from make_bridge.domain.executions import incomplete_store, runlog, trouble_store
+from make_bridge.domain.executions import dead_letter_store, incomplete_store, runlog, trouble_store
 from make_bridge.domain.executions.incomplete import IncompleteLimits, Parked
 from make_bridge.domain.executions.incomplete_messages import (
     ExecutionFailed,
@@ -124,6 +124,9 @@ async def follow(tx: WriteTx, batch: Batch) -> None:
     for outcome in batch.outcomes:
         facts += _told(outcome)
         facts += await _follow_records(tx, outcome)
+        if outcome.dead is not None:
+            place = (outcome.organization_id, outcome.team_id, outcome.scenario_id)
+            await dead_letter_store.keep(tx, outcome.id, place, outcome.dead)
     troubled = [outcome for outcome in batch.outcomes if _matters(outcome)]
     for row in await trouble_store.note(tx, troubled, batch.paused):
         facts.append(_switched(row["organization_id"], row["scenario_id"], row["done"], row["cause"]))

@@ -15,6 +15,7 @@ from make_bridge.kernel.errors import Conflict
 from make_bridge.kernel.ids import ExecutionId, new_execution_id, shard_of
 from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
+from make_bridge.platform.queue.leases import HIGH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class ExecutionHandlers:
             head=encode_head(CallHead(method="RUN", inputs=command.inputs)),
             body=b"",
             ordering_key="" if settings.sequential else None,
+            queue_class=HIGH,
         )
         stored = await self.payloads.seal(run) if settings.confidential else run
         await store.enqueue(work.tx, stored)

@@ -35,8 +35,9 @@ VALUES (%(id)s, %(organization)s, %(team)s, %(scenario)s, %(execution)s, %(error
         now() + make_interval(mins => %(delay)s::integer))
 """
 _ARM = """
-INSERT INTO shard.queue (id, organization_id, team_id, scenario_id, kind, ready_at)
-VALUES (%(id)s, %(organization)s, %(team)s, %(scenario)s, %(kind)s, now() + make_interval(mins => %(delay)s::integer))
+INSERT INTO shard.queue (id, organization_id, team_id, scenario_id, kind, class, ready_at)
+VALUES (%(id)s, %(organization)s, %(team)s, %(scenario)s, %(kind)s, 2,
+        now() + make_interval(mins => %(delay)s::integer))
 """
 _MOVE = """
 UPDATE shard.incomplete_executions SET
@@ -64,12 +65,13 @@ SELECT id, organization_id, team_id, scenario_id, execution_id, error_type, reas
        attempts, next_attempt_at, retry_execution_id, resolved, answer, created_at
 FROM shard.incomplete_executions WHERE id = %s FOR UPDATE
 """
+_WAIT_FOR_A_PERSON = "UPDATE shard.incomplete_executions SET next_attempt_at = NULL WHERE id = %s"
 _DISARM = "DELETE FROM shard.queue WHERE id = %s AND fence = %s"
 _BEGIN = """
 INSERT INTO shard.queue
-    (id, organization_id, team_id, scenario_id, kind, lease_owner, lease_until, fence, attempts, ordering_key,
-     holds_slot)
-VALUES (%(id)s, %(organization)s, %(team)s, %(scenario)s, %(kind)s, %(owner)s, now() + interval '15 seconds', 1, 1,
+    (id, organization_id, team_id, scenario_id, kind, class, lease_owner, lease_until, fence, attempts,
+     ordering_key, holds_slot)
+VALUES (%(id)s, %(organization)s, %(team)s, %(scenario)s, %(kind)s, 2, %(owner)s, now() + interval '15 seconds', 1, 1,
         CASE WHEN %(sequential)s THEN '' END, %(sequential)s)
 ON CONFLICT DO NOTHING
 """
@@ -88,8 +90,8 @@ WITH execution AS (
 UPDATE shard.incomplete_executions SET retry_execution_id = %(id)s, next_attempt_at = NULL WHERE id = %(record)s
 """
 _REARM = """
-INSERT INTO shard.queue (id, organization_id, team_id, scenario_id, kind, ready_at)
-VALUES (%s, %s, %s, %s, %s, now() + interval '5 seconds')
+INSERT INTO shard.queue (id, organization_id, team_id, scenario_id, kind, class, ready_at)
+VALUES (%s, %s, %s, %s, %s, 2, now() + interval '5 seconds')
 """
 _FORGET = """
 DELETE FROM shard.incomplete_executions WHERE id IN (
@@ -135,8 +137,8 @@ WITH chosen AS (
     WHERE organization_id = %(organization)s AND id = ANY(%(ids)s::uuid[])
     RETURNING id, organization_id, team_id, scenario_id
 )
-INSERT INTO shard.queue (id, organization_id, team_id, scenario_id, kind)
-SELECT id, organization_id, team_id, scenario_id, %(kind)s FROM chosen ORDER BY id
+INSERT INTO shard.queue (id, organization_id, team_id, scenario_id, kind, class)
+SELECT id, organization_id, team_id, scenario_id, %(kind)s, 2 FROM chosen ORDER BY id
 ON CONFLICT (id) DO UPDATE SET ready_at = least(queue.ready_at, now())
 """
 _EDIT = """
@@ -252,6 +254,11 @@ async def lock(tx: WriteTx, record_id: str) -> DictRow | None:
 async def disarm(tx: WriteTx, record_id: str, fence: int) -> bool:
     """Remove a claimed timer; False when its lease has passed on."""
     return bool(await tx.execute(_DISARM, (record_id, fence)))
+
+
+async def wait_for_a_person(tx: WriteTx, record_id: str) -> None:
+    """Let a record have no next attempt of its own."""
+    await tx.execute(_WAIT_FOR_A_PERSON, (record_id,))
 
 
 async def rearm(tx: WriteTx, record: DictRow) -> None:

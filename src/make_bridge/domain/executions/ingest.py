@@ -71,7 +71,8 @@ class Ingest:
         if run.ordering_key is None and self._worker.may_run_in_place:
             if program.immediate:
                 return run.id, await self._at_once(shard, run, program, bundle)
-            return run.id, await self._in_place(shard, run, program, bundle)
+            if self._worker.is_below_cap(run.team_id):
+                return run.id, await self._in_place(shard, run, program, bundle)
         return run.id, await self._queued(shard, run, program)
 
     async def close(self) -> None:
@@ -94,7 +95,7 @@ class Ingest:
 
     async def _in_place(self, shard: Shard, run: NewRun, program: Program, bundle: Bundle) -> WebhookResponse:
         leased = msgspec.structs.replace(run, owner=self._config.node)
-        self._worker.reserve(shard, run.id)
+        self._worker.reserve(shard, run)
         if program.has_response:
             self._waiting.listen(run.id)
         try:

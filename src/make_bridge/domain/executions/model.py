@@ -13,6 +13,7 @@ import msgspec
 from make_bridge.domain.executions.incomplete import Parked, Resumed
 from make_bridge.domain.executions.troubles import Trouble
 from make_bridge.kernel.ids import ExecutionId, OrganizationId, ScenarioId, TeamId
+from make_bridge.platform.queue.leases import DEFAULT
 
 
 class Status(IntEnum):
@@ -32,6 +33,15 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes | None = None
 
 
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an execution was given up: it outlived as many workers as it may."""
+
+    kind: str
+    reason: str
+    attempts: int
+    last_node: str | None
+
+
 class NewRun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An execution about to be accepted. With ``owner`` it is leased to that node from the start."""
 
@@ -46,6 +56,7 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     body: bytes
     owner: str | None = None
     ordering_key: str | None = None
+    queue_class: int = DEFAULT
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +80,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The incomplete execution this run has tried again."""
     trouble: Trouble | None = None
     """Why the run failed, and what that means for its scenario."""
+    dead: DeadLetter | None = None
     confidential: bool = False
     """Its payload is erased when it settles, and what it said is kept nowhere."""
 

@@ -81,10 +81,10 @@ def encode_counts(result: RunResult, tick: TickNote | None = None) -> bytes:
     return _encode(detail)
 
 
-def encode_failure(error: BridgeError, *, confidential: bool = False) -> bytes:
+def encode_failure(error: BridgeError, *, confidential: bool = False, name: str = "ScenarioValidationError") -> bytes:
     """Return the stored form of a run that could not even begin."""
     message = NOT_KEPT if confidential else error.message
-    return _encode(StoredDetail(error=StoredError(name="ScenarioValidationError", message=message)))
+    return _encode(StoredDetail(error=StoredError(name=name, message=message)))
 
 
 def decode_detail(raw: bytes) -> StoredDetail:

@@ -31,6 +31,7 @@ from make_bridge.platform.coordination.leadership import RENEW_SECONDS, Leadersh
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.queue.leases import LOW
 
 DUTY: Final = "scheduler"
 _LOOK_SECONDS: Final = 1.0
@@ -204,6 +205,7 @@ def _new_run(shard: Shard, due: DueScenario, decision: Decision) -> NewRun:
         head=encode_head(CallHead(method="TICK", tick=note)),
         body=b"",
         ordering_key="" if due.is_sequential else None,
+        queue_class=LOW,
     )
 
 

@@ -23,9 +23,10 @@ WITH input AS (
     SELECT * FROM unnest(
         %(retentions)s::smallint[], %(ids)s::uuid[], %(organizations)s::bigint[], %(teams)s::bigint[],
         %(scenarios)s::bigint[], %(versions)s::integer[], %(origins)s::text[], %(seeds)s::bigint[],
-        %(heads)s::bytea[], %(bodies)s::bytea[], %(owners)s::text[], %(orderings)s::text[]
+        %(heads)s::bytea[], %(bodies)s::bytea[], %(owners)s::text[], %(orderings)s::text[],
+        %(classes)s::smallint[]
     ) AS t(retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed, head, body,
-           owner, ordering_key)
+           owner, ordering_key, class)
 ), execution AS (
     INSERT INTO shard.executions
         (retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed)
@@ -35,8 +36,8 @@ WITH input AS (
     SELECT retention, id, organization_id, head, body FROM input
 )
 INSERT INTO shard.queue
-    (id, organization_id, team_id, scenario_id, kind, lease_owner, lease_until, fence, attempts, ordering_key)
-SELECT id, organization_id, team_id, scenario_id, 'scenario.execute', owner,
+    (id, organization_id, team_id, scenario_id, kind, class, lease_owner, lease_until, fence, attempts, ordering_key)
+SELECT id, organization_id, team_id, scenario_id, 'scenario.execute', class, owner,
        CASE WHEN owner IS NULL THEN NULL ELSE now() + interval '15 seconds' END,
        CASE WHEN owner IS NULL THEN 0 ELSE 1 END, CASE WHEN owner IS NULL THEN 0 ELSE 1 END, ordering_key
 FROM input
@@ -219,6 +220,14 @@ def _acceptance(runs: Sequence[NewRun]) -> dict[str, object]:
     }
 
 
+def _queueing(runs: Sequence[NewRun]) -> dict[str, object]:
+    parameters = _acceptance(runs)
+    parameters["owners"] = [run.owner for run in runs]
+    parameters["orderings"] = [run.ordering_key for run in runs]
+    parameters["classes"] = _digits(run.queue_class for run in runs)
+    return parameters
+
+
 def _ending(outcomes: Sequence[Outcome]) -> dict[str, object]:
     return {
         "statuses": _digits(o.status for o in outcomes),
@@ -232,9 +241,7 @@ def _ending(outcomes: Sequence[Outcome]) -> dict[str, object]:
 
 async def accept(shard: Shard, runs: Sequence[NewRun]) -> None:
     """Write runs with their payloads and queue rows; committed on return."""
-    parameters = _acceptance(runs)
-    parameters["owners"] = [run.owner for run in runs]
-    parameters["orderings"] = [run.ordering_key for run in runs]
+    parameters = _queueing(runs)
     async with shard.engine_statement() as tx:
         await tx.execute(_ACCEPT, parameters)
 
@@ -292,18 +299,12 @@ async def accept_settled(
 
 async def enqueue(tx: WriteTx, run: NewRun) -> None:
     """Accept one run inside a caller's transaction (a manual run with its audit record)."""
-    parameters = _acceptance([run])
-    parameters["owners"] = [run.owner]
-    parameters["orderings"] = [run.ordering_key]
-    await tx.execute(_ACCEPT, parameters)
+    await tx.execute(_ACCEPT, _queueing([run]))
 
 
 async def enqueue_all(tx: WriteTx, runs: Sequence[NewRun]) -> None:
     """Accept runs inside a caller's transaction (the scheduler's)."""
-    parameters = _acceptance(runs)
-    parameters["owners"] = [run.owner for run in runs]
-    parameters["orderings"] = [run.ordering_key for run in runs]
-    await tx.execute(_ACCEPT, parameters)
+    await tx.execute(_ACCEPT, _queueing(runs))
 
 
 async def enqueue_once(tx: WriteTx, run: NewRun, queue_class: int) -> bool:

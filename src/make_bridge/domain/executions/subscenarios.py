@@ -35,9 +35,9 @@ from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import ExecutionId, ScenarioId
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.queue.leases import HIGH
 
 ORIGIN: Final = "subscenario"
-FIRST_CLASS: Final = 0
 _OWN_PART: Final = 16
 
 
@@ -88,7 +88,7 @@ class RunsChildren:
                 return
         run = await self._new_run(shard, child_id, call)
         async with shard.write(organization_id) as tx:
-            await store.enqueue_once(tx, run, FIRST_CLASS)
+            await store.enqueue_once(tx, run, HIGH)
 
     async def _new_run(self, shard: Shard, child_id: ExecutionId, call: ChildCall) -> NewRun:
         parent = self.parent

@@ -9,12 +9,14 @@ that drains hands its leases back, so that another starts them at once.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import structlog
 
 from make_bridge.domain.executions import store
 from make_bridge.domain.executions.confidential import Answers, Payloads, is_sealed, needs_answer
+from make_bridge.domain.executions.dead_letters import Burying
 from make_bridge.domain.executions.incomplete import RETRY, TIMER, IncompleteLimits
 from make_bridge.domain.executions.journal import LeaseLost
 from make_bridge.domain.executions.lending import LentSlots
@@ -26,15 +28,16 @@ from make_bridge.domain.executions.trigger import Bundle, decode_head, decode_se
 from make_bridge.domain.executions.waiting import Waiting
 from make_bridge.engine.blueprint.program import Program
 from make_bridge.engine.ports import Responder
-from make_bridge.kernel.errors import BridgeError, Unavailable
-from make_bridge.kernel.ids import ExecutionId
+from make_bridge.kernel.errors import BridgeError, NotFound, Unavailable
+from make_bridge.kernel.ids import ExecutionId, TeamId
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue import leases
 from make_bridge.platform.queue.group_commit import GroupCommit
-from make_bridge.platform.queue.leases import Lease
+from make_bridge.platform.queue.leases import ClaimRules, Lease
 
+_PUT_OFF = timedelta(seconds=5)
 _log = structlog.get_logger(__name__)
 
 
@@ -50,6 +53,8 @@ class WorkerConfig:
     drain_patience: float = 20.0
     max_body_bytes: int = 5 * 1024 * 1024
     incomplete: IncompleteLimits = field(default_factory=IncompleteLimits)
+    claims: ClaimRules = field(default_factory=ClaimRules)
+    most_attempts: int = leases.MOST_ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +76,7 @@ class Machinery:
 class _Held:
     shard: Shard
     fence: int
+    team_id: TeamId
     task: asyncio.Task[None] | None = None
     is_settling: bool = False
 
@@ -88,6 +94,7 @@ class Worker:
         self._resuming = machinery.resuming
         self._payloads = machinery.payloads
         self._answers = machinery.answers
+        self._burying = Burying(resuming=machinery.resuming)
         self._lent = machinery.lent
         self._lent.listen(self.wake)
         self._config = config
@@ -107,6 +114,11 @@ class Worker:
     def may_run_in_place(self) -> bool:
         """Whether a run that arrives now may begin at once: there is room, and it jumps no queue."""
         return self.free > 0 and not self._behind
+
+    def is_below_cap(self, team_id: TeamId) -> bool:
+        """Whether a team may have one more run in flight here; claims count it over all processes."""
+        cap = self._config.claims.team_cap
+        return len(self._held) < cap or sum(held.team_id == team_id for held in self._held.values()) < cap
 
     def wake(self) -> None:
         """Say that something became ready; a hint, never needed for correctness."""
@@ -138,23 +150,21 @@ class Worker:
         self, shard: Shard, run: NewRun, program: Program, bundles: list[Bundle], responder: Responder | None
     ) -> None:
         """Carry out a run that was accepted already leased to this process (fence 1)."""
-        self._launch(shard, run.id, 1, self._carry_out(shard, run, program, bundles, 1, responder))
+        self._launch(shard, run, 1, self._carry_out(shard, run, program, bundles, 1, responder))
 
-    def reserve(self, shard: Shard, execution_id: ExecutionId) -> None:
+    def reserve(self, shard: Shard, run: NewRun) -> None:
         """Count a run against the capacity before its acceptance is written."""
-        self._held[execution_id] = _Held(shard=shard, fence=1)
+        self._held[run.id] = _Held(shard=shard, fence=1, team_id=run.team_id)
 
     def release(self, execution_id: ExecutionId) -> None:
         """Give a reservation up: the acceptance failed."""
         self._held.pop(execution_id, None)
 
-    def _launch(
-        self, shard: Shard, execution_id: ExecutionId, fence: int, work: "asyncio._CoroutineLike[None]"
-    ) -> None:
-        held = _Held(shard=shard, fence=fence)
-        self._held[execution_id] = held
+    def _launch(self, shard: Shard, job: NewRun | Lease, fence: int, work: "asyncio._CoroutineLike[None]") -> None:
+        held = _Held(shard=shard, fence=fence, team_id=job.team_id)
+        self._held[job.id] = held
         held.task = asyncio.create_task(work)
-        held.task.add_done_callback(lambda task: self._ended(execution_id, task))
+        held.task.add_done_callback(lambda task: self._ended(job.id, task))
 
     def _ended(self, execution_id: ExecutionId, task: asyncio.Task[None]) -> None:
         self._held.pop(execution_id, None)
@@ -188,6 +198,27 @@ class Worker:
             _log.warning("answer_not_kept", execution_id=outcome.id, error=error.message)
             return outcome
 
+    async def _attempt(self, shard: Shard, lease: Lease) -> None:
+        """Carry out what was claimed; what cannot be done now is no attempt, what breaks us is one of few."""
+        try:
+            await self._resume(shard, lease)
+        except Unavailable as error:
+            _log.warning("execution_put_off", execution_id=lease.id, error=error.message)
+            await leases.hand_back(shard, [(lease.id, lease.fence)], _PUT_OFF)
+        except Exception as error:
+            if lease.attempts < self._config.most_attempts:
+                raise
+            _log.exception("execution_given_up", execution_id=lease.id)
+            given_up = replace(lease, last_node=self._config.node)
+            await self._bury(shard, given_up, f"by an error of this server ({type(error).__name__})")
+
+    async def _bury(self, shard: Shard, lease: Lease, cause: str) -> None:
+        outcome = await self._burying.end(shard, lease, cause)
+        if outcome is None:
+            self._metrics.dead_letters.inc()
+        else:
+            await self._settle(shard, outcome)
+
     async def _resume(self, shard: Shard, lease: Lease) -> None:
         if lease.kind == TIMER:
             await self._begin_retry(shard, lease)
@@ -213,7 +244,7 @@ class Worker:
     async def _begin_retry(self, shard: Shard, timer: Lease) -> None:
         run = await self._resuming.begin(shard, timer, self._config.node)
         if run is not None:
-            self._launch(shard, run.id, 1, self._retry(shard, run, 1))
+            self._launch(shard, run, 1, self._retry(shard, run, 1))
 
     async def _retry(self, shard: Shard, run: NewRun, fence: int) -> None:
         """Go on where an incomplete execution stopped; one whose blueprint cannot run waits for a person again."""
@@ -233,7 +264,7 @@ class Worker:
             row = await store.read_run(tx, lease.organization_id, lease.id)
         if row is None:
             message = f"Execution {lease.id} has a queue row but no payload."
-            raise Unavailable(message)
+            raise NotFound(message)
         run = NewRun(
             id=lease.id,
             organization_id=row["organization_id"],
@@ -269,6 +300,8 @@ class Worker:
             return
         self._metrics.executions_by_status[outcome.status.name.lower()].inc()
         self._metrics.operations.inc(outcome.operations)
+        if outcome.dead is not None:
+            self._metrics.dead_letters.inc()
         self._waiting.settled(outcome)
 
     async def _submit(self, shard: Shard, outcome: Outcome, *, is_doubtful: bool) -> bool:
@@ -305,12 +338,12 @@ class Worker:
         if most <= 0:
             return 0
         try:
-            claimed = await leases.claim(shard, self._config.node, most)
+            claimed = await leases.claim(shard, self._config.node, most, self._config.claims)
         except Unavailable as error:
             _log.warning("claim_failed", shard=shard.number, error=error.message)
             return 0
         for lease in claimed:
-            self._launch(shard, lease.id, lease.fence, self._resume(shard, lease))
+            self._launch(shard, lease, lease.fence, self._attempt(shard, lease))
         return len(claimed)
 
     async def _beating(self) -> None:
@@ -340,14 +373,22 @@ class Worker:
         while True:
             for shard in self._shards.all():
                 try:
-                    freed = await leases.sweep(shard)
+                    freed = await leases.sweep(shard, self._config.most_attempts)
+                    poison = await self._take_poison(shard)
                 except Unavailable:
                     continue
                 if freed:
                     self._metrics.leases_swept.inc(freed)
                     _log.info("leases_swept", shard=shard.number, count=freed)
                     self.wake()
+                for lease in poison:
+                    self._launch(shard, lease, lease.fence, self._bury(shard, lease, "its worker fell silent"))
             await asyncio.sleep(leases.SWEEP_SECONDS)
+
+    async def _take_poison(self, shard: Shard) -> list[Lease]:
+        if self._stopping:
+            return []
+        return await leases.take_poison(shard, self._config.node, most_attempts=self._config.most_attempts)
 
     async def _hand_back(self) -> None:
         for shard in self._shards.all():

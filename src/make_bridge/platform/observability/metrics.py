@@ -40,6 +40,9 @@ class Metrics:
             "leases_lost_total", "Runs cancelled because their lease was lost.", registry=registry
         )
         self.leases_swept = Counter("leases_swept_total", "Leases freed from silent holders.", registry=registry)
+        self.dead_letters = Counter(
+            "dead_letters_total", "Executions given up because each attempt ended with its worker.", registry=registry
+        )
         ticks = Counter(
             "schedule_ticks_total", "Due schedules handled by this process, by what came of it.", ["result"],
             registry=registry,
