@@ -13,7 +13,6 @@ import msgspec
 from make_bridge.domain.executions.incomplete import Parked, Resumed
 from make_bridge.domain.executions.troubles import Trouble
 from make_bridge.kernel.ids import ExecutionId, OrganizationId, ScenarioId, TeamId
-from make_bridge.platform.queue.leases import DEFAULT
 
 
 class Status(IntEnum):
@@ -56,7 +55,8 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     body: bytes
     owner: str | None = None
     ordering_key: str | None = None
-    queue_class: int = DEFAULT
+    queue_class: int = 1
+    """Of the queue's classes, named in ``platform/queue/leases.py``: a webhook's by default."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
