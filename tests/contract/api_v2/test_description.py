@@ -4,6 +4,8 @@ import pytest
 from fastapi.routing import APIRoute
 
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
+from make_bridge.kernel.clock import SystemClock
+from make_bridge.platform.egress.circuits import Circuits, CircuitsConfig
 from make_bridge.services.bridge import bridge_routes
 from support.edge import LIMITS, client_of
 from support.portal import Portal
@@ -20,6 +22,7 @@ def routes():
         authenticator=portal.authenticator,
         organizations=portal.organizations,
         teams=portal.teams,
+        circuits=Circuits(CircuitsConfig(), SystemClock()),
         json_depth=LIMITS.json_depth,
         bodies=LIMITS.bodies,
     )
