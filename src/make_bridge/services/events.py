@@ -8,6 +8,7 @@ from typing import Final
 from make_bridge.domain.executions.incomplete_messages import (
     ExecutionFailed,
     ExecutionWarned,
+    IncompleteExecutionAnswered,
     IncompleteExecutionEdited,
     IncompleteExecutionResolved,
     IncompleteExecutionsDeleted,
@@ -33,6 +34,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     ExecutionRequested,
     ExecutionWarned,
     FlowCompleted,
+    IncompleteExecutionAnswered,
     IncompleteExecutionEdited,
     IncompleteExecutionResolved,
     IncompleteExecutionsDeleted,

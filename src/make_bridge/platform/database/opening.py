@@ -6,7 +6,7 @@ itself, it serves, and migrations need an owner's address beside it.
 """
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -20,6 +20,9 @@ from make_bridge.platform.database.versions import MigrationRequest, Tree, pendi
 
 _MAY_CREATE_ROLES = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
 
+# What a process does by itself (claim, beat, sweep, relay, schedules) may all wait for a slow database at once, and
+# must not keep an outcome from being written: it has connections of its own beyond those of requests and runs.
+_CONNECTIONS_OF_LOOPS = 6
 _KNOW_SHARD = "INSERT INTO directory.shards (number, name) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 
 
@@ -118,7 +121,7 @@ async def open_databases(
             continue
         dsn = serving[address.url]
         app = await stack.enter_async_context(open_pool(dsn, "bridge_app", limits))
-        engine = await stack.enter_async_context(open_pool(dsn, "bridge_engine", limits))
+        engine = await stack.enter_async_context(open_pool(dsn, "bridge_engine", _with_loops(limits)))
         shards[number] = Shard(number, app, engine)
     return Shards(directory, shards, clock)
 
@@ -135,3 +138,7 @@ async def _can_connect(dsn: str) -> bool:
             return True
     except psycopg.OperationalError:
         return False
+
+
+def _with_loops(limits: PoolLimits) -> PoolLimits:
+    return replace(limits, max_size=limits.max_size + _CONNECTIONS_OF_LOOPS)
