@@ -90,6 +90,8 @@ class Performer:
         self._mailer = mailer
         self._sleeper = sleeper
         self._forgetful = NullJournal()
+        # A program that calls nothing, and answers nobody before it is stored, asks nothing of the world: one for all.
+        self._quiet = Ports(sleeper=sleeper, clock=clock)
         self._components = components
         self._clock = clock
         self._parking = parking
@@ -127,21 +129,9 @@ class Performer:
             limits=self._limits,
             resume=None if attempt is None else attempt.point,
         )
-        # What has no effects, or is not stored yet, needs no journal.
-        is_light = program.pure or not fence
-        stores = self._around.stores(stored)
-        ports = Ports(
-            http=self._http.of(stored.team_id),
-            mailer=self._mailer,
-            sleeper=self._sleeper,
-            clock=self._clock,
-            journal=self._forgetful if is_light else await self._journal(stored, program, fence, attempt),
-            responder=responder,
-            components=self._components.of(stored.organization_id, stored.team_id),
-            subscenarios=self._around.subscenarios(stored),
-            stores=stores,
-            structures=stores,
-        )
+        ports = self._quiet
+        if not program.pure or responder is not None:
+            ports = await self._ports(stored, program, fence, responder, attempt)
         began = self._clock.monotonic()
         result = await run(program, request, ports)
         duration = int((self._clock.monotonic() - began) * 1000)
@@ -156,6 +146,25 @@ class Performer:
         if program.keeps_memory:
             outcome = msgspec.structs.replace(outcome, kept=kept_by(result, memory))
         return Performance(outcome=outcome, result=result)
+
+    async def _ports(
+        self, stored: NewRun, program: Program, fence: int, responder: Responder | None, attempt: Attempt | None
+    ) -> Ports:
+        # What has no effects, or is not stored yet, needs no journal.
+        is_light = program.pure or not fence
+        stores = self._around.stores(stored)
+        return Ports(
+            http=self._http.of(stored.team_id),
+            mailer=self._mailer,
+            sleeper=self._sleeper,
+            clock=self._clock,
+            journal=self._forgetful if is_light else await self._journal(stored, program, fence, attempt),
+            responder=responder,
+            components=self._components.of(stored.organization_id, stored.team_id),
+            subscenarios=self._around.subscenarios(stored),
+            stores=stores,
+            structures=stores,
+        )
 
     async def _journal(self, stored: NewRun, program: Program, fence: int, attempt: Attempt | None) -> Journal:
         """Return what makes the run's effects durable."""

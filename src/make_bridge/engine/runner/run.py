@@ -92,10 +92,8 @@ def _taking(program: Program, request: RunRequest, entry: Node) -> Iterator[_Cyc
         cycles = min(program.settings.roundtrips, cycles)
         asked = entry.parameters.get("maxResults")
         most = max(1, int(asked)) if isinstance(asked, int | float) else len(bundles)
-    for cycle in range(cycles):
-        part = bundles[cycle * most : (cycle + 1) * most]
-        if part:
-            yield _Cycle(entry, part)
+    for start in range(0, min(len(bundles), cycles * most), most):
+        yield _Cycle(entry, bundles[start : start + most])
 
 
 async def _run_cycle(walker: Walker, state: RunState, cycle: _Cycle) -> None:
