@@ -55,7 +55,7 @@ def shard_of(row_id: int) -> int:
 def new_execution_id(retention: Retention = Retention.STANDARD, shard: int = 0) -> ExecutionId:
     """Return a fresh id; two made in one millisecond differ by 64 random bits."""
     milliseconds = time.time_ns() // 1_000_000  # noqa: TID251 - an id is stamped by the machine, tests never move it
-    return ExecutionId(f"{milliseconds:012x}{retention:x}{shard:03x}{random_hex(8)}")
+    return ExecutionId(f"{milliseconds:012x}{int(retention):x}{shard:03x}{random_hex(8)}")
 
 
 def is_execution_id(text: str) -> bool:

@@ -44,8 +44,7 @@ _PAUSE_EVERY = 50
 _STATUS = {"success": Status.SUCCESS, "warning": Status.WARNING, "error": Status.ERROR}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Performance:
+class Performance(msgspec.Struct, frozen=True, kw_only=True):
     """An outcome with the result it was made from (None when the run could not begin)."""
 
     outcome: Outcome

@@ -4,7 +4,7 @@ Plain structures without behaviour; serialising them is the caller's business. S
 are msgspec structures, the cheapest objects there are.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
@@ -104,8 +104,7 @@ class IncompleteRun:
     possibly_done: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
-class RunResult:
+class RunResult(msgspec.Struct, kw_only=True):
     """The outcome of one execution.
 
     `cycles` is how many were begun; of the trigger's bundles those that were `taken` had a part in one.
@@ -131,9 +130,9 @@ class RunResult:
     taken: int = 0
     cycles_committed: int = 0
     """How many cycles have taken effect: the trigger's bundles of later ones count as not taken."""
-    memory: dict[int, Value] = field(default_factory=dict)
+    memory: dict[int, Value] = {}
     """What modules want kept for the scenario's next run; only what changed, and of a failed cycle nothing."""
     name: str | None = None
     """What the scenario called this run."""
-    unexpected: list[Exception] = field(default_factory=list)
+    unexpected: list[Exception] = []
     """Exceptions that are our fault, for the server's own log."""

@@ -7,9 +7,10 @@ say yes when both would read the same request: the head is matched as a whole, b
 """
 
 import re
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
+
+import msgspec
 
 from make_bridge.faces.edge.request_head import RawHeaders
 
@@ -33,8 +34,7 @@ _FORBIDDEN_IN_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _FRAME: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 
 
-@dataclass(slots=True)
-class PlainRequest:
+class PlainRequest(msgspec.Struct):
     """A complete POST; header names are in lower case."""
 
     path: str

@@ -6,8 +6,10 @@ because a webhook takes two milliseconds and every one of its requests comes thr
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from make_bridge.faces.edge.config import EdgeLimits
 from make_bridge.kernel.errors import InvalidInput, TooLarge
@@ -54,8 +56,7 @@ _IDENTITY_FAMILIES: Final = (b"x-auth-request-", b"x-authenticated-", b"x-forwar
 _OURS: Final = b"x-make-bridge-"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestHead:
+class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     """What the edge knows of a request: headers that go on, the body's announced length (None is unknown)."""
 
     headers: RawHeaders
@@ -102,6 +103,8 @@ def check_address(path: bytes, query: bytes, limits: EdgeLimits) -> None:
         raise TooLarge(f"The address of this request is longer than {limits.url_bytes} bytes.", code="url_too_long")
 
 
+# The names of headers are few, and every request brings most of them; strangers can fill it, and only slow it down.
+@lru_cache(maxsize=256)
 def _is_claim(name: bytes, *, keeps_identity: bool) -> bool:
     """Say whether a header claims an identity; ``_`` stands for ``-`` in the eyes of many programs."""
     plain = name.replace(b"_", b"-")

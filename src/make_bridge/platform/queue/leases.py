@@ -22,7 +22,7 @@ MOST_ATTEMPTS = 3
 # The classes of the queue: what somebody waits for, what arrives, what can wait.
 HIGH, DEFAULT, LOW = 0, 1, 2
 
-# The function stands in the migration 0011: it takes turns between teams and classes, and says how.
+# The function stands in the migration 0008: it takes turns between teams and classes, and says how.
 _CLAIM = """
 SELECT id, organization_id, team_id, scenario_id, kind, fence, attempts, reply_to
 FROM shard.claim(%(owner)s, %(most)s, %(lease)s, %(cap)s, %(ageing)s)
