@@ -3,15 +3,18 @@
 import sys
 from collections.abc import Callable
 
-from benchmarks import acceptance, bundles, executions, expressions, footprint
+from benchmarks import acceptance, bundles, calls, claims, executions, expressions, footprint, neighbours
 from benchmarks.report import Report
 
 ALL: dict[str, Callable[[Report], None]] = {
     "acceptance": acceptance.run,
     "bundles": bundles.run,
+    "calls": calls.run,
+    "claims": claims.run,
     "executions": executions.run,
     "expressions": expressions.run,
     "footprint": footprint.run,
+    "neighbours": neighbours.run,
 }
 
 

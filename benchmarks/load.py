@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass
+from itertools import cycle
 from typing import cast
 
 import uvloop
@@ -60,7 +61,7 @@ class _Connection(asyncio.Protocol):
 
     def _send(self, due: float) -> None:
         self._due = due
-        self._transport.write(self._load.request)
+        self._transport.write(self._load.next_request())
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -82,12 +83,15 @@ class _Connection(asyncio.Protocol):
 
 
 class Load:
-    """One run: ``requests`` over ``connections``, as fast as answered or at ``rate`` per second."""
+    """One run: ``requests`` over ``connections``, as fast as answered or at ``rate`` per second.
+
+    ``path`` may be several with commas between them, which take turns.
+    """
 
     def __init__(self, host: str, port: int, path: str, *, requests: int, connections: int, rate: float) -> None:
         body = json.dumps(ORDER).encode()
-        head = f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\nContent-Length: "
-        self.request = f"{head}{len(body)}\r\n\r\n".encode() + body
+        head = f"Host: {host}:{port}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._requests = cycle([f"POST {one} HTTP/1.1\r\n{head}".encode() + body for one in path.split(",")])
         self._target = (host, port)
         self._left = requests
         self._connections = connections
@@ -95,6 +99,9 @@ class Load:
         self._next = 0.0
         self._times: list[float] = []
         self._failed = 0
+
+    def next_request(self) -> bytes:
+        return next(self._requests)
 
     def next_due(self) -> float | None:
         if self._left <= 0:

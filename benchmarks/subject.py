@@ -40,7 +40,7 @@ def _respond(module_id: int, operator_: str, body: str) -> dict[str, Any]:
 
 TRIGGER = {"id": 1, "module": "gateway:CustomWebHook", "version": 1, "parameters": {"hook": None}, "mapper": {}}
 ACCEPT_ONLY = {"name": "Accept", "flow": [TRIGGER], "metadata": {"version": 1}}
-ROUTED = {
+ROUTED: dict[str, Any] = {
     "name": "Variables, router, respond",
     "flow": [
         TRIGGER,
@@ -103,14 +103,16 @@ class Subject:
 
 
 @contextmanager
-def serving(data_dir: Path | None = None) -> Iterator[Subject]:
-    """Start a server on the embedded database and stop it."""
+def serving(data_dir: Path | None = None, **settings: str) -> Iterator[Subject]:
+    """Start a server on the embedded database, with settings of its own, and stop it."""
     with tempfile.TemporaryDirectory(prefix="make-bridge-bench-") as fresh:
         folder = data_dir or Path(fresh) / "data"
         began = time.perf_counter()
         command = [str(Path(sys.executable).with_name("make-bridge")), "serve", "--port", str(PORT)]
         log = (folder.parent / "bench.log").open("ab")
-        process = subprocess.Popen([*command, "--data-dir", str(folder)], stdout=log, stderr=log)
+        given = {f"MAKE_BRIDGE_{name.upper()}": value for name, value in settings.items()}
+        environment = {**os.environ, **given}
+        process = subprocess.Popen([*command, "--data-dir", str(folder)], stdout=log, stderr=log, env=environment)
         try:
             _until_ready(process, began + 60)
             yield Subject(process=process, data_dir=folder, ready_seconds=time.perf_counter() - began)
