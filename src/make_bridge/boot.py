@@ -33,6 +33,7 @@ from make_bridge.domain.executions import views as execution_views
 from make_bridge.domain.executions.confidential import Answers, Payloads
 from make_bridge.domain.executions.credentials import OpenedByTeam
 from make_bridge.domain.executions.dead_letter_handlers import DeadLetterHandlers, forget_letters
+from make_bridge.domain.executions.dead_letter_replays import ReplayingDeadLetters
 from make_bridge.domain.executions.handlers import ExecutionHandlers
 from make_bridge.domain.executions.incomplete_handlers import IncompleteHandlers, forget_resolved
 from make_bridge.domain.executions.incomplete_messages import (
@@ -63,6 +64,8 @@ from make_bridge.domain.integrations import handlers as flow_handlers
 from make_bridge.domain.integrations import views as flow_views
 from make_bridge.domain.integrations.handlers import FlowHandlers
 from make_bridge.domain.integrations.reading import FlowReader
+from make_bridge.domain.jobs import views as job_views
+from make_bridge.domain.jobs.handlers import JobHandlers
 from make_bridge.domain.organizations.facts import SealedFacts, require_same_root_key
 from make_bridge.domain.organizations.keys import ApiTokens, DataKeys, OrganizationReader, PortalKeys, TokenLedger
 from make_bridge.domain.organizations.service import OrganizationService
@@ -107,6 +110,8 @@ from make_bridge.platform.egress.circuits import Circuits
 from make_bridge.platform.egress.client import EgressClient
 from make_bridge.platform.egress.mail import MailSender
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.queue.job_queue import JobQueue, forget_jobs
+from make_bridge.platform.queue.jobs import JobTypes
 from make_bridge.platform.security.root_key import RootKey
 from make_bridge.platform.security.sealing import KeyRing
 from make_bridge.services.bridge import bridge_routes
@@ -136,6 +141,7 @@ class Domain:
     listeners: list[Listener]
     commands: CommandBus
     queries: QueryBus
+    jobs: JobQueue
 
 
 async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Report, *, join: bool = False) -> Domain:
@@ -158,6 +164,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     )
     flows = FlowHandlers(scenarios=scenarios, components=components, reader=reader)
     listeners: list[Listener] = []
+    jobs = JobQueue(types=JobTypes(), limits=settings.jobs())
     commands = CommandBus(
         [
             *customer_handlers.commands(customers, organizations),
@@ -168,13 +175,15 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *scenario_handlers.commands(scenarios),
             *ExecutionHandlers(payloads=Payloads(sealing=data_keys)).commands(),
             *IncompleteHandlers(documents=Documents(sealing=data_keys)).commands(),
-            *DeadLetterHandlers().commands(),
+            *DeadLetterHandlers(jobs=jobs).commands(),
+            *JobHandlers(jobs=jobs).commands(),
             *flow_handlers.commands(flows),
         ],
         shards,
         data_keys,
         listeners,
     )
+    jobs.types.add(ReplayingDeadLetters(commands=commands).type())
     queries = QueryBus(
         [
             *customer_views.queries(),
@@ -186,7 +195,8 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *scenario_views.queries(data_keys),
             *execution_views.queries(),
             *IncompleteViews(documents=Documents(sealing=data_keys)).queries(),
-            *DeadLetterHandlers().queries(),
+            *DeadLetterHandlers(jobs=jobs).queries(),
+            *job_views.queries(),
             *flow_views.queries(reader),
         ],
         shards,
@@ -205,6 +215,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         listeners=listeners,
         commands=commands,
         queries=queries,
+        jobs=jobs,
     )
 
 
@@ -269,6 +280,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         "store_commits_forgotten": _records(domain, settings).forget_commits,
         "incomplete_executions_forgotten": partial(forget_resolved, domain.shards),
         "dead_letters_forgotten": partial(forget_letters, domain.shards),
+        "jobs_forgotten": partial(forget_jobs, domain.shards, settings.job_retention_days),
     }
     relay = _relay(domain, executions, metrics, loaded)
     await stack.enter_async_context(relaying(relay))
@@ -382,6 +394,7 @@ def _executions(
         incomplete=settings.incomplete(),
         claims=settings.claims(),
         most_attempts=settings.execution_attempts,
+        jobs=settings.jobs(),
     )
     ingest_config = IngestConfig(
         node=loaded.node_id,
@@ -399,6 +412,7 @@ def _executions(
         payloads=payloads,
         answers=answers,
         lent=lent,
+        jobs=domain.jobs.types,
     )
     worker = Worker(machinery, worker_config)
     ingest = Ingest(machinery, worker, ingest_config)

@@ -41,6 +41,7 @@ from make_bridge.platform.egress.breaker import BreakerLimits
 from make_bridge.platform.egress.circuits import CircuitsConfig
 from make_bridge.platform.egress.client import EgressConfig
 from make_bridge.platform.egress.guard import EgressPolicy
+from make_bridge.platform.queue.jobs import JobLimits
 from make_bridge.platform.queue.leases import ClaimRules
 from make_bridge.platform.security.portal_tokens import ExpectedClaims
 
@@ -155,6 +156,10 @@ class Settings(BaseSettings):
     incomplete_per_organization: Annotated[int, Field(ge=1, le=10_000_000)]
     incomplete_bytes_per_scenario: Annotated[int, Field(ge=1024, le=2**40)]
     incomplete_bytes_per_organization: Annotated[int, Field(ge=1024, le=2**50)]
+    job_payload_bytes: Bytes
+    job_result_bytes: Bytes
+    job_batch_jobs: Annotated[int, Field(ge=1, le=10_000)]
+    job_retention_days: Annotated[int, Field(ge=1, le=3650)]
     data_store_record_bytes: Bytes
     data_store_records: Annotated[int, Field(ge=1, le=100_000_000)]
     data_store_bytes: Annotated[int, Field(ge=1024 * 1024, le=1024**4)]
@@ -287,6 +292,14 @@ class Settings(BaseSettings):
     def claims(self) -> ClaimRules:
         """Produce how waiting work is shared out."""
         return ClaimRules(team_cap=self.team_concurrency, ageing=timedelta(seconds=self.queue_ageing_seconds))
+
+    def jobs(self) -> JobLimits:
+        """Produce how large jobs may be."""
+        return JobLimits(
+            payload_bytes=self.job_payload_bytes,
+            result_bytes=self.job_result_bytes,
+            batch_jobs=self.job_batch_jobs,
+        )
 
     def egress(self) -> EgressConfig:
         """Produce the configuration of calls out."""

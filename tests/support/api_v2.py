@@ -14,9 +14,13 @@ from make_bridge.domain.data_stores import views as data_store_views
 from make_bridge.domain.data_stores.model import DataStoreLimits
 from make_bridge.domain.data_structures import handlers as data_structure_handlers
 from make_bridge.domain.data_structures import views as data_structure_views
+from make_bridge.domain.executions.dead_letter_handlers import DeadLetterHandlers
+from make_bridge.domain.executions.dead_letter_replays import ReplayingDeadLetters
 from make_bridge.domain.executions.incomplete_handlers import IncompleteHandlers
 from make_bridge.domain.executions.incomplete_views import IncompleteViews
 from make_bridge.domain.executions.parking import Documents
+from make_bridge.domain.jobs import views as job_views
+from make_bridge.domain.jobs.handlers import JobHandlers
 from make_bridge.domain.organizations.keys import ApiTokens, PortalKeys, TokenLedger
 from make_bridge.domain.organizations.messages import OrganizationCreated
 from make_bridge.domain.organizations.zones import Zones
@@ -32,6 +36,8 @@ from make_bridge.platform.bus.commands import CommandBus
 from make_bridge.platform.bus.queries import QueryBus
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.egress.circuits import Circuits, CircuitsConfig
+from make_bridge.platform.queue.job_queue import JobQueue
+from make_bridge.platform.queue.jobs import JobTypes
 from make_bridge.platform.security.portal_tokens import ExpectedClaims
 from support.asgi import Answer, Client
 from support.edge import LIMITS, client_of
@@ -93,6 +99,8 @@ class Api:
         self.shards = shards
         self.limits = limits
         self.circuits = Circuits(CircuitsConfig(), clock)
+        self.jobs = JobQueue(types=JobTypes())
+        letters = DeadLetterHandlers(jobs=self.jobs)
         self.commands = CommandBus(
             [
                 *customer_handlers.commands(customers, organizations),
@@ -102,10 +110,13 @@ class Api:
                     ScenarioHandlers(sealing=data_keys, zones=Zones(organizations=organizations))
                 ),
                 *IncompleteHandlers(documents=Documents(sealing=data_keys)).commands(),
+                *letters.commands(),
+                *JobHandlers(jobs=self.jobs).commands(),
             ],
             shards,
             data_keys,
         )
+        self.jobs.types.add(ReplayingDeadLetters(commands=self.commands).type())
         self.queries = QueryBus(
             [
                 *customer_views.queries(),
@@ -114,6 +125,8 @@ class Api:
                 *data_store_views.queries(limits),
                 *scenario_views.queries(data_keys),
                 *IncompleteViews(documents=Documents(sealing=data_keys)).queries(),
+                *letters.queries(),
+                *job_views.queries(),
             ],
             shards,
         )

@@ -9,6 +9,7 @@ from make_bridge import __version__
 from make_bridge.cli.lazy import Deferred, Family, group_of
 
 _BLUEPRINTS: Final = "make_bridge.cli.blueprints"
+_JOBS: Final = "make_bridge.cli.jobs"
 _OPERATIONS: Final = "make_bridge.cli.operations"
 _SERVING: Final = "make_bridge.cli.serving"
 
@@ -70,17 +71,34 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
         },
     ),
     "dead-letters": Family(
-        help="Executions that were given up.",
+        help="Executions and jobs that were given up.",
         commands={
             "list": Deferred(
                 module="make_bridge.cli.dead_letters",
                 function="list_dead_letters",
-                help="List executions that were given up because each attempt ended with its worker.",
+                help="List executions and jobs that were given up, with the reason.",
             ),
             "replay": Deferred(
                 module="make_bridge.cli.dead_letters",
                 function="replay_dead_letters",
-                help="Begin given-up executions anew, each as an execution of its own.",
+                help="Begin anew what was given up: an execution as one of its own, a job as itself.",
+            ),
+        },
+    ),
+    "jobs": Family(
+        help="Work in the background: what waits, runs, has ended.",
+        commands={
+            "list": Deferred(module=_JOBS, function="list_jobs", help="List jobs, the newest first."),
+            "show": Deferred(module=_JOBS, function="show_job", help="Show one job."),
+            "cancel": Deferred(
+                module=_JOBS,
+                function="cancel_job",
+                help="End a waiting job; a running one is asked to and ends within seconds.",
+            ),
+            "retry": Deferred(
+                module=_JOBS,
+                function="retry_job",
+                help="Begin a failed or cancelled job again, with all its tries.",
             ),
         },
     ),

@@ -27,7 +27,7 @@ async def list_dead_letters(
     config: Config = None,
     as_json_: Json = False,
 ) -> None:
-    """List executions that were given up because each attempt ended with its worker."""
+    """List executions and jobs that were given up, with the reason."""
     question = ListDeadLetters(scenario_id=_scenario(scenario), with_replayed=replayed, limit=limit)
     async with domain(data_dir, config) as opened:
         found = await opened.queries.ask(operator(organization), question)
@@ -49,8 +49,11 @@ async def list_dead_letters(
             ]
         )
         return
-    rows = [(letter.id, letter.scenario_id, letter.attempts, letter.last_node or "", letter.reason) for letter in found]
-    as_table(("id", "scenario", "attempts", "last node", "reason"), rows)
+    rows = [
+        (letter.id, letter.kind, letter.scenario_id, letter.attempts, letter.last_node or "", letter.reason)
+        for letter in found
+    ]
+    as_table(("id", "kind", "scenario", "attempts", "last node", "reason"), rows)
 
 
 @command
@@ -67,7 +70,7 @@ async def replay_dead_letters(
     config: Config = None,
     as_json_: Json = False,
 ) -> None:
-    """Begin given-up executions anew, each as an execution of its own."""
+    """Begin anew what was given up: an execution as one of its own, a job as itself."""
     if not ids and not all_ and scenario is None and since is None and until is None:
         raise InvalidInput("Name dead letters by their ids, or a range: --scenario, --since, --until, or --all.")
     replay = ReplayDeadLetters(
@@ -80,11 +83,11 @@ async def replay_dead_letters(
     async with domain(data_dir, config) as opened:
         begun = await opened.commands.execute(operator(organization), replay)
     if as_json_:
-        as_json({"executions": list(begun)})
+        as_json({"executions": list(begun.executions), "jobs": list(begun.jobs)})
         return
-    say(f"{len(begun)} begun.")
-    for execution_id in begun:
-        typer.echo(execution_id)
+    say(f"{len(begun.executions) + len(begun.jobs)} begun.")
+    for begun_id in (*begun.executions, *begun.jobs):
+        typer.echo(begun_id)
 
 
 def _scenario(number: int | None) -> ScenarioId | None:

@@ -4,6 +4,7 @@
   A row that moves to another shard keeps its id.
 * Executions: 32 hex characters that sort by time and say where to look:
   12 hex of milliseconds, 1 hex of retention class, 3 hex of birth shard, 16 hex of randomness.
+* Jobs and their batches: the same form, of which only the time means something.
 """
 
 import time
@@ -23,6 +24,8 @@ ScenarioId = NewType("ScenarioId", int)
 HookId = NewType("HookId", int)
 ComponentId = NewType("ComponentId", int)
 ExecutionId = NewType("ExecutionId", str)
+JobId = NewType("JobId", str)
+BatchId = NewType("BatchId", str)
 
 SHARD_SLOTS = 1024
 MAX_ID = 2**53 - 1
@@ -56,6 +59,16 @@ def new_execution_id(retention: Retention = Retention.STANDARD, shard: int = 0) 
     """Return a fresh id; two made in one millisecond differ by 64 random bits."""
     milliseconds = time.time_ns() // 1_000_000  # noqa: TID251 - an id is stamped by the machine, tests never move it
     return ExecutionId(f"{milliseconds:012x}{int(retention):x}{shard:03x}{random_hex(8)}")
+
+
+def new_job_id() -> JobId:
+    """Return a fresh id of a job; it stands in the queue beside those of executions."""
+    return JobId(new_execution_id())
+
+
+def new_batch_id() -> BatchId:
+    """Return a fresh id of a batch of jobs."""
+    return BatchId(new_execution_id())
 
 
 def is_execution_id(text: str) -> bool:

@@ -27,8 +27,10 @@ from make_bridge.domain.scenarios.messages import (
     ScenarioEdited,
 )
 from make_bridge.kernel.messages import Event
+from make_bridge.platform.queue.job_messages import BatchCompleted, JobCompleted, JobFailed, JobProgressed
 
 EVENTS: Final[tuple[type[Event], ...]] = (
+    BatchCompleted,
     BlueprintSaved,
     ExecutionFailed,
     ExecutionRequested,
@@ -40,6 +42,9 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     IncompleteExecutionsDeleted,
     IncompleteExecutionsRetried,
     IncompleteExecutionStored,
+    JobCompleted,
+    JobFailed,
+    JobProgressed,
     ScenarioActivated,
     ScenarioCreated,
     ScenarioDeactivated,

@@ -15,7 +15,7 @@ from make_bridge.services.events import EVENTS
 
 ROOT = Path(__file__).parents[3]
 PAGES = ROOT / "docs" / "reference"
-DOMAIN = ROOT / "src" / "make_bridge" / "domain"
+PACKAGE = ROOT / "src" / "make_bridge"
 RUN = CliRunner()
 
 
@@ -44,7 +44,7 @@ def test_programs_get_the_same_as_data() -> None:
 
 
 def test_every_kind_of_event_is_listed_once_and_explained() -> None:
-    found = {node.name for file in DOMAIN.rglob("*messages.py") for node in _events_in(file)}
+    found = {node.name for file in PACKAGE.rglob("*messages.py") for node in _events_in(file)}
     assert {event.__name__ for event in EVENTS} == found
     assert len({event.wire_name for event in EVENTS}) == len(EVENTS)
     page = events_page()

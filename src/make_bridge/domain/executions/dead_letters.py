@@ -36,7 +36,7 @@ class Burying:
     async def end(self, shard: Shard, lease: Lease, cause: str) -> Outcome | None:
         """Return the outcome to settle, or None when nothing is left to do; raises Unavailable."""
         letter = DeadLetter(
-            kind=lease.kind, reason=_sentence(lease, cause), attempts=lease.attempts, last_node=lease.last_node
+            kind=lease.kind, reason=sentence(lease, cause), attempts=lease.attempts, last_node=lease.last_node
         )
         if lease.kind == TIMER:
             await self._end_timer(shard, lease, letter)
@@ -56,7 +56,8 @@ class Burying:
                 await dead_letter_store.keep(tx, lease.id, place, letter)
 
 
-def _sentence(lease: Lease, cause: str) -> str:
+def sentence(lease: Lease, cause: str) -> str:
+    """Say why a row is given up."""
     node = "" if lease.last_node is None else f" on node {lease.last_node}"
     return f"It was begun {lease.attempts} times and never ended; the last time {cause}{node}. It is not tried again."
 

@@ -1,9 +1,10 @@
-"""The worker: claims ready executions, keeps their leases alive, settles their outcomes.
+"""The worker: claims ready executions and jobs, keeps their leases alive, settles their outcomes.
 
 One worker per process serves every shard the process has open. It carries out what it claims and
 what the ingest hands over already leased. A run whose lease was lost (this process slept too long)
 is cancelled; if it was faster than that, its outcome is refused by the fence and counted. A worker
-that drains hands its leases back, so that another starts them at once.
+that drains hands its leases back, so that another starts them at once. What a job does is its type's
+(``platform/queue/job_runner.py``); leases, capacity, sweep and burial are the same for both.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ import structlog
 
 from make_bridge.domain.executions import store
 from make_bridge.domain.executions.confidential import Answers, Payloads, is_sealed, needs_answer
-from make_bridge.domain.executions.dead_letters import Burying
+from make_bridge.domain.executions.dead_letters import Burying, sentence
 from make_bridge.domain.executions.incomplete import RETRY, TIMER, IncompleteLimits
 from make_bridge.domain.executions.journal import LeaseLost
 from make_bridge.domain.executions.lending import LentSlots
@@ -35,6 +36,8 @@ from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue import leases
 from make_bridge.platform.queue.group_commit import GroupCommit
+from make_bridge.platform.queue.job_runner import JobRunner, JobRunnerConfig
+from make_bridge.platform.queue.jobs import JobLimits, JobTypes
 from make_bridge.platform.queue.leases import ClaimRules, Lease
 
 _PUT_OFF = timedelta(seconds=5)
@@ -55,6 +58,7 @@ class WorkerConfig:
     incomplete: IncompleteLimits = field(default_factory=IncompleteLimits)
     claims: ClaimRules = field(default_factory=ClaimRules)
     most_attempts: int = leases.MOST_ATTEMPTS
+    jobs: JobLimits = field(default_factory=JobLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,7 @@ class Machinery:
     payloads: Payloads
     answers: Answers
     lent: LentSlots = field(default_factory=LentSlots)
+    jobs: JobTypes = field(default_factory=JobTypes)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,6 +100,10 @@ class Worker:
         self._payloads = machinery.payloads
         self._answers = machinery.answers
         self._burying = Burying(resuming=machinery.resuming)
+        runner_config = JobRunnerConfig(node=config.node, limits=config.jobs, patience=config.settle_patience)
+        self._jobs = JobRunner(
+            machinery.shards, machinery.jobs, machinery.metrics, runner_config, settling=self._mark_settling
+        )
         self._lent = machinery.lent
         self._lent.listen(self.wake)
         self._config = config
@@ -145,6 +154,7 @@ class Worker:
         await self._hand_back()
         for writer in self._settlements.values():
             await writer.close()
+        await self._jobs.close()
 
     def begin(
         self, shard: Shard, run: NewRun, program: Program, bundles: list[Bundle], responder: Responder | None
@@ -213,6 +223,9 @@ class Worker:
             await self._bury(shard, given_up, f"by an error of this server ({type(error).__name__})")
 
     async def _bury(self, shard: Shard, lease: Lease, cause: str) -> None:
+        if self._jobs.takes(lease.kind):
+            await self._jobs.bury(shard, lease, sentence(lease, cause))
+            return
         outcome = await self._burying.end(shard, lease, cause)
         if outcome is None:
             self._metrics.dead_letters.inc()
@@ -220,6 +233,9 @@ class Worker:
             await self._settle(shard, outcome)
 
     async def _resume(self, shard: Shard, lease: Lease) -> None:
+        if self._jobs.takes(lease.kind):
+            await self._jobs.attempt(shard, lease)
+            return
         if lease.kind == TIMER:
             await self._begin_retry(shard, lease)
             return
@@ -351,6 +367,7 @@ class Worker:
             await asyncio.sleep(leases.HEARTBEAT_SECONDS)
             for shard in self._shards.all():
                 await self._beat(shard)
+            await self._jobs.hear_cancellations()
 
     async def _beat(self, shard: Shard) -> None:
         held = {i: h.fence for i, h in self._held.items() if h.shard is shard and h.task is not None}

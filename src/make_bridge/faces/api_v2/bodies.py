@@ -2,13 +2,15 @@
 
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, AwareDatetime, Field
 
 from make_bridge.faces.portal.bodies import Body, Name, ObjectOrText, RowId
 from make_bridge.kernel.ids import MAX_ID
 
 JsonObject = dict[str, Any]
 Spec = Annotated[list[JsonObject], Field(max_length=500)]
+# A time with its zone, as text: bodies are strict, and JSON has no times of its own.
+Moment = Annotated[AwareDatetime, Field(strict=False)]
 Megabytes = Annotated[int, Field(ge=1, le=1_000_000)]
 _MAX_SIZE = AliasChoices("maxSizeMB", "maxSizeMb")
 
@@ -90,3 +92,11 @@ class EditIncompleteBody(Body):
     blueprint: ObjectOrText | None = None
     failer: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
     bundles: JsonObject | None = None
+
+
+class ReplayRangeBody(Body):
+    """Which dead letters to replay: given up at ``since`` or later and before ``until``, of one scenario or all."""
+
+    since: Moment | None = None
+    until: Moment | None = None
+    scenario_id: RowId | None = None

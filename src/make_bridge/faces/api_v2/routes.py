@@ -5,9 +5,11 @@ from starlette.routing import BaseRoute
 from make_bridge.faces.api_v2.circuit_breakers import CircuitBreakerRoutes
 from make_bridge.faces.api_v2.data_stores import DataStoreRoutes
 from make_bridge.faces.api_v2.data_structures import DataStructureRoutes
+from make_bridge.faces.api_v2.dead_letters import DeadLetterRoutes
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.events import EventRoutes
 from make_bridge.faces.api_v2.incomplete_executions import IncompleteRoutes
+from make_bridge.faces.api_v2.jobs import JobRoutes
 from make_bridge.faces.api_v2.operations import Operation, route
 from make_bridge.faces.api_v2.records import RecordRoutes
 from make_bridge.faces.edge.gates import TokenGate
@@ -22,6 +24,8 @@ def api_routes(api: ApiDependencies) -> list[BaseRoute]:
         "Records": RecordRoutes(api=api).operations(),
         "Data structures": DataStructureRoutes(api=api).operations(),
         "Incomplete executions": IncompleteRoutes(api=api).operations(),
+        "Dead letters": DeadLetterRoutes(api=api).operations(),
+        "Jobs": JobRoutes(api=api).operations(),
         "Events": EventRoutes(api=api).operations(),
         "Circuit breakers": CircuitBreakerRoutes(api=api).operations(),
     }

@@ -41,8 +41,18 @@ class Metrics:
         )
         self.leases_swept = Counter("leases_swept_total", "Leases freed from silent holders.", registry=registry)
         self.dead_letters = Counter(
-            "dead_letters_total", "Executions given up because each attempt ended with its worker.", registry=registry
+            "dead_letters_total",
+            "Executions and jobs given up: their workers died, or their tries are used up.",
+            registry=registry,
         )
+        self.jobs = Counter(
+            "jobs_total", "Tries of jobs that ended in this process, by type and result.", ["type", "result"],
+            registry=registry,
+        )  # fmt: skip
+        self.jobs_unknown = Counter(
+            "jobs_unknown_total", "Jobs left to others because this process does not know their type.",
+            registry=registry,
+        )  # fmt: skip
         ticks = Counter(
             "schedule_ticks_total", "Due schedules handled by this process, by what came of it.", ["result"],
             registry=registry,
