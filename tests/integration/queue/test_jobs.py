@@ -330,6 +330,8 @@ async def test_a_job_begun_again_never_meets_an_old_holder_s_fence(scene, place)
     [old] = await leases.claim(place.shard, "old", 10)
     assert await settle(place.shard, [Verdict(id=job_id, fence=old.fence, state="failed", tells=False)])
     await retry(scene, job_id)
+    assert await leases.beat(place.shard, [(old.id, old.fence)]) == set()
+    assert await settle(place.shard, [Verdict(id=job_id, fence=old.fence, state="completed", tells=False)]) == {}
     [new] = await leases.claim(place.shard, "new", 10)
     assert new.fence > old.fence
     assert await settle(place.shard, [Verdict(id=job_id, fence=old.fence, state="completed", tells=False)]) == {}

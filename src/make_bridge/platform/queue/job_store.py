@@ -217,7 +217,9 @@ async def revive(tx: WriteTx, organization_id: OrganizationId, team_id: TeamId |
     except psycopg.errors.UniqueViolation as error:
         raise Conflict(taken, code="job_exists") from error
     lane = lane_of(organization_id, job["team_id"])
-    await tx.execute(_QUEUE_AGAIN, (job_id, organization_id, lane, job["type"], job["class"], job["fence"]))
+    # Above every fence that was ever given out, before it is claimed too: an old holder must not meet its own.
+    fence = job["fence"] + 1
+    await tx.execute(_QUEUE_AGAIN, (job_id, organization_id, lane, job["type"], job["class"], fence))
     await tx.execute(_LETTER_REPLAYED, (job_id, organization_id))
 
 
