@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from benchmarks import acceptance, bundles, calls, claims, executions, expressions, footprint, neighbours
+from benchmarks import acceptance, bundles, calls, claims, executions, expressions, footprint, jobs, neighbours
 from benchmarks.report import Report
 
 ALL: dict[str, Callable[[Report], None]] = {
@@ -14,6 +14,7 @@ ALL: dict[str, Callable[[Report], None]] = {
     "executions": executions.run,
     "expressions": expressions.run,
     "footprint": footprint.run,
+    "jobs": jobs.run,
     "neighbours": neighbours.run,
 }
 
