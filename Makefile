@@ -26,7 +26,7 @@ NPM := tools/npm.sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup web run test check format bench docs lock upgrade clean
+.PHONY: help setup web run test mutants check format bench docs lock upgrade clean
 
 help: ## list these commands
 	@echo 'Make Bridge'
@@ -45,6 +45,11 @@ test: setup web ## run the whole suite (TESTS=… for a part of it)
 	@$(if $(HAS_WEB),echo '· web unit tests' && $(NPM) run test --if-present)
 	@echo '· pytest with $(WORKERS) workers'
 	@$(PYTHON) -m pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
+
+# Each breaks a copy of the code on purpose; its test has to fail. They kill servers in turn, so one after the other.
+mutants: setup ## break the code in each way a fault test names, and see that test fail
+	@tools/test-servers.sh
+	@MAKE_BRIDGE_TEST_MUTANTS=1 $(PYTHON) -m pytest -n0 tests/faults/test_mutants.py
 
 check: $(SETUP) ## lint, format, types and import contracts; changes nothing
 	@echo '· ruff check'

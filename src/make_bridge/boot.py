@@ -103,6 +103,7 @@ from make_bridge.platform.bus.commands import CommandBus, Listener
 from make_bridge.platform.bus.events import LiveSubscription
 from make_bridge.platform.bus.queries import QueryBus
 from make_bridge.platform.bus.relay import Relay, RelayConfig
+from make_bridge.platform.database.awaiting import await_server
 from make_bridge.platform.database.embedded import EmbeddedConfig, EmbeddedPostgres, facts_of_running
 from make_bridge.platform.database.opening import DatabaseAddress, DatabasePlan, open_databases, prepare
 from make_bridge.platform.database.shards import Shards
@@ -149,6 +150,8 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     settings, clock = loaded.settings, SystemClock()
     root_key = await asyncio.to_thread(_root_key, settings)
     plan = await _plan(stack, settings, join=join)
+    if not join:
+        await _await_databases(plan, settings, report)
     shards = await _open_shards(stack, plan, settings, root_key, clock, report)
     await require_same_root_key(shards.directory, root_key.derive(b"root key check"))
     roots = KeyRing(current=root_key)
@@ -249,6 +252,12 @@ async def _plan(stack: AsyncExitStack, settings: Settings, *, join: bool) -> Dat
     return DatabasePlan(directory=DatabaseAddress(url=facts.admin_dsn), shards={})
 
 
+async def _await_databases(plan: DatabasePlan, settings: Settings, report: Report) -> None:
+    """Let the parts of an installation be started in any order; the embedded database is up by now."""
+    for address, _, _ in plan.trees():
+        await await_server(address.url, settings.database_start_seconds, report)
+
+
 def _external_plan(settings: Settings, url: str) -> DatabasePlan:
     owner = settings.migration_url.get_secret_value() if settings.migration_url is not None else None
     shards = {number: DatabaseAddress(url=secret.get_secret_value()) for number, secret in settings.shard_urls.items()}
@@ -268,6 +277,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     settings = loaded.settings
     domain = await open_domain(stack, loaded, report)
     metrics = Metrics()
+    domain.shards.listen_for_refusals(metrics.count_refusal)
     egress = await stack.enter_async_context(EgressClient(settings.egress()))
     circuits = Circuits(
         settings.circuits(), domain.clock, opened=metrics.breakers_opened.inc, refused=metrics.calls_refused.inc

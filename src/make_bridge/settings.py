@@ -120,6 +120,7 @@ class Settings(BaseSettings):
     shard_urls: Annotated[dict[int, DatabaseUrl], NoDecode, BeforeValidator(_shards)] = Field(default_factory=dict)
     database_connections: Annotated[int, Field(ge=1, le=1000)]
     database_wait_seconds: Seconds
+    database_start_seconds: Annotated[float, Field(ge=0, le=3600)]
     statement_timeout_seconds: Seconds
     lock_timeout_seconds: Seconds
     idle_in_transaction_seconds: Seconds

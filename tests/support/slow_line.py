@@ -2,6 +2,7 @@
 
 It forwards a port on a thread of the test process. While it is frozen both sides keep their connections and may go on
 writing; on the thaw everything arrives, late and in order. That is what a silent partition of the network looks like.
+It can also hold only the answers, and then be cut: what was asked is done, and whoever asked will never know.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ class SlowLine:
         self._to_port = to_port
         self._loop = asyncio.new_event_loop()
         self._flowing = asyncio.Event()
+        self._answering = asyncio.Event()
+        self._open: set[asyncio.StreamWriter] = set()
         self._waiting: dict[int, bytes] = {}
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="slow line", daemon=True)
@@ -42,6 +45,19 @@ class SlowLine:
     def thaw(self) -> None:
         self._loop.call_soon_threadsafe(self._flowing.set)
 
+    def hold_answers(self) -> None:
+        """Let everything arrive there and nothing come back, until the line is cut."""
+        self._loop.call_soon_threadsafe(self._answering.clear)
+
+    def cut(self) -> None:
+        """Break all connections, with what is held; new ones work."""
+        self._loop.call_soon_threadsafe(self._cut)
+
+    def _cut(self) -> None:
+        for writer in list(self._open):
+            writer.transport.abort()
+        self._answering.set()
+
     def holds(self, text: bytes) -> bool:
         """Say whether this was written into the frozen line, in whichever direction."""
         return any(text in piece for piece in list(self._waiting.values()))
@@ -49,6 +65,7 @@ class SlowLine:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._flowing.set()
+        self._answering.set()
         server = self._loop.run_until_complete(asyncio.start_server(self._connect, "127.0.0.1", self.port))
         self._started.set()
         try:
@@ -67,14 +84,20 @@ class SlowLine:
         except OSError:
             writer.close()
             return
-        await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+        self._open |= {back, writer}
+        await asyncio.gather(self._pump(reader, back), self._pump(there, writer, self._answering))
+        self._open -= {back, writer}
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event | None = None
+    ) -> None:
         """Carry one direction, as long as both ends are there."""
         with contextlib.suppress(ConnectionError):
             while piece := await reader.read(_PIECE):
                 self._waiting[id(reader)] = piece
                 await self._flowing.wait()
+                if gate is not None:
+                    await gate.wait()
                 del self._waiting[id(reader)]
                 writer.write(piece)
                 await writer.drain()

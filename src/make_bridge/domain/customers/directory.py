@@ -42,8 +42,7 @@ class CustomerDirectory:
     async def has_team(self, organization_id: OrganizationId, team_id: TeamId) -> bool:
         """Say whether the organization has this team."""
         shard = await self._shards.of(organization_id)
-        async with shard.read(organization_id) as tx:
-            return await store.has_team(tx, organization_id, team_id)
+        return await shard.ask(organization_id, lambda tx: store.has_team(tx, organization_id, team_id))
 
     def forget(self, customer: Customer) -> None:
         """Drop a customer that was removed here."""
@@ -51,8 +50,7 @@ class CustomerDirectory:
 
     async def _find_or_make(self, organization_id: OrganizationId, external_id: str, request_id: str) -> Customer:
         shard = await self._shards.of(organization_id)
-        async with shard.read(organization_id) as reading:
-            customer = await store.find(reading, organization_id, external_id)
+        customer = await shard.ask(organization_id, lambda tx: store.find(tx, organization_id, external_id))
         if customer is not None:
             return customer
         new = new_customer(external_id, external_id)

@@ -58,8 +58,9 @@ class Programs:
 
     async def _load(self, organization_id: OrganizationId, scenario_id: ScenarioId, version: int) -> Program:
         shard = await self._shards.of(organization_id)
-        async with shard.read(organization_id) as tx:
-            raw = await scenario_store.get_blueprint(tx, organization_id, scenario_id, version)
+        raw = await shard.ask(
+            organization_id, lambda tx: scenario_store.get_blueprint(tx, organization_id, scenario_id, version)
+        )
         program = compile_stored(raw)
         self._known[scenario_id, version] = program
         if len(self._known) > self._largest:

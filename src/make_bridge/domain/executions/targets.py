@@ -93,8 +93,8 @@ class Targets:
         if organization_id is None:
             raise NotFound(_UNKNOWN)
         shard = await self._shards.of(OrganizationId(organization_id))
-        async with shard.read(OrganizationId(organization_id)) as tx:
-            row = await scenario_store.find_target(tx, OrganizationId(organization_id), opaque_token_digest(token))
+        owner, digest = OrganizationId(organization_id), opaque_token_digest(token)
+        row = await shard.ask(owner, lambda tx: scenario_store.find_target(tx, owner, digest))
         if row is None:
             raise NotFound(_UNKNOWN)
         if not row["enabled"] or row["scenario_id"] is None:

@@ -18,6 +18,7 @@ from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.cache.near import NearCache, NearLookUp
 from make_bridge.platform.database.pools import Directory
+from make_bridge.platform.database.transactions import ConnectionLost
 from make_bridge.platform.security.root_key import open_data_key
 from make_bridge.platform.security.sealing import KeyRing, Place, SealBroken, Sealed
 from make_bridge.platform.security.secrets import digest_of, is_api_token
@@ -80,8 +81,7 @@ class DataKeys:
         known = self._rings.get(organization_id)
         if known is not None:
             return known
-        async with self._directory.read() as tx:
-            wrapped = await store.data_keys(tx, organization_id)
+        wrapped = await self._directory.ask(lambda tx: store.data_keys(tx, organization_id))
         if not wrapped:
             raise NotFound("There is no such organization.")
         ring = ring_of(self._roots, organization_id, wrapped)
@@ -107,8 +107,7 @@ class PortalKeys:
         self._finder.forget(kid)
 
     async def _look_up(self, kid: str) -> PortalKey | None:
-        async with self._directory.read() as tx:
-            row = await store.find_key(tx, kid)
+        row = await self._directory.ask(lambda tx: store.find_key(tx, kid))
         if row is None:
             return None
         organization_id = OrganizationId(row["organization_id"])
@@ -135,8 +134,7 @@ class ApiTokens:
         return await self._finder.find(digest_of(token)) if is_api_token(token) else None
 
     async def _look_up(self, digest: bytes) -> ApiToken | None:
-        async with self._directory.read() as tx:
-            return await store.find_token(tx, digest)
+        return await self._directory.ask(lambda tx: store.find_token(tx, digest))
 
 
 class OrganizationReader:
@@ -159,8 +157,7 @@ class OrganizationReader:
         self._finder.forget(organization_id)
 
     async def _look_up(self, organization_id: OrganizationId) -> Organization | None:
-        async with self._directory.read() as tx:
-            return await store.get(tx, organization_id)
+        return await self._directory.ask(lambda tx: store.get(tx, organization_id))
 
 
 class TokenLedger:
@@ -177,6 +174,15 @@ class TokenLedger:
         """
         parts = [part.encode(errors="surrogatepass") for part in (str(organization_id), kid, jti)]
         digest = hashlib.sha256(b"".join(len(part).to_bytes(_LENGTH_BYTES, "big") + part for part in parts)).digest()
+        try:
+            return await self._use(digest, expires_at)
+        except ConnectionLost:
+            # A row that is there now may be ours or a stranger's: only a use that is seen to be the first counts.
+            if await self._use(digest, expires_at):
+                return True
+            raise
+
+    async def _use(self, digest: bytes, expires_at: datetime) -> bool:
         async with self._directory.statement() as tx:
             return await store.consume(tx, digest, expires_at)
 

@@ -17,7 +17,8 @@ from make_bridge.kernel.errors import BridgeError, NotFound
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
 
-_PATIENCE = 2.0
+# Who asks learns within two seconds that the database is away.
+_PATIENCE = 1.5
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _FORWARDING = frozenset({"forwarded", "true-client-ip", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"})
 

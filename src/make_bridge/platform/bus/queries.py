@@ -50,5 +50,5 @@ class QueryBus:
             message = f"These credentials lack the permission '{registration.permission}'."
             raise PermissionDenied(message)
         shard = await self._shards.of(context.organization_id)
-        async with shard.read(context.organization_id) as tx:
-            return cast("R", await registration.view(tx, context, query))
+        answer = await shard.ask(context.organization_id, lambda tx: registration.view(tx, context, query))
+        return cast("R", answer)

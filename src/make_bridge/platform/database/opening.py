@@ -5,6 +5,7 @@ only, and serving happens through a plain login role made for this database. Whe
 itself, it serves, and migrations need an owner's address beside it.
 """
 
+from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,10 @@ _MAY_CREATE_ROLES = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolnam
 # What a process does by itself (claim, beat, sweep, relay, schedules) may all wait for a slow database at once, and
 # must not keep an outcome from being written: it has connections of its own beyond those of requests and runs.
 _CONNECTIONS_OF_LOOPS = 6
+# Beside the pools of a shard, its process listens for hints.
+_CONNECTIONS_OF_LISTENERS = 1
+# What a server must have left beside one process: for its superuser, for migrations and commands, for a backup.
+KEPT_FREE = 10
 _KNOW_SHARD = "INSERT INTO directory.shards (number, name) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 
 
@@ -110,6 +115,7 @@ async def open_databases(
     """Open every pool on ``stack``; refuses login roles that could pass by row-level security."""
     for dsn in serving.values():
         await refuse_mighty_role(dsn)
+    await _refuse_too_many(plan, serving, limits)
     directory_dsn = serving[plan.directory.url]
     directory = Directory(await stack.enter_async_context(open_pool(directory_dsn, "bridge_directory", limits)))
     async with directory.write() as tx:
@@ -124,6 +130,40 @@ async def open_databases(
         engine = await stack.enter_async_context(open_pool(dsn, "bridge_engine", _with_loops(limits)))
         shards[number] = Shard(number, app, engine)
     return Shards(directory, shards, clock)
+
+
+async def _refuse_too_many(plan: DatabasePlan, serving: dict[str, str], limits: PoolLimits) -> None:
+    """Refuse to start where this process alone could use up a server's connections. Databases may share a server."""
+    most: Counter[tuple[str, str]] = Counter()
+    ways: dict[tuple[str, str], str] = {}
+    for address, trees, _ in plan.trees():
+        dsn = serving[address.url]
+        server = _server_of(dsn)
+        ways[server] = dsn
+        most[server] += limits.max_size if "directory" in trees else 0
+        most[server] += (
+            limits.max_size + _with_loops(limits).max_size + _CONNECTIONS_OF_LISTENERS if "shard" in trees else 0
+        )
+    for server, dsn in ways.items():
+        allowed = await _max_connections(dsn)
+        if most[server] > allowed - KEPT_FREE:
+            message = (
+                f"This process may open {most[server]} connections to the PostgreSQL at {server[0]}, which takes "
+                f"{allowed} in all, and {KEPT_FREE} have to stay free: lower MAKE_BRIDGE_DATABASE_CONNECTIONS (now "
+                f"{limits.max_size}) or raise max_connections there."
+            )
+            raise ConfigurationError(message)
+
+
+def _server_of(dsn: str) -> tuple[str, str]:
+    parts = conninfo_to_dict(dsn)
+    return str(parts.get("host") or "localhost"), str(parts.get("port") or "5432")
+
+
+async def _max_connections(dsn: str) -> int:
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+        row = await (await connection.execute("SELECT current_setting('max_connections')::int")).fetchone()
+        return int(row[0]) if row else 0
 
 
 async def _may_create_roles(dsn: str) -> bool:

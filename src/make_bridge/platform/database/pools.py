@@ -5,19 +5,17 @@ A pool's connections take their role once, when they are made, and keep it: ``br
 so that a lost client cannot hold locks.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
-import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
-from psycopg_pool import AsyncConnectionPool
 
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.database import arrays
-from make_bridge.platform.database.transactions import Pool, ReadTx, WriteTx, begin, single
+from make_bridge.platform.database.transactions import Connection, Pool, ReadTx, Refusal, T, WriteTx, ask, begin, single
 
 # The pool gives up an attempt after this time and the next request starts a new one: without it the pauses
 # between attempts grow to minutes after an outage.
@@ -31,7 +29,7 @@ class PoolLimits:
 
     min_size: int = 1
     max_size: int = 8
-    wait: float = 5.0
+    wait: float = 2.0
     statement_timeout: float = 15.0
     lock_timeout: float = 5.0
     idle_in_transaction: float = 15.0
@@ -47,11 +45,11 @@ async def open_pool(conninfo: str, role: RoleName, limits: PoolLimits) -> AsyncI
         " -c synchronous_commit=on -c timezone=UTC"
     )
 
-    async def configure(connection: psycopg.AsyncConnection) -> None:
+    async def configure(connection: Connection) -> None:
         arrays.register(connection)
         await connection.execute(f"SET ROLE {role}".encode())
 
-    pool = AsyncConnectionPool(
+    pool = Pool(
         make_conninfo(conninfo, options=options, application_name=f"make-bridge {role}", connect_timeout=5),
         kwargs={"autocommit": True, "row_factory": dict_row},
         configure=configure,
@@ -63,7 +61,7 @@ async def open_pool(conninfo: str, role: RoleName, limits: PoolLimits) -> AsyncI
     )
     await pool.open(wait=True, timeout=limits.wait * 4)
     try:
-        yield cast("Pool", pool)
+        yield pool
     finally:
         await pool.close(timeout=limits.wait)
 
@@ -79,9 +77,17 @@ class Directory:
         """Open a read-only transaction."""
         return begin(self._pool, "BEGIN READ ONLY")
 
+    async def ask(self, question: Callable[[ReadTx], Awaitable[T]]) -> T:
+        """Read; a connection that breaks meanwhile costs one more try."""
+        return await ask(self.read, question)
+
     def write(self) -> AbstractAsyncContextManager[WriteTx]:
         """Open a writing transaction."""
         return begin(self._pool, "BEGIN")
+
+    def listen_for_refusals(self, refused: Callable[[Refusal], None]) -> None:
+        """Tell why something could not be done here."""
+        self._pool.refused = refused
 
     def statement(self) -> AbstractAsyncContextManager[WriteTx]:
         """Open it for a single statement, which is its own transaction: one round trip."""
@@ -101,9 +107,17 @@ class Shard:
         """Open a read-only transaction that sees one organization."""
         return begin(self._app, f"BEGIN READ ONLY; SET LOCAL app.organization_id = '{int(organization_id)}'")
 
+    async def ask(self, organization_id: OrganizationId, question: Callable[[ReadTx], Awaitable[T]]) -> T:
+        """Read what one organization has; a connection that breaks meanwhile costs one more try."""
+        return await ask(lambda: self.read(organization_id), question)
+
     def write(self, organization_id: OrganizationId) -> AbstractAsyncContextManager[WriteTx]:
         """Open a writing transaction that sees one organization."""
         return begin(self._app, f"BEGIN; SET LOCAL app.organization_id = '{int(organization_id)}'")
+
+    def listen_for_refusals(self, refused: Callable[[Refusal], None]) -> None:
+        """Tell why something could not be done here."""
+        self._app.refused = self.engine.refused = refused
 
     def engine_statement(self) -> AbstractAsyncContextManager[WriteTx]:
         """Open the engine's role for a single statement, which is its own transaction: one round trip."""

@@ -4,10 +4,13 @@ Every organization has a placement from its creation. Look-ups are cached for a 
 runner that meets a stale epoch resolves again (redistribution is the only writer of placements).
 """
 
+from collections.abc import Callable
+
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.database.pools import Directory, Shard
+from make_bridge.platform.database.transactions import Refusal
 
 _FIND_PLACEMENT = "SELECT shard FROM directory.placements WHERE organization_id = %s"
 _SIGN_OF_LIFE = "SELECT 1 AS alive"
@@ -28,6 +31,12 @@ class Shards:
     def all(self) -> list[Shard]:
         """Return every shard this process has open."""
         return list(self._shards.values())
+
+    def listen_for_refusals(self, refused: Callable[[Refusal], None]) -> None:
+        """Tell each time why a database could not do something."""
+        self.directory.listen_for_refusals(refused)
+        for shard in self.all():
+            shard.listen_for_refusals(refused)
 
     async def reach(self) -> None:
         """Ask every database for a sign of life; raises Unavailable."""
@@ -50,8 +59,7 @@ class Shards:
         known = self._placements.get(organization_id)
         if known is not None and known[1] > self._clock.monotonic():
             return self.numbered(known[0])
-        async with self.directory.read() as tx:
-            row = await tx.one(_FIND_PLACEMENT, (organization_id,))
+        row = await self.directory.ask(lambda tx: tx.one(_FIND_PLACEMENT, (organization_id,)))
         if row is None:
             message = "There is no such organization."
             raise NotFound(message)

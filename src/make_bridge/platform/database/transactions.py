@@ -3,25 +3,52 @@
 ``ReadTx`` and ``WriteTx`` are different types, so a read path cannot write by mistake. Connections
 are in autocommit mode and the frame is sent by hand: ``BEGIN`` and the tenant's setting travel in
 one round trip, and the tenant is an integer formatted by us, never text from outside.
+
+A connection that breaks is met twice. Before the transaction has begun nothing is done yet, so another connection is
+tried, once. Later only a reading may be done again, also once (``ask``): whether a writing was committed is not known.
 """
 
 import select
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import LiteralString
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Literal, LiteralString, TypeVar
 
 import psycopg
 from psycopg.rows import DictRow
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from make_bridge.kernel.errors import Unavailable
 
 Params = Sequence[object] | Mapping[str, object]
 Connection = psycopg.AsyncConnection[DictRow]
 Row = DictRow
-Pool = AsyncConnectionPool[Connection]
+Refusal = Literal["lost", "full", "busy", "other"]
+
+
+class Pool(AsyncConnectionPool[Connection]):
+    """A pool that says why something could not be done: to nobody, until somebody listens."""
+
+    refused: Callable[[Refusal], None] = staticmethod(lambda _reason: None)
+
+
 BAD_DATA = (psycopg.DataError, psycopg.IntegrityError)
-LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+# A transaction that was ended for its idleness is filed by PostgreSQL under wrong states, not under operations.
+_IDLE = psycopg.errors.IdleInTransactionSessionTimeout
+LOST = (psycopg.OperationalError, psycopg.InterfaceError, _IDLE)
+# What a server says before it ends a session; what ends without a word has no SQLSTATE.
+_FAREWELLS = (
+    psycopg.errors.AdminShutdown,
+    psycopg.errors.CrashShutdown,
+    psycopg.errors.CannotConnectNow,
+    _IDLE,
+    psycopg.InterfaceError,
+)
+_TOO_LONG = (PoolTimeout, psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
+T = TypeVar("T")
+
+
+class ConnectionLost(Unavailable):
+    """The connection to the database broke: another may well work."""
 
 
 class ReadTx:
@@ -56,8 +83,7 @@ class WriteTx(ReadTx):
 async def begin(pool: Pool, frame: str) -> AsyncIterator[WriteTx]:
     """Open a transaction with ``frame`` (BEGIN and its settings), commit at the end, roll back on any error."""
     try:
-        async with _lend(pool) as connection:
-            await connection.execute(frame.encode())
+        async with _lend(pool, frame.encode()) as connection:
             try:
                 yield WriteTx(connection)
             except BaseException:
@@ -66,7 +92,20 @@ async def begin(pool: Pool, frame: str) -> AsyncIterator[WriteTx]:
                 raise
             await connection.execute("COMMIT")
     except LOST as error:
-        raise _unavailable() from error
+        pool.refused(_reason(error))
+        raise _unavailable(error) from error
+
+
+async def ask(
+    reading: Callable[[], AbstractAsyncContextManager[ReadTx]], question: Callable[[ReadTx], Awaitable[T]]
+) -> T:
+    """Read; when the connection breaks under it, read once more on another."""
+    try:
+        async with reading() as tx:
+            return await question(tx)
+    except ConnectionLost:
+        async with reading() as tx:
+            return await question(tx)
 
 
 @asynccontextmanager
@@ -76,26 +115,50 @@ async def single(pool: Pool) -> AsyncIterator[WriteTx]:
         async with _lend(pool) as connection:
             yield WriteTx(connection)
     except LOST as error:
-        raise _unavailable() from error
+        pool.refused(_reason(error))
+        raise _unavailable(error) from error
 
 
 @asynccontextmanager
-async def _lend(pool: Pool) -> AsyncIterator[Connection]:
-    """Lend a connection whose server has not hung up.
+async def _lend(pool: Pool, frame: bytes = b"") -> AsyncIterator[Connection]:
+    """Lend a connection whose server has not hung up, with ``frame`` begun on it.
 
     After the database died, a pool holds connections that only look alive. An idle connection has nothing
     to read, so one that has was closed by the other side: it is dropped here, at the cost of one poll,
     instead of failing a request each. (The pool's own check backs off between dead connections.)
     """
-    connection = await pool.getconn()
-    while _hung_up(connection):
-        await connection.close()
-        await pool.putconn(connection)
-        connection = await pool.getconn()
+    connection = await (_begun(pool, frame) if frame else _living(pool))
     try:
         yield connection
     finally:
         await pool.putconn(connection)
+
+
+async def _begun(pool: Pool, frame: bytes, *, is_last: bool = False) -> Connection:
+    """Borrow a connection and begin; nothing is done yet, so one that breaks here is replaced by another, once."""
+    connection = await _living(pool)
+    try:
+        await connection.execute(frame)
+    except BaseException as error:
+        await pool.putconn(connection)
+        if is_last or not _is_lost(error):
+            raise
+    else:
+        return connection
+    return await _begun(pool, frame, is_last=True)
+
+
+async def _living(pool: Pool) -> Connection:
+    connection = await pool.getconn()
+    while _hung_up(connection):
+        await _discard(pool, connection)
+        connection = await pool.getconn()
+    return connection
+
+
+async def _discard(pool: Pool, connection: Connection) -> None:
+    await connection.close()
+    await pool.putconn(connection)
 
 
 def _hung_up(connection: Connection) -> bool:
@@ -104,6 +167,24 @@ def _hung_up(connection: Connection) -> bool:
     return bool(poll.poll(0))
 
 
-def _unavailable() -> Unavailable:
+def _is_lost(error: BaseException) -> bool:
+    """Say whether an error means that this connection is gone, not that the server refuses or takes too long."""
+    if isinstance(error, _FAREWELLS):
+        return True
+    if isinstance(error, PoolTimeout) or not isinstance(error, psycopg.OperationalError):
+        return False
+    return error.sqlstate is None
+
+
+def _reason(error: Exception) -> Refusal:
+    if _is_lost(error):
+        return "lost"
+    if isinstance(error, psycopg.errors.DiskFull):
+        return "full"
+    return "busy" if isinstance(error, _TOO_LONG) else "other"
+
+
+def _unavailable(error: Exception) -> Unavailable:
     message = "The database did not answer in time. What was not confirmed may or may not have been stored: try again."
-    return Unavailable(message, code="database_unavailable")
+    kind = ConnectionLost if _is_lost(error) else Unavailable
+    return kind(message, code="database_unavailable")

@@ -79,6 +79,11 @@ class Metrics:
         self.calls_refused = Counter(
             "circuit_breaker_refusals_total", "Calls not made because their breaker was open.", registry=registry
         )
+        refusals = Counter(
+            "database_refusals_total", "Times a database could not do something, by why; 'full' wants a person.",
+            ["reason"], registry=registry,
+        )  # fmt: skip
+        self._database_refusals = {reason: refusals.labels(reason) for reason in ("lost", "full", "busy", "other")}
         breakers = Gauge(
             "circuit_breakers", "Circuit breakers of this process, by state.", ["state"], registry=registry
         )
@@ -90,6 +95,10 @@ class Metrics:
         for status, count in statuses.items():
             self.executions_by_status[status].inc(count)
         self.operations.inc(operations)
+
+    def count_refusal(self, reason: str) -> None:
+        """Count that a database could not do something."""
+        self._database_refusals[reason].inc()
 
     def watch_breakers(self, count: Callable[[], Mapping[str, int]]) -> None:
         """Take the breakers' states from there, each time somebody asks for the counters."""

@@ -1,0 +1,133 @@
+"""Each fault test has a mutant: a patch that breaks the product in the way named, and turns the test red.
+
+A test that cannot fail is worth nothing, and only breaking the code shows that it can. The patches in `mutants/` are
+named for their fault; what stands before the diff names the test and what is broken. The short form checks that each
+still applies to the tree and names a test that is there, so that a patch cannot go stale unseen. `make mutants` (or
+MAKE_BRIDGE_TEST_MUTANTS=1) is the long one: each patch is applied to a copy of the tree, its test is run from there,
+and has to fail: in the test itself, not because the copy could not be imported or a fixture not be made.
+"""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PATCHES = sorted(Path(__file__).with_name("mutants").glob("F-*.patch"))
+# The faults that this folder tests; each needs at least one mutant.
+FAULTS = ("F-01", "F-02", "F-04", "F-05", "F-09", "F-12", "F-20", "F-28")
+IS_LONG = "MAKE_BRIDGE_TEST_MUTANTS" in os.environ
+# A mutant that is broken itself shows nothing. Faults of fixtures and imports are errors, and count as nothing noticed.
+_MISTAKES = ("ImportError", "ModuleNotFoundError", "NameError", "SyntaxError", "TypeError")
+_COPIED = ("src", "tests", "pyproject.toml")
+_SECONDS = 540.0
+_WHERE = "import make_bridge.boot; print(make_bridge.boot.__file__)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """A patch, the test that has to notice it, and what it breaks."""
+
+    patch: Path
+    test: str
+    breaks: str
+
+
+def read(patch: Path) -> Mutant:
+    head = patch.read_text().partition("\ndiff --git ")[0]
+    said = dict(line.split(": ", 1) for line in head.splitlines() if ": " in line)
+    return Mutant(patch=patch, test=said["Test"].strip(), breaks=said["Breaks"].strip())
+
+
+def copy_of_tree(folder: Path) -> Path:
+    """Copy what a patch may change; what else lies in the root is pointed at."""
+    copy = folder / "tree"
+    copy.mkdir()
+    for entry in ROOT.iterdir():
+        if entry.name in _COPIED:
+            if entry.is_dir():
+                shutil.copytree(entry, copy / entry.name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(entry, copy / entry.name)
+        elif entry.name != ".git":
+            (copy / entry.name).symlink_to(entry)
+    return copy
+
+
+def apply(patch: Path, copy: Path, *options: str) -> None:
+    # Without the ceiling, git would look for a repository above and leave out what is not in it.
+    environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(copy.parent)}
+    done = subprocess.run(
+        ["git", "apply", *options, patch], cwd=copy, env=environment, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{patch.name} does not fit the tree any more:\n{done.stderr}"
+
+
+def environment_of(copy: Path) -> Mapping[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    kept.pop("MAKE_BRIDGE_TEST_MUTANTS", None)
+    return kept | {"PYTHONPATH": f"{copy / 'src'}:{copy / 'tests'}"}
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.stem)
+def test_a_mutant_fits_the_tree_and_names_a_test(patch: Path, tmp_path: Path) -> None:
+    mutant = read(patch)
+    assert mutant.breaks.endswith(".")
+    apply(patch, copy_of_tree(tmp_path), "--check")
+    file, _, name = mutant.test.partition("::")
+    names = {node.name for node in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(node, _FUNCTIONS)}
+    assert name.partition("[")[0] in names, f"{file} has no test of this name"
+
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def test_each_fault_has_a_mutant() -> None:
+    found = {"-".join(patch.name.split("-")[:2]) for patch in PATCHES}
+    assert set(FAULTS) - found == set()
+
+
+@pytest.mark.skipif(not IS_LONG, reason="the long form: MAKE_BRIDGE_TEST_MUTANTS=1, or make mutants")
+@pytest.mark.timeout(_SECONDS + 60)
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.stem)
+def test_a_mutant_turns_its_test_red(patch: Path, tmp_path: Path) -> None:
+    mutant = read(patch)
+    copy = copy_of_tree(tmp_path)
+    apply(patch, copy)
+    environment = environment_of(copy)
+    where = subprocess.run([sys.executable, "-c", _WHERE], cwd=copy, env=environment, check=True, capture_output=True)
+    assert where.stdout.decode().startswith(str(copy)), "the test would run the code as it is"
+    report = tmp_path / "report.xml"
+    options = [
+        "-p",
+        "no:cacheprovider",
+        "-n0",
+        "-o",
+        "junit_family=legacy",
+        f"--junit-xml={report}",
+        f"--basetemp={tmp_path / 'run'}",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-c", copy / "pyproject.toml", f"--rootdir={copy}", *options, mutant.test],
+        cwd=copy,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+    )
+    cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 - written by our own pytest
+    skipped = [case.get("name") for case in cases if case.find("skipped") is not None]
+    if skipped and len(skipped) == len(cases):
+        pytest.skip(f"this machine cannot run {mutant.test}")
+    failures = [str(found.get("message")) for case in cases for found in case.findall("failure")]
+    assert failures, f"{mutant.test} does not notice: {mutant.breaks}\n{done.stdout[-4000:]}"
+    assert not any(message.startswith(_MISTAKES) for message in failures), failures
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
