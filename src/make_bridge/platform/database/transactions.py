@@ -8,6 +8,7 @@ A connection that breaks is met twice. Before the transaction has begun nothing 
 tried, once. Later only a reading may be done again, also once (``ask``): whether a writing was committed is not known.
 """
 
+import asyncio
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -44,6 +45,8 @@ _FAREWELLS = (
     psycopg.InterfaceError,
 )
 _TOO_LONG = (PoolTimeout, psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
+# Connections die in swarms: the next one in the pool may be dying now. A moment later a dead one is known as such.
+_SWARM_SECONDS = 0.1
 T = TypeVar("T")
 
 
@@ -104,6 +107,7 @@ async def ask(
         async with reading() as tx:
             return await question(tx)
     except ConnectionLost:
+        await asyncio.sleep(_SWARM_SECONDS)
         async with reading() as tx:
             return await question(tx)
 
