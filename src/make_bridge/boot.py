@@ -48,12 +48,14 @@ from make_bridge.domain.executions.journal import Journals, StoredJournals
 from make_bridge.domain.executions.lending import LentSlots
 from make_bridge.domain.executions.memory import StoredMemory
 from make_bridge.domain.executions.messages import ExecutionRequested
+from make_bridge.domain.executions.once import forget_events
 from make_bridge.domain.executions.outbound import GuardedMail, HttpByTeam, LoopSleeper
 from make_bridge.domain.executions.parking import Documents, Parking
 from make_bridge.domain.executions.perform import Performer
 from make_bridge.domain.executions.programs import Programs
 from make_bridge.domain.executions.resuming import Resuming
 from make_bridge.domain.executions.scheduler import Scheduler, SchedulerConfig
+from make_bridge.domain.executions.senders import Senders
 from make_bridge.domain.executions.subscenarios import ChildCalls
 from make_bridge.domain.executions.surroundings import Surroundings
 from make_bridge.domain.executions.targets import Targets
@@ -73,6 +75,8 @@ from make_bridge.domain.organizations.zones import Zones
 from make_bridge.domain.scenarios import handlers as scenario_handlers
 from make_bridge.domain.scenarios import views as scenario_views
 from make_bridge.domain.scenarios.handlers import ScenarioHandlers
+from make_bridge.domain.scenarios.hook_handlers import HookHandlers
+from make_bridge.domain.scenarios.hook_messages import HookEdited
 from make_bridge.domain.scenarios.messages import (
     BlueprintSaved,
     ScenarioActivated,
@@ -161,6 +165,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     zones = Zones(organizations=organizations)
     shortest = settings.schedule_shortest_seconds
     scenarios = ScenarioHandlers(sealing=data_keys, zones=zones, shortest_interval=shortest)
+    hooks = HookHandlers(sealing=data_keys, limits=settings.inbound())
     components = ComponentHandlers(sealing=data_keys)
     reader = FlowReader(
         organizations=organizations, sealing=data_keys, templates=TemplateStore(), connections=ComponentStore()
@@ -176,6 +181,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *data_structure_handlers.commands(),
             *data_store_handlers.commands(settings.data_store_limits()),
             *scenario_handlers.commands(scenarios),
+            *hooks.commands(),
             *ExecutionHandlers(payloads=Payloads(sealing=data_keys)).commands(),
             *IncompleteHandlers(documents=Documents(sealing=data_keys)).commands(),
             *DeadLetterHandlers(jobs=jobs).commands(),
@@ -196,6 +202,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *data_structure_views.queries(),
             *data_store_views.queries(settings.data_store_limits()),
             *scenario_views.queries(data_keys),
+            *hooks.queries(),
             *execution_views.queries(),
             *IncompleteViews(documents=Documents(sealing=data_keys)).queries(),
             *DeadLetterHandlers(jobs=jobs).queries(),
@@ -291,6 +298,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         "incomplete_executions_forgotten": partial(forget_resolved, domain.shards),
         "dead_letters_forgotten": partial(forget_letters, domain.shards),
         "jobs_forgotten": partial(forget_jobs, domain.shards, settings.job_retention_days),
+        "webhook_events_forgotten": partial(forget_events, domain.shards),
     }
     relay = _relay(domain, executions, metrics, loaded)
     await stack.enter_async_context(relaying(relay))
@@ -316,7 +324,8 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     demo = await ensure_demo(domain, settings) if settings.mode == "demo" else None
     if demo is not None:
         routes += _demo_routes(domain, settings, demo)
-    hooks = HookEndpoint(executions.targets, executions.ingest, max_body_bytes=settings.hook_body_bytes)
+    senders = Senders(domain.clock, lambda reason: metrics.signatures_refused[reason].inc())
+    hooks = HookEndpoint(executions.targets, executions.ingest, senders, max_body_bytes=settings.hook_body_bytes)
     direct = {PREFIX: hook_face(hooks)}
     app = build_application(routes, settings.edge(), aliases=PORTAL_ALIASES, direct=direct)
     return Serving(app=app, demo=demo)
@@ -340,7 +349,7 @@ _WAKING = (
     IncompleteExecutionsDeleted,
 )
 # After these, what is remembered of a scenario's addresses is wrong, whichever process has done it or which rule.
-_MOVING = (ScenarioActivated, ScenarioDeactivated, ScenarioPaused, ScenarioDeleted, BlueprintSaved)
+_MOVING = (ScenarioActivated, ScenarioDeactivated, ScenarioPaused, ScenarioDeleted, BlueprintSaved, HookEdited)
 _SCHEDULING = (ScenarioActivated, ScenarioEdited)
 _HEARD_FROM_AFAR = (*_MOVING, ScenarioEdited)
 
@@ -365,7 +374,7 @@ class _Executions:
     def hear_from_afar(self, events: Sequence[Event]) -> None:
         """Do what every process has to when something changed anywhere, this process included."""
         for event in events:
-            if isinstance(event, _MOVING):
+            if isinstance(event, _MOVING) and event.scenario_id is not None:
                 self.targets.drop(ScenarioId(event.scenario_id))
         if any(isinstance(event, _SCHEDULING) for event in events):
             self.scheduler.wake()
@@ -428,7 +437,7 @@ def _executions(
     ingest = Ingest(machinery, worker, ingest_config)
     scheduler_config = SchedulerConfig(node=loaded.node_id, catch_up=settings.schedule_catch_up)
     return _Executions(
-        targets=Targets(shards, domain.clock),
+        targets=Targets(shards, domain.clock, domain.data_keys),
         waiting=waiting,
         worker=worker,
         ingest=ingest,

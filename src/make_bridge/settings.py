@@ -31,6 +31,7 @@ from pydantic_settings import (
 from make_bridge.domain.data_stores.model import DataStoreLimits
 from make_bridge.domain.executions.incomplete import IncompleteLimits
 from make_bridge.domain.executions.journal import JournalConfig
+from make_bridge.domain.scenarios.inbound import InboundLimits
 from make_bridge.engine.runner.request import RunLimits
 from make_bridge.faces.edge.config import BodyLimits, ConnectionLimits, EdgeConfig, EdgeLimits
 from make_bridge.faces.edge.origins import read_origin
@@ -151,6 +152,8 @@ class Settings(BaseSettings):
     schedule_catch_up: Literal["one", "none"]
     responsive_run_seconds: Seconds
     webhook_response_seconds: Seconds
+    webhook_tolerance_longest_seconds: Annotated[int, Field(ge=1, le=86_400)]
+    webhook_window_longest_seconds: Annotated[int, Field(ge=1, le=2_592_000)]
     drain_seconds: Seconds
     journal_result_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)]
     incomplete_per_scenario: Annotated[int, Field(ge=1, le=1_000_000)]
@@ -280,6 +283,12 @@ class Settings(BaseSettings):
     def journal(self) -> JournalConfig:
         """Produce what the journal of effects keeps."""
         return JournalConfig(most_result_bytes=self.journal_result_bytes)
+
+    def inbound(self) -> InboundLimits:
+        """Produce what a webhook may ask of its callers at most."""
+        return InboundLimits(
+            tolerance=self.webhook_tolerance_longest_seconds, window=self.webhook_window_longest_seconds
+        )
 
     def incomplete(self) -> IncompleteLimits:
         """Produce the limits of the store of incomplete executions."""

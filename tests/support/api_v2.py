@@ -27,6 +27,7 @@ from make_bridge.domain.organizations.zones import Zones
 from make_bridge.domain.scenarios import handlers as scenario_handlers
 from make_bridge.domain.scenarios import views as scenario_views
 from make_bridge.domain.scenarios.handlers import ScenarioHandlers
+from make_bridge.domain.scenarios.hook_handlers import HookHandlers
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.routes import api_routes
 from make_bridge.faces.edge.authentication import Authenticator
@@ -109,6 +110,7 @@ class Api:
                 *scenario_handlers.commands(
                     ScenarioHandlers(sealing=data_keys, zones=Zones(organizations=organizations))
                 ),
+                *HookHandlers(sealing=data_keys).commands(),
                 *IncompleteHandlers(documents=Documents(sealing=data_keys)).commands(),
                 *letters.commands(),
                 *JobHandlers(jobs=self.jobs).commands(),
@@ -124,6 +126,7 @@ class Api:
                 *data_structure_views.queries(),
                 *data_store_views.queries(limits),
                 *scenario_views.queries(data_keys),
+                *HookHandlers(sealing=data_keys).queries(),
                 *IncompleteViews(documents=Documents(sealing=data_keys)).queries(),
                 *letters.queries(),
                 *job_views.queries(),

@@ -18,6 +18,7 @@ from make_bridge.domain.executions.incomplete_messages import (
 )
 from make_bridge.domain.executions.messages import ExecutionRequested
 from make_bridge.domain.integrations.messages import FlowCompleted
+from make_bridge.domain.scenarios.hook_messages import HookEdited
 from make_bridge.domain.scenarios.messages import (
     BlueprintSaved,
     ScenarioActivated,
@@ -36,6 +37,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     ExecutionRequested,
     ExecutionWarned,
     FlowCompleted,
+    HookEdited,
     IncompleteExecutionAnswered,
     IncompleteExecutionEdited,
     IncompleteExecutionResolved,

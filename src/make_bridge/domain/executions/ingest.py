@@ -8,6 +8,9 @@ Three ways in, chosen per call:
 * **queued**: no room here, or the scenario runs one at a time: stored ready, any worker claims it.
 
 What a confidential scenario is sent is stored sealed, and not at all where it is run at once.
+
+The calls of hooks that name their events' ids go the same ways and are stored by ``once``: a repeat is answered with
+the execution of the first.
 """
 
 from collections import Counter
@@ -18,12 +21,16 @@ import msgspec
 
 from make_bridge.domain.executions import store
 from make_bridge.domain.executions.confidential import without_payload
+from make_bridge.domain.executions.event_ids import event_id_of
+from make_bridge.domain.executions.event_store import Arrival
 from make_bridge.domain.executions.incomplete import IncompleteLimits
 from make_bridge.domain.executions.model import NewRun, Outcome
+from make_bridge.domain.executions.once import AlreadyBegun, OnceWriter
 from make_bridge.domain.executions.perform import seed_of
 from make_bridge.domain.executions.targets import Target
 from make_bridge.domain.executions.trigger import Bundle, CallHead, encode_head, trigger_bundle
 from make_bridge.domain.executions.worker import Machinery, Worker
+from make_bridge.domain.scenarios.inbound import DedupeRule
 from make_bridge.engine.blueprint.program import Program
 from make_bridge.engine.ports import WebhookResponse
 from make_bridge.kernel.ids import ExecutionId, new_execution_id
@@ -31,6 +38,7 @@ from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.queue.group_commit import GroupCommit
 
 ACCEPTED = WebhookResponse(status=200, headers=(("content-type", "text/plain; charset=utf-8"),), body=b"Accepted")
+REPEATED = WebhookResponse(status=200, headers=(*ACCEPTED.headers, ("x-duplicate", "true")), body=b"Accepted")
 FAILED = WebhookResponse(
     status=500, headers=(("content-type", "text/plain; charset=utf-8"),), body=b"Scenario failed to complete."
 )
@@ -61,6 +69,7 @@ class Ingest:
         self._config = config
         self._acceptances = {shard.number: self._accept_writer(shard) for shard in self._shards.all()}
         self._endings = {shard.number: self._ended_writer(shard) for shard in self._shards.all()}
+        self._firsts = {shard.number: self._first_writer(shard) for shard in self._shards.all()}
 
     async def take(self, target: Target, head: CallHead, body: bytes) -> tuple[ExecutionId, WebhookResponse]:
         """Store a call and return its execution with the answer for the caller; raises InvalidInput, Unavailable."""
@@ -68,12 +77,17 @@ class Ingest:
         program = await self._programs.get(target.organization_id, target.scenario_id, target.blueprint_version)
         shard = await self._shards.of(target.organization_id)
         run = self._new_run(shard, target, head, body, sequential=program.settings.sequential)
-        if run.ordering_key is None and self._worker.may_run_in_place:
-            if program.immediate:
-                return run.id, await self._at_once(shard, run, program, bundle)
-            if self._worker.is_below_cap(run.team_id):
-                return run.id, await self._in_place(shard, run, program, bundle)
-        return run.id, await self._queued(shard, run, program)
+        event = None if target.dedupe is None else _event(target, target.dedupe, run, head, bundle)
+        try:
+            if run.ordering_key is None and self._worker.may_run_in_place:
+                if program.immediate:
+                    return run.id, await self._at_once(shard, run, program, bundle, event)
+                if self._worker.is_below_cap(run.team_id):
+                    return run.id, await self._in_place(shard, run, program, bundle, event)
+            return run.id, await self._queued(shard, run, program, event)
+        except AlreadyBegun as known:
+            self._metrics.webhooks_repeated.inc()
+            return known.execution_id, REPEATED
 
     async def close(self) -> None:
         """Write everything that waits."""
@@ -81,11 +95,19 @@ class Ingest:
             await acceptance.close()
         for ending in self._endings.values():
             await ending.close()
+        for first in self._firsts.values():
+            await first.close()
 
-    async def _at_once(self, shard: Shard, run: NewRun, program: Program, bundle: Bundle) -> WebhookResponse:
+    async def _at_once(
+        self, shard: Shard, run: NewRun, program: Program, bundle: Bundle, event: Arrival | None
+    ) -> WebhookResponse:
         performance = await self._performer.perform(run, program, [bundle], fence=0)
         stored = without_payload(run) if program.settings.confidential else run
-        await self._endings[shard.number].submit((stored, performance.outcome))
+        if event is None:
+            await self._endings[shard.number].submit((stored, performance.outcome))
+        else:
+            first = msgspec.structs.replace(event, run=stored, outcome=performance.outcome)
+            await self._firsts[shard.number].submit(first)
         if not program.has_response:
             return ACCEPTED
         result = performance.result
@@ -93,14 +115,16 @@ class Ingest:
             return result.response
         return FAILED if result is None or result.status == "error" else ACCEPTED
 
-    async def _in_place(self, shard: Shard, run: NewRun, program: Program, bundle: Bundle) -> WebhookResponse:
+    async def _in_place(
+        self, shard: Shard, run: NewRun, program: Program, bundle: Bundle, event: Arrival | None
+    ) -> WebhookResponse:
         leased = msgspec.structs.replace(run, owner=self._config.node)
         self._worker.reserve(shard, run)
         if program.has_response:
             self._waiting.listen(run.id)
         try:
             stored = await self._payloads.seal(leased) if program.settings.confidential else leased
-            await self._acceptances[shard.number].submit(stored)
+            await self._store(shard, stored, event)
         except BaseException:
             self._worker.release(run.id)
             self._waiting.forget(run.id)
@@ -109,18 +133,25 @@ class Ingest:
         self._worker.begin(shard, leased, program, [bundle], self._waiting.responder(run.id))
         return await self._answer(run, program)
 
-    async def _queued(self, shard: Shard, run: NewRun, program: Program) -> WebhookResponse:
+    async def _queued(self, shard: Shard, run: NewRun, program: Program, event: Arrival | None) -> WebhookResponse:
         if program.has_response:
             self._waiting.listen(run.id)
         try:
             stored = await self._payloads.seal(run) if program.settings.confidential else run
-            await self._acceptances[shard.number].submit(stored)
+            await self._store(shard, stored, event)
         except BaseException:
             self._waiting.forget(run.id)
             raise
         self._metrics.accepted_by_path["queued"].inc()
         self._worker.wake()
         return await self._answer(run, program)
+
+    async def _store(self, shard: Shard, run: NewRun, event: Arrival | None) -> None:
+        """Store a run that is still to be carried out; raises AlreadyBegun for a repeated event."""
+        if event is None:
+            await self._acceptances[shard.number].submit(run)
+        else:
+            await self._firsts[shard.number].submit(msgspec.structs.replace(event, run=run))
 
     async def _answer(self, run: NewRun, program: Program) -> WebhookResponse:
         if not program.has_response:
@@ -163,9 +194,22 @@ class Ingest:
     def _ended_writer(self, shard: Shard) -> GroupCommit[tuple[NewRun, Outcome], None]:
         async def flush(ended: Sequence[tuple[NewRun, Outcome]]) -> list[None]:
             await store.accept_settled(shard, ended, self._config.node, self._config.incomplete)
-            self._metrics.accepted_by_path["at_once"].inc(len(ended))
-            statuses = Counter(outcome.status.name.lower() for _, outcome in ended)
-            self._metrics.count_settled(statuses, sum(outcome.operations for _, outcome in ended))
+            self._count_settled([outcome for _, outcome in ended])
             return [None] * len(ended)
 
         return GroupCommit(flush)
+
+    def _first_writer(self, shard: Shard) -> OnceWriter:
+        return OnceWriter(shard, self._config.node, self._config.incomplete, self._count_settled)
+
+    def _count_settled(self, outcomes: Sequence[Outcome]) -> None:
+        self._metrics.accepted_by_path["at_once"].inc(len(outcomes))
+        statuses = Counter(outcome.status.name.lower() for outcome in outcomes)
+        self._metrics.count_settled(statuses, sum(outcome.operations for outcome in outcomes))
+
+
+def _event(target: Target, rule: DedupeRule, run: NewRun, head: CallHead, bundle: Bundle) -> Arrival | None:
+    event_id = event_id_of(rule, head, bundle)
+    if event_id is None:
+        return None
+    return Arrival(run=run, hook_id=target.hook_id, event_id=event_id, window_seconds=rule.window_seconds)

@@ -292,8 +292,17 @@ async def accept_settled(
             await tx.execute(_ACCEPT_SETTLED, _acceptance(runs) | _ending(outcomes) | {"node": node})
         return
     async with shard.engine_write() as tx:
-        batch = await aftermath.make_room(tx, outcomes, limits)
-        await tx.execute(_ACCEPT_SETTLED, _acceptance(runs) | _ending(batch.outcomes) | {"node": node})
+        await accept_settled_within(tx, ended, node, limits)
+
+
+async def accept_settled_within(
+    tx: WriteTx, ended: Sequence[tuple[NewRun, Outcome]], node: str, limits: IncompleteLimits = _LIMITS
+) -> None:
+    """Write runs that were carried out already, inside a caller's transaction."""
+    runs, outcomes = [run for run, _ in ended], [outcome for _, outcome in ended]
+    batch = await aftermath.make_room(tx, outcomes, limits)
+    await tx.execute(_ACCEPT_SETTLED, _acceptance(runs) | _ending(batch.outcomes) | {"node": node})
+    if not all(o.is_plain for o in outcomes):
         await aftermath.follow(tx, batch)
 
 

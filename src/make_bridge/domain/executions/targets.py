@@ -10,12 +10,15 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from make_bridge.domain.executions.senders import Signed, opened
 from make_bridge.domain.executions.trigger import HookSettings, decode_settings
 from make_bridge.domain.scenarios import store as scenario_store
+from make_bridge.domain.scenarios.inbound import DedupeRule, decode_inbound
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.errors import Conflict, Gone, NotFound
 from make_bridge.kernel.ids import HookId, OrganizationId, ScenarioId, TeamId
 from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.security.sealing import Sealing
 from make_bridge.platform.security.secrets import opaque_token_digest, opaque_token_organization
 
 _SECONDS = 2.0
@@ -32,14 +35,17 @@ class Target:
     scenario_id: ScenarioId
     blueprint_version: int
     settings: HookSettings
+    signature: Signed | None = None
+    dedupe: DedupeRule | None = None
 
 
 class Targets:
     """A short-lived near cache over the hook look-up."""
 
-    def __init__(self, shards: Shards, clock: Clock) -> None:
-        """Begin empty."""
+    def __init__(self, shards: Shards, clock: Clock, sealing: Sealing) -> None:
+        """Begin empty; ``sealing`` opens the secrets of signed senders."""
         self._shards = shards
+        self._sealing = sealing
         self._clock = clock
         self._known: OrderedDict[str, tuple[Target, float]] = OrderedDict()
         self._of_scenario: dict[ScenarioId, set[str]] = {}
@@ -103,13 +109,20 @@ class Targets:
         if row["state"] != "active" or row["is_paused"]:
             message = "The scenario behind this webhook is switched off. Nothing was stored."
             raise Conflict(message, code="scenario_inactive")
+        settings = bytes(row["settings"])
+        rules = decode_inbound(settings)
+        signature = rules.signature
         return Target(
             hook_id=row["hook_id"],
             organization_id=OrganizationId(organization_id),
             team_id=row["team_id"],
             scenario_id=row["scenario_id"],
             blueprint_version=row["blueprint_version"],
-            settings=decode_settings(bytes(row["settings"])),
+            settings=decode_settings(settings),
+            signature=None
+            if signature is None
+            else await opened(self._sealing, OrganizationId(organization_id), row["hook_id"], signature),
+            dedupe=rules.dedupe,
         )
 
 

@@ -1,6 +1,6 @@
 """What the API's routes take: strict in types, deaf to members they do not know, as Make's own API is."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, AwareDatetime, Field
 
@@ -84,6 +84,35 @@ class AnswerIncompleteBody(Body):
 
     done: bool
     output: JsonObject | None = None
+
+
+class SignatureBody(Body):
+    """How a webhook's senders sign; ``header`` and what follows it belong to the scheme ``hmac``."""
+
+    scheme: Literal["standard-webhooks", "hmac", "stripe", "github", "shopify"]
+    secrets: Annotated[list[Annotated[str, Field(max_length=500)]], Field(max_length=10)] = Field(
+        default_factory=list, description="One, or two while one takes the other's place. Absent: they stay."
+    )
+    tolerance_seconds: int = 300
+    header: Annotated[str, Field(max_length=100)] = ""
+    algorithm: Literal["sha256", "sha1", "sha512"] = "sha256"
+    encoding: Literal["hex", "base64"] = "hex"
+    prefix: Annotated[str, Field(max_length=50)] = ""
+
+
+class DedupeBody(Body):
+    """Where the id of an event stands, and for how long it is remembered."""
+
+    header: Annotated[str, Field(max_length=100)] = ""
+    expression: Annotated[str, Field(max_length=1000)] = ""
+    window_seconds: int = 86_400
+
+
+class HookChangesBody(Body):
+    """What a webhook asks of its callers; what is absent stays, ``null`` takes it away."""
+
+    signature: SignatureBody | None = None
+    dedupe: DedupeBody | None = None
 
 
 class EditIncompleteBody(Body):

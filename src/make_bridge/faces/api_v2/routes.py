@@ -8,6 +8,7 @@ from make_bridge.faces.api_v2.data_structures import DataStructureRoutes
 from make_bridge.faces.api_v2.dead_letters import DeadLetterRoutes
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.events import EventRoutes
+from make_bridge.faces.api_v2.hooks import HookRoutes
 from make_bridge.faces.api_v2.incomplete_executions import IncompleteRoutes
 from make_bridge.faces.api_v2.jobs import JobRoutes
 from make_bridge.faces.api_v2.operations import Operation, route
@@ -26,6 +27,7 @@ def api_routes(api: ApiDependencies) -> list[BaseRoute]:
         "Incomplete executions": IncompleteRoutes(api=api).operations(),
         "Dead letters": DeadLetterRoutes(api=api).operations(),
         "Jobs": JobRoutes(api=api).operations(),
+        "Webhooks": HookRoutes(api=api).operations(),
         "Events": EventRoutes(api=api).operations(),
         "Circuit breakers": CircuitBreakerRoutes(api=api).operations(),
     }

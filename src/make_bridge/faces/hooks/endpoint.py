@@ -2,7 +2,7 @@
 
 The body is read once, counted while it streams. The answer goes out after the commit, or when the
 scenario's own response module has spoken. Headers are kept without credentials: a stored execution
-is read by people.
+is read by people. A hook's signed senders are asked for their signature over the bytes as they came.
 """
 
 from starlette.exceptions import HTTPException
@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from make_bridge.domain.executions.ingest import Ingest
+from make_bridge.domain.executions.senders import Senders
 from make_bridge.domain.executions.targets import Target, Targets
 from make_bridge.domain.executions.trigger import CallHead, require_key
 from make_bridge.faces.edge.body import read_bytes
@@ -30,16 +31,19 @@ _MAX_HEADERS = 100
 class HookEndpoint:
     """Takes webhook calls."""
 
-    def __init__(self, targets: Targets, ingest: Ingest, *, max_body_bytes: int) -> None:
+    def __init__(self, targets: Targets, ingest: Ingest, senders: Senders, *, max_body_bytes: int) -> None:
         """``max_body_bytes`` bounds what is read; beyond it the answer is 413 and reading stops."""
         self._targets = targets
         self._ingest = ingest
+        self._senders = senders
         self._max_body_bytes = max_body_bytes
 
     async def handle(self, request: Request, token: str) -> Response:
         """Handle one call."""
         target = await self._find(token, request.headers.raw)
         body = await read_bytes(request, self._max_body_bytes)
+        if target.signature is not None:
+            self._senders.require(target.signature, request.headers.raw, body)
         head = _head(request.method, request.scope["query_string"], request.headers.raw)
         execution_id, answer = await self._ingest.take(target, head, body)
         response = Response(answer.body, status_code=answer.status)
@@ -53,6 +57,8 @@ class HookEndpoint:
         target = await self._find(token, request.headers)
         if len(request.body) > self._max_body_bytes:
             raise TooLarge(f"The body of this request is larger than {self._max_body_bytes} bytes.")
+        if target.signature is not None:
+            self._senders.require(target.signature, request.headers, request.body)
         head = _head("POST", request.query, request.headers)
         execution_id, answer = await self._ingest.take(target, head, request.body)
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
@@ -81,7 +87,7 @@ def _head(method: str, query: bytes, headers: RawHeaders) -> CallHead:
 def hook_face(endpoint: HookEndpoint) -> DirectFace:
     """Return the face as the edge calls it, without a router in between.
 
-    It is public: the address holds the secret, and a sender's signature is the scenario's business.
+    It is public: the address holds the secret; keys and signatures are asked for where a hook has them.
     """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -30,6 +30,16 @@ class Metrics:
             "webhooks_accepted_total", "Webhook calls stored, by how their run began.", ["path"], registry=registry
         )
         self.accepted_by_path = {path: self.accepted.labels(path) for path in ("at_once", "in_place", "queued")}
+        self.webhooks_repeated = Counter(
+            "webhooks_repeated_total", "Webhook calls answered with the execution of an earlier one.", registry=registry
+        )
+        refused = Counter(
+            "webhook_signatures_refused_total", "Webhook calls whose signature was refused, by reason.", ["reason"],
+            registry=registry,
+        )  # fmt: skip
+        self.signatures_refused = {
+            reason: refused.labels(reason) for reason in ("no_secret", "missing", "malformed", "stale", "wrong")
+        }
         self.settles_refused = Counter(
             "settles_refused_total", "Outcomes refused because their lease had passed on.", registry=registry
         )

@@ -14,6 +14,7 @@ from make_bridge.platform.database.pools import Directory
 from make_bridge.platform.database.shards import Shards
 
 NO_POOL: Any = None
+NO_SEALING: Any = None
 
 
 class CountedTargets(Targets):
@@ -21,7 +22,7 @@ class CountedTargets(Targets):
 
     def __init__(self):
         clock = SystemClock()
-        super().__init__(Shards(Directory(NO_POOL), {}, clock), clock)
+        super().__init__(Shards(Directory(NO_POOL), {}, clock), clock, NO_SEALING)
         self.looked = []
         self.began = asyncio.Event()
         self.gate = asyncio.Event()

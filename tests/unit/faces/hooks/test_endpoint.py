@@ -1,14 +1,18 @@
 """The webhook's face: a hook with API keys opens to them only, on both ways a request can come."""
 
 import hashlib
+import hmac
 from dataclasses import dataclass, field
 
 import pytest
 
+from make_bridge.domain.executions.senders import Senders, Signed
 from make_bridge.domain.executions.trigger import CallHead, HookSettings
+from make_bridge.domain.scenarios.signatures import SignatureRule
 from make_bridge.engine.ports import WebhookResponse
 from make_bridge.faces.edge.plain_http import PlainRequest
 from make_bridge.faces.hooks.endpoint import HookEndpoint, hook_face
+from make_bridge.kernel.clock import SystemClock
 from make_bridge.kernel.errors import Unauthenticated
 from support.asgi import Client
 
@@ -20,6 +24,7 @@ class Accepting:
     """Targets and ingest in one: it knows one hook, and keeps the heads of the calls it takes."""
 
     settings: HookSettings
+    signature: Signed | None = None
     taken: list[CallHead] = field(default_factory=list)
 
     async def find(self, _token):
@@ -36,8 +41,22 @@ def accepting():
 
 
 @pytest.fixture
-def face(accepting):
-    return hook_face(HookEndpoint(accepting, accepting, max_body_bytes=100))
+def refused():
+    return []
+
+
+@pytest.fixture
+def face(accepting, refused):
+    senders = Senders(SystemClock(), refused.append)
+    return hook_face(HookEndpoint(accepting, accepting, senders, max_body_bytes=100))
+
+
+@pytest.fixture
+def signing(accepting):
+    """The hook asks for a signature, and for no key."""
+    accepting.settings = HookSettings()
+    accepting.signature = Signed(rule=SignatureRule(scheme="github"), keys=(b"secret-1",))
+    return accepting
 
 
 async def test_a_call_with_the_key_is_taken_and_the_key_is_not_kept(face, accepting):
@@ -56,3 +75,40 @@ async def test_a_call_without_the_key_is_refused_before_its_body_is_read(headers
     with pytest.raises(Unauthenticated):
         await face.plain(PlainRequest("/hook/t", b"", raw, b"{}"))
     assert accepting.taken == []
+
+
+async def test_a_signed_call_is_taken_on_both_ways(face, signing):
+    signature = "sha256=" + hmac.new(b"secret-1", b"{ }", "sha256").hexdigest()
+    answer = await Client(face.application).send(
+        "POST", "/hook/t", headers=[("X-Hub-Signature-256", signature)], body=b"{ }"
+    )
+    raw = [(b"x-hub-signature-256", signature.encode())]
+    status, _, _ = await face.plain(PlainRequest("/hook/t", b"", raw, b"{ }"))
+    assert (answer.status, status, len(signing.taken)) == (200, 200, 2)
+
+
+@pytest.mark.parametrize(
+    ("signature", "reason"),
+    [(None, "missing"), ("", "missing"), ("md5=1", "malformed"), ("sha256=1", "wrong"), ("sha256=é", "wrong")],
+)
+async def test_a_refusal_says_the_same_for_every_reason_and_takes_nothing(signature, reason, face, signing, refused):
+    headers = [] if signature is None else [("X-Hub-Signature-256", signature)]
+    with pytest.raises(Unauthenticated, match="This webhook takes signed calls only") as long_way:
+        await Client(face.application).send("POST", "/hook/t", headers=headers, body=b"{}")
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers]
+    with pytest.raises(Unauthenticated) as short_way:
+        await face.plain(PlainRequest("/hook/t", b"", raw, b"{}"))
+    assert long_way.value.message == short_way.value.message
+    assert (signing.taken, refused) == ([], [reason, reason])
+
+
+async def test_a_hook_that_is_to_be_signed_and_has_no_secret_takes_nothing(face, signing, refused):
+    signing.signature = Signed(rule=SignatureRule(scheme="github"), keys=())
+    raw = [(b"x-hub-signature-256", b"sha256=" + hmac.new(b"", b"{}", "sha256").hexdigest().encode())]
+    with pytest.raises(Unauthenticated):
+        await face.plain(PlainRequest("/hook/t", b"", raw, b"{}"))
+    assert (signing.taken, refused) == ([], ["no_secret"])
+
+
+def test_keys_are_not_shown(signing):
+    assert "secret-1" not in repr(signing.signature)
