@@ -42,6 +42,13 @@ async def _settings(acme, api, hook_id):
     return bytes(row["settings"])
 
 
+async def _rule(acme, api, hook_id):
+    """The rule of a hook's senders as it is stored."""
+    rule = decode_inbound(await _settings(acme, api, hook_id)).signature
+    assert rule is not None
+    return rule
+
+
 async def test_a_hook_is_shown_without_its_address(acme, hook_id):
     shown = (await acme.ask("GET", f"/hooks/{hook_id}"))["hook"]
     assert shown == {
@@ -98,7 +105,7 @@ async def test_secrets_are_sealed_for_their_hook_and_told_to_nobody(acme, api, h
     for text in (answer.body, read.body, stored):
         assert OLD.encode() not in text
         assert NEW.encode() not in text
-    rule, organization_id = decode_inbound(stored).signature, OrganizationId(acme.facts.organization_id)
+    rule, organization_id = await _rule(acme, api, hook_id), OrganizationId(acme.facts.organization_id)
     sealing = data_keys_of(api.shards)
     assert (await opened(sealing, organization_id, HookId(hook_id), rule)).keys == (NEW.encode(), OLD.encode())
     with pytest.raises(SealBroken):
@@ -113,7 +120,7 @@ async def test_secrets_stay_when_none_are_given_and_change_as_a_whole(acme, api,
     kept = await _set(acme, hook_id, signature={"scheme": "stripe", "toleranceSeconds": 10})
     assert kept["signature"] == {"scheme": "stripe", "secretCount": 2, "toleranceSeconds": 10}
     await _set(acme, hook_id, signature={"scheme": "stripe", "secrets": [NEW]})
-    rule = decode_inbound(await _settings(acme, api, hook_id)).signature
+    rule = await _rule(acme, api, hook_id)
     keys = (await opened(data_keys_of(api.shards), OrganizationId(acme.facts.organization_id), hook_id, rule)).keys
     assert keys == (NEW.encode(),)
     refusal(await acme.send("PATCH", f"/hooks/{hook_id}", {"signature": {"scheme": "github"}}), 422, "invalid_input")
