@@ -5,6 +5,7 @@ import tomllib
 
 import pytest
 
+from make_bridge.domain.scenarios.inbound import InboundLimits
 from make_bridge.kernel.errors import ConfigurationError
 from make_bridge.platform.security.portal_tokens import ExpectedClaims
 from make_bridge.settings import DEFAULTS, Settings, load_settings
@@ -221,3 +222,10 @@ def test_a_process_without_a_name_gets_one_of_its_own():
     first, second = load_settings().node_id, load_settings().node_id
     assert first != second
     assert len(first) <= 64
+
+
+def test_what_a_webhook_may_set_at_most_is_a_setting(monkeypatch):
+    assert load_settings().settings.inbound() == InboundLimits(tolerance=3600, window=604_800)
+    monkeypatch.setenv("MAKE_BRIDGE_WEBHOOK_TOLERANCE_LONGEST_SECONDS", "600")
+    monkeypatch.setenv("MAKE_BRIDGE_WEBHOOK_WINDOW_LONGEST_SECONDS", "3600")
+    assert load_settings().settings.inbound() == InboundLimits(tolerance=600, window=3600)

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 import msgspec
-from psycopg.rows import DictRow
 
 from make_bridge.domain.customers.model import require_sight
 from make_bridge.domain.scenarios import hook_store, store
@@ -24,7 +23,7 @@ from make_bridge.kernel.ids import HookId, OrganizationId
 from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.queries import QueryRegistration
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
-from make_bridge.platform.database.transactions import ReadTx
+from make_bridge.platform.database.transactions import ReadTx, Row
 from make_bridge.platform.security.sealing import Sealing
 
 _SECRETS: Final = "signature.secrets"
@@ -131,7 +130,7 @@ def _refuse(sentence: str) -> NoReturn:
     raise InvalidInput(sentence, fields={_SECRETS: sentence})
 
 
-def _facts(row: DictRow) -> HookFacts:
+def _facts(row: Row) -> HookFacts:
     settings = bytes(row["settings"])
     inbound, presented = decode_inbound(settings), msgspec.json.decode(settings, type=_Presented)
     signature = inbound.signature
