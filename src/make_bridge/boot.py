@@ -349,9 +349,17 @@ _WAKING = (
     IncompleteExecutionsDeleted,
 )
 # After these, what is remembered of a scenario's addresses is wrong, whichever process has done it or which rule.
-_MOVING = (ScenarioActivated, ScenarioDeactivated, ScenarioPaused, ScenarioDeleted, BlueprintSaved, HookEdited)
+_MOVING = (
+    ScenarioActivated,
+    ScenarioDeactivated,
+    ScenarioPaused,
+    ScenarioDeleted,
+    ScenarioEdited,
+    BlueprintSaved,
+    HookEdited,
+)
 _SCHEDULING = (ScenarioActivated, ScenarioEdited)
-_HEARD_FROM_AFAR = (*_MOVING, ScenarioEdited)
+_HEARD_FROM_AFAR = _MOVING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

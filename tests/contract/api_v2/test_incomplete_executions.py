@@ -40,6 +40,8 @@ ALL_KEYS = {
     "isRetrying",
     "possiblyDone",
     "answer",
+    "orderingKey",
+    "runsBehind",
 }
 
 

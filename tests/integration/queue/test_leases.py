@@ -161,7 +161,7 @@ async def test_runs_in_order_are_claimed_one_at_a_time_in_order_of_arrival(shard
         seen.append(lease.id)
         run = next(run for run in runs if run.id == lease.id)
         await store.settle(shard, [outcome_of(run, lease.fence)], "node")
-    assert seen == sorted(run.id for run in runs)
+    assert seen == [run.id for run in runs]
 
 
 async def test_a_run_carried_out_before_it_was_stored_is_whole(shard, organization):

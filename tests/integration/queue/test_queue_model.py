@@ -41,6 +41,7 @@ _EXPIRE = "UPDATE shard.queue SET lease_until = now() - interval '1s' WHERE id =
 @dataclass
 class Row:
     run: NewRun
+    arrival: int
     fence: int = 0
     attempts: int = 0
     held: bool = False
@@ -70,6 +71,7 @@ def machine(shard, organization_id, loop):  # noqa: C901 - a class over its surr
         @initialize()
         def begin(self):
             self.rows: dict[str, Row] = {}
+            self.arrivals = 0
             self.stale: list[tuple[NewRun, int]] = []
             wait(execute("DELETE FROM shard.queue"))
 
@@ -79,6 +81,10 @@ def machine(shard, organization_id, loop):  # noqa: C901 - a class over its surr
         def lane(self, run):
             return [r for r in self.rows.values() if r.run.ordering_key == "" and r.run.scenario_id == run.scenario_id]
 
+        def first(self, lane):
+            """Order of arrival: what was accepted together stands by its id."""
+            return min((r.arrival, r.run.id) for r in lane)[1]
+
         def may_begin(self, row):
             run = row.run
             if row.held or (run.queue_class != HIGH and self.in_flight(run.team_id) >= CAP):
@@ -86,7 +92,7 @@ def machine(shard, organization_id, loop):  # noqa: C901 - a class over its surr
             if run.ordering_key is None:
                 return True
             lane = self.lane(run)
-            return not any(r.held for r in lane) and min(r.run.id for r in lane) == run.id
+            return not any(r.held for r in lane) and self.first(lane) == run.id
 
         def end(self, row):
             del self.rows[row.run.id]
@@ -104,12 +110,13 @@ def machine(shard, organization_id, loop):  # noqa: C901 - a class over its surr
                 for _ in range(count)
             ]  # fmt: skip
             wait(store.accept(shard, runs))
-            self.rows |= {run.id: Row(run) for run in runs}
+            self.arrivals += 1
+            self.rows |= {run.id: Row(run, self.arrivals) for run in runs}
 
         @rule(most=st.integers(1, 6))
         def claim(self, most):
             before = {row.run.id for row in self.rows.values() if self.may_begin(row)}
-            lanes = {row.run.id: min(r.run.id for r in self.lane(row.run)) for row in self.rows.values()
+            lanes = {row.run.id: self.first(self.lane(row.run)) for row in self.rows.values()
                      if row.run.ordering_key == ""}  # fmt: skip
             claimed = wait(leases.claim(shard, "node", most, RULES))
             assert len(claimed) <= most

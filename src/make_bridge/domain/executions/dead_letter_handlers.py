@@ -23,11 +23,13 @@ from make_bridge.domain.executions.dead_letter_replays import REPLAY, ReplayRang
 from make_bridge.domain.executions.incomplete import RETRY, TIMER
 from make_bridge.domain.executions.messages import ExecutionRequested
 from make_bridge.domain.executions.model import NewRun
+from make_bridge.domain.executions.ordering import Place, ordering_key
 from make_bridge.domain.executions.perform import seed_of
+from make_bridge.domain.executions.trigger import Bundle, decode_head, decode_settings, trigger_bundle
 from make_bridge.domain.scenarios import store as scenario_store
 from make_bridge.domain.scenarios.blueprints import compile_stored
 from make_bridge.kernel.context import Context
-from make_bridge.kernel.errors import Conflict, InvalidInput, NotFound
+from make_bridge.kernel.errors import BridgeError, Conflict, InvalidInput, NotFound
 from make_bridge.kernel.ids import ExecutionId, JobId, new_execution_id, shard_of
 from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.queries import QueryRegistration
@@ -167,6 +169,9 @@ async def _replay(work: UnitOfWork, row: Row) -> ExecutionId | None:
     scenario_id, version = old["scenario_id"], old["blueprint_version"]
     raw = await scenario_store.get_blueprint(work.tx, organization_id, scenario_id, version)
     execution_id = new_execution_id(shard=shard_of(scenario_id))
+    scenario = await scenario_store.get(work.tx, organization_id, scenario_id)
+    place = Place(execution_id=execution_id, scenario_id=scenario_id, seed=seed_of(execution_id))
+    key = ordering_key(scenario.ordering_key, compile_stored(raw).settings, place, _bundle_of(old))
     run = NewRun(
         id=execution_id,
         organization_id=organization_id,
@@ -177,12 +182,22 @@ async def _replay(work: UnitOfWork, row: Row) -> ExecutionId | None:
         seed=seed_of(execution_id),
         head=bytes(old["head"]),
         body=bytes(old["body"]),
-        ordering_key="" if compile_stored(raw).settings.sequential else None,
+        ordering_key=key,
         queue_class=LOW,
     )
     await store.enqueue(work.tx, run)
     await dead_letter_store.replayed(work.tx, organization_id, row["id"].hex, execution_id)
     return execution_id
+
+
+def _bundle_of(old: Row) -> Bundle:
+    """Read the payload back for the ordering key; one that cannot be read any more says so when it runs."""
+    body = bytes(old["body"])
+    try:
+        head, settings = decode_head(bytes(old["head"])), decode_settings(bytes(old["settings"] or b"{}"))
+        return trigger_bundle(head, body, settings, max_bytes=max(len(body), 1))
+    except (BridgeError, msgspec.MsgspecError):
+        return {}
 
 
 def _limited(limit: int) -> int:

@@ -76,4 +76,5 @@ async def _run_of(shard: Shard, lease: Lease) -> NewRun:
         seed=seed_of(lease.id),
         head=b"" if row is None else bytes(row["head"]),
         body=b"",
+        ordering_key=None if row is None else row["ordering_key"],
     )

@@ -7,6 +7,7 @@ from make_bridge.domain.executions import store
 from make_bridge.domain.executions.confidential import Payloads
 from make_bridge.domain.executions.messages import ExecutionRequested, RunScenario
 from make_bridge.domain.executions.model import NewRun
+from make_bridge.domain.executions.ordering import Place, ordering_key
 from make_bridge.domain.executions.perform import seed_of
 from make_bridge.domain.executions.trigger import CallHead, encode_head
 from make_bridge.domain.scenarios import store as scenario_store
@@ -34,6 +35,7 @@ class ExecutionHandlers:
         raw = await scenario_store.get_blueprint(work.tx, organization_id, scenario.id)
         settings = compile_stored(raw).settings
         execution_id = new_execution_id(shard=shard_of(scenario.id))
+        place = Place(execution_id=execution_id, scenario_id=scenario.id, seed=seed_of(execution_id))
         run = NewRun(
             id=execution_id,
             organization_id=organization_id,
@@ -44,7 +46,7 @@ class ExecutionHandlers:
             seed=seed_of(execution_id),
             head=encode_head(CallHead(method="RUN", inputs=command.inputs)),
             body=b"",
-            ordering_key="" if settings.sequential else None,
+            ordering_key=ordering_key(scenario.ordering_key, settings, place, command.inputs or {}),
             queue_class=HIGH,
         )
         stored = await self.payloads.seal(run) if settings.confidential else run

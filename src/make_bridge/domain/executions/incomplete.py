@@ -73,6 +73,8 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     is_sealed: bool
     sequential: bool
+    ordering_key: str | None = None
+    """The key its run was ordered by: only later runs of that key wait for it."""
     may_drop: bool
     """The scenario prefers losing this bundle to standing still (``dataloss``), should the store be full."""
 

@@ -33,6 +33,10 @@ class IncompleteExecution:
     """Its process died during a call that cannot be repeated blindly: a person says whether it was done."""
     answer: str | None = None
     """What was said: ``done`` or ``not_done``."""
+    ordering_key: str | None = None
+    """The key that waits for it; the empty text is the whole scenario."""
+    runs_behind: int = 0
+    """How many runs wait until it is resolved or given up; counting stops at a thousand."""
 
 
 @message

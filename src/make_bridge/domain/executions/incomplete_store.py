@@ -7,11 +7,13 @@ Locks are taken in one order: organization (advisory), usage and queue rows of t
 """
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from psycopg.rows import DictRow
 
 from make_bridge.domain.executions.incomplete import TIMER, Parked, plain_text
 from make_bridge.domain.executions.model import NewRun, Outcome
+from make_bridge.domain.executions.ordering import WHOLE_SCENARIO
 from make_bridge.kernel.ids import ExecutionId, OrganizationId, ScenarioId
 from make_bridge.platform.database.transactions import ReadTx, WriteTx
 
@@ -27,12 +29,12 @@ WHERE organization_id = %s AND scenario_id = %s AND NOT resolved
 _PARK = """
 INSERT INTO shard.incomplete_executions
     (id, organization_id, team_id, scenario_id, execution_id, error_type, reason, module_id, blueprint_version,
-     blueprint, document, size, is_sealed, sequential, retry, retry_mode, most_attempts, interval_minutes,
-     next_attempt_at)
+     blueprint, document, size, is_sealed, sequential, ordering_key, retry, retry_mode, most_attempts,
+     interval_minutes, next_attempt_at)
 VALUES (%(id)s, %(organization)s, %(team)s, %(scenario)s, %(execution)s, %(error_type)s, %(reason)s, %(module)s,
         %(version)s, (SELECT p.blueprint FROM shard.incomplete_executions p WHERE p.id = %(parent)s::uuid),
-        %(document)s, %(size)s, %(is_sealed)s, %(sequential)s, %(retry)s, %(mode)s, %(most)s, %(interval)s,
-        now() + make_interval(mins => %(delay)s::integer))
+        %(document)s, %(size)s, %(is_sealed)s, %(sequential)s, %(ordering)s, %(retry)s, %(mode)s, %(most)s,
+        %(interval)s, now() + make_interval(mins => %(delay)s::integer))
 """
 _ARM = """
 INSERT INTO shard.queue (id, organization_id, team_id, scenario_id, kind, class, ready_at)
@@ -61,7 +63,7 @@ WHERE id = %(id)s AND retry_execution_id = %(execution)s AND NOT resolved
 """
 _LOCK = """
 SELECT id, organization_id, team_id, scenario_id, execution_id, error_type, reason, module_id,
-       blueprint_version, size, is_sealed, sequential, retry, retry_mode, most_attempts, interval_minutes,
+       blueprint_version, size, is_sealed, sequential, ordering_key, retry, retry_mode, most_attempts, interval_minutes,
        attempts, next_attempt_at, retry_execution_id, resolved, answer, created_at
 FROM shard.incomplete_executions WHERE id = %s FOR UPDATE
 """
@@ -72,7 +74,7 @@ INSERT INTO shard.queue
     (id, organization_id, team_id, scenario_id, kind, class, lease_owner, lease_until, fence, attempts,
      ordering_key, holds_slot)
 VALUES (%(id)s, %(organization)s, %(team)s, %(scenario)s, %(kind)s, 2, %(owner)s, now() + interval '15 seconds', 1, 1,
-        CASE WHEN %(sequential)s THEN '' END, %(sequential)s)
+        %(ordering)s::text, %(ordering)s::text IS NOT NULL)
 ON CONFLICT DO NOTHING
 """
 _BEGIN_EXECUTION = """
@@ -99,7 +101,7 @@ DELETE FROM shard.incomplete_executions WHERE id IN (
 """
 _GET = """
 SELECT id, organization_id, team_id, scenario_id, execution_id, error_type, reason, module_id,
-       blueprint_version, size, is_sealed, sequential, retry, retry_mode, most_attempts, interval_minutes,
+       blueprint_version, size, is_sealed, sequential, ordering_key, retry, retry_mode, most_attempts, interval_minutes,
        attempts, next_attempt_at, retry_execution_id, resolved, answer, created_at
 FROM shard.incomplete_executions WHERE organization_id = %s AND id = %s
 """
@@ -109,7 +111,7 @@ WHERE organization_id = %s AND id = %s
 """
 _LIST = """
 SELECT id, organization_id, team_id, scenario_id, execution_id, error_type, reason, module_id,
-       blueprint_version, size, is_sealed, sequential, retry, retry_mode, most_attempts, interval_minutes,
+       blueprint_version, size, is_sealed, sequential, ordering_key, retry, retry_mode, most_attempts, interval_minutes,
        attempts, next_attempt_at, retry_execution_id, resolved, answer, created_at
 FROM shard.incomplete_executions WHERE organization_id = %s AND scenario_id = %s
 ORDER BY created_at DESC, id DESC LIMIT %s
@@ -117,6 +119,18 @@ ORDER BY created_at DESC, id DESC LIMIT %s
 _COUNT = """
 SELECT scenario_id, count(*) AS records FROM shard.incomplete_executions
 WHERE organization_id = %s AND scenario_id = ANY(%s) AND NOT resolved GROUP BY scenario_id
+"""
+_BEHIND = """
+SELECT u.id, (
+    SELECT count(*) FROM (
+        SELECT FROM shard.queue q
+        WHERE q.team_id = u.team_id AND q.lane = hashtextextended(u.ordering_key, u.scenario_id)
+          AND q.scenario_id = u.scenario_id AND q.ordering_key = u.ordering_key AND q.organization_id = %(organization)s
+          AND q.kind <> 'scenario.retry' AND q.lease_until IS NULL
+        LIMIT %(most)s) waiting) AS behind
+FROM shard.incomplete_executions u
+WHERE u.organization_id = %(organization)s AND u.id = ANY(%(ids)s::uuid[]) AND u.ordering_key IS NOT NULL
+  AND NOT u.resolved
 """
 _LIST_ATTEMPTS = """
 SELECT e.id, e.scenario_id, e.origin, e.created_at, o.status, o.duration_ms, o.operations, o.transfer
@@ -224,6 +238,7 @@ def _values(outcome: Outcome, parked: Parked, record_id: str, delay: int | None)
         "size": parked.size,
         "is_sealed": parked.is_sealed,
         "sequential": parked.sequential,
+        "ordering": WHOLE_SCENARIO if parked.sequential else parked.ordering_key,
         "retry": delay is not None,
         "mode": parked.plan.mode,
         "most": parked.plan.most_attempts,
@@ -282,7 +297,7 @@ async def begin(tx: WriteTx, run: NewRun, record: DictRow, kind: str) -> bool:
         "body": run.body,
         "owner": run.owner,
         "kind": kind,
-        "sequential": record["sequential"],
+        "ordering": run.ordering_key,
         "record": record["id"],
     }
     if not await tx.execute(_BEGIN, values):
@@ -318,6 +333,12 @@ async def count_unresolved(
     """Return how many records wait in each scenario that has any."""
     rows = await tx.all(_COUNT, (organization_id, list(scenarios)))
     return {row["scenario_id"]: row["records"] for row in rows}
+
+
+async def count_behind(tx: ReadTx, organization_id: OrganizationId, ids: Sequence[UUID], most: int) -> dict[UUID, int]:
+    """Return how many runs wait behind records that hold up their key, each counted up to ``most``."""
+    rows = await tx.all(_BEHIND, {"organization": organization_id, "ids": list(ids), "most": most})
+    return {row["id"]: row["behind"] for row in rows}
 
 
 async def list_attempts(tx: ReadTx, organization_id: OrganizationId, record_id: str) -> list[DictRow]:

@@ -29,10 +29,11 @@ from make_bridge.platform.bus.queries import QueryRegistration
 from make_bridge.platform.database.transactions import ReadTx, Row
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
+_COUNTED: Final = 1000
 _UNKNOWN = "There is no such incomplete execution."
 
 
-def record_of(row: Row) -> IncompleteExecution:
+def record_of(row: Row, runs_behind: int = 0) -> IncompleteExecution:
     """Return a row as every face shows it."""
     return IncompleteExecution(
         id=row["id"].hex,
@@ -51,6 +52,8 @@ def record_of(row: Row) -> IncompleteExecution:
         created_at=row["created_at"],
         possibly_done=needs_answer(row["error_type"], row["answer"]) and not row["resolved"],
         answer=row["answer"],
+        ordering_key=row["ordering_key"],
+        runs_behind=runs_behind,
     )
 
 
@@ -85,13 +88,15 @@ class IncompleteViews:
         """Answer ListIncompleteExecutions."""
         await scenario_store.get(tx, context.organization_id, query.scenario_id, context.team_id)
         rows = await incomplete_store.list_records(tx, context.organization_id, query.scenario_id, query.limit)
-        return [record_of(row) for row in rows]
+        behind = await incomplete_store.count_behind(tx, context.organization_id, [row["id"] for row in rows], _COUNTED)
+        return [record_of(row, behind.get(row["id"], 0)) for row in rows]
 
     async def get_record(self, tx: ReadTx, context: Context, query: GetIncompleteExecution) -> IncompleteDetail:
         """Answer GetIncompleteExecution."""
         row = await find_record(tx, context, query.record_id)
         scenario = await require_owner(tx, context, row)
-        return IncompleteDetail(record=record_of(row), scenario_name=scenario.name)
+        behind = await incomplete_store.count_behind(tx, context.organization_id, [row["id"]], _COUNTED)
+        return IncompleteDetail(record=record_of(row, behind.get(row["id"], 0)), scenario_name=scenario.name)
 
     async def get_bundles(self, tx: ReadTx, context: Context, query: GetIncompleteBundles) -> dict[int, object]:
         """Answer GetIncompleteBundles."""

@@ -5,7 +5,8 @@ Three ways in, chosen per call:
 * **at once**: a program without calls out and without loops is carried out first and stored with its
   outcome in one commit; until that commit nobody was told anything, so nothing can be lost.
 * **in place**: the run is stored already leased to this process and carried out after the commit.
-* **queued**: no room here, or the scenario runs one at a time: stored ready, any worker claims it.
+* **queued**: no room here, or the run has to wait for others of its scenario or key (``ordering.py``): stored ready,
+  any worker claims it.
 
 What a confidential scenario is sent is stored sealed, and not at all where it is run at once.
 
@@ -26,6 +27,7 @@ from make_bridge.domain.executions.event_store import Arrival
 from make_bridge.domain.executions.incomplete import IncompleteLimits
 from make_bridge.domain.executions.model import NewRun, Outcome
 from make_bridge.domain.executions.once import AlreadyBegun, OnceWriter
+from make_bridge.domain.executions.ordering import Place, ordering_key
 from make_bridge.domain.executions.perform import seed_of
 from make_bridge.domain.executions.targets import Target
 from make_bridge.domain.executions.trigger import Bundle, CallHead, encode_head, trigger_bundle
@@ -76,7 +78,11 @@ class Ingest:
         bundle = trigger_bundle(head, body, target.settings, max_bytes=self._config.max_body_bytes)
         program = await self._programs.get(target.organization_id, target.scenario_id, target.blueprint_version)
         shard = await self._shards.of(target.organization_id)
-        run = self._new_run(shard, target, head, body, sequential=program.settings.sequential)
+        run = self._new_run(shard, target, head, body)
+        if target.ordering is not None or program.settings.sequential:
+            place = Place(execution_id=run.id, scenario_id=run.scenario_id, seed=run.seed)
+            key = ordering_key(target.ordering, program.settings, place, bundle)
+            run = msgspec.structs.replace(run, ordering_key=key)
         event = None if target.dedupe is None else _event(target, target.dedupe, run, head, bundle)
         try:
             if run.ordering_key is None and self._worker.may_run_in_place:
@@ -169,7 +175,7 @@ class Ingest:
         detail = await self._waiting.outcome(run.organization_id, run.id, 5.0)
         return FAILED if detail is not None and detail.error is not None else ACCEPTED
 
-    def _new_run(self, shard: Shard, target: Target, head: CallHead, body: bytes, *, sequential: bool) -> NewRun:
+    def _new_run(self, shard: Shard, target: Target, head: CallHead, body: bytes) -> NewRun:
         execution_id = new_execution_id(shard=shard.number)
         return NewRun(
             id=execution_id,
@@ -181,7 +187,6 @@ class Ingest:
             seed=seed_of(execution_id),
             head=encode_head(head),
             body=body,
-            ordering_key="" if sequential else None,
         )
 
     def _accept_writer(self, shard: Shard) -> GroupCommit[NewRun, None]:

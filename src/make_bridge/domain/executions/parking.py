@@ -16,6 +16,7 @@ from make_bridge.domain.executions.incomplete import (
     plan_of,
 )
 from make_bridge.domain.executions.model import NewRun, Outcome
+from make_bridge.domain.executions.ordering import WHOLE_SCENARIO
 from make_bridge.domain.executions.runlog import NOT_KEPT
 from make_bridge.domain.executions.troubles import Trouble, trouble_of
 from make_bridge.engine.blueprint.program import Program
@@ -121,6 +122,7 @@ class Parking:
             size=len(plain),
             is_sealed=settings.confidential,
             sequential=settings.sequential,
+            ordering_key=WHOLE_SCENARIO if settings.sequential else stored.ordering_key,
             may_drop=settings.dataloss,
         )
 

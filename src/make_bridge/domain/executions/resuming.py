@@ -12,6 +12,7 @@ import msgspec
 from make_bridge.domain.executions import incomplete_store
 from make_bridge.domain.executions.incomplete import ORIGIN, RETRY, Resumed, RetryPlan, decode_done, decode_point
 from make_bridge.domain.executions.model import NewRun
+from make_bridge.domain.executions.ordering import WHOLE_SCENARIO
 from make_bridge.domain.executions.parking import Documents
 from make_bridge.domain.executions.perform import Attempt, seed_of
 from make_bridge.domain.executions.programs import Programs
@@ -112,4 +113,5 @@ def _new_run(shard: Shard, record: Row, node: str) -> NewRun:
         head=msgspec.json.encode(_Head(incomplete_execution=record["id"].hex)),
         body=b"",
         owner=node,
+        ordering_key=WHOLE_SCENARIO if record["sequential"] else record["ordering_key"],
     )

@@ -19,11 +19,13 @@ import structlog
 
 from make_bridge.domain.executions import store, tick_store
 from make_bridge.domain.executions.model import NewRun
+from make_bridge.domain.executions.ordering import Place, ordering_key
 from make_bridge.domain.executions.perform import seed_of
 from make_bridge.domain.executions.surroundings import ORIGIN_SCHEDULE, ZoneOf
 from make_bridge.domain.executions.tick_store import DueScenario, Moved
 from make_bridge.domain.executions.ticks import CatchUp, Decision, decide
 from make_bridge.domain.executions.trigger import CallHead, TickNote, encode_head
+from make_bridge.engine.blueprint.model import Settings
 from make_bridge.engine.schedule.shapes import Schedule, read_schedule
 from make_bridge.kernel.errors import InvalidInput, NotFound, Unavailable
 from make_bridge.kernel.ids import new_execution_id
@@ -193,6 +195,8 @@ def _moved(due: DueScenario, decision: Decision, run: NewRun | None) -> Moved:
 
 def _new_run(shard: Shard, due: DueScenario, decision: Decision) -> NewRun:
     execution_id = new_execution_id(shard=shard.number)
+    place = Place(execution_id=execution_id, scenario_id=due.id, seed=seed_of(execution_id))
+    key = ordering_key(due.ordering_key, Settings(sequential=due.is_sequential), place, {})
     note = TickNote(due=_instant(due.next_run_at), missed=decision.missed, skipped=decision.skipped)
     return NewRun(
         id=execution_id,
@@ -204,7 +208,7 @@ def _new_run(shard: Shard, due: DueScenario, decision: Decision) -> NewRun:
         seed=seed_of(execution_id),
         head=encode_head(CallHead(method="TICK", tick=note)),
         body=b"",
-        ordering_key="" if due.is_sequential else None,
+        ordering_key=key,
         queue_class=LOW,
     )
 

@@ -151,10 +151,11 @@ SELECT module_id, counter, value FROM shard.scenario_memory WHERE organization_i
 """
 _READ_RUN = """
 SELECT e.id, e.organization_id, e.team_id, e.scenario_id, e.blueprint_version, e.origin, e.seed, p.head, p.body,
-       h.settings
+       h.settings, q.ordering_key
 FROM shard.executions e JOIN shard.payloads p ON p.retention = e.retention AND p.id = e.id
 LEFT JOIN shard.scenarios s ON s.id = e.scenario_id
 LEFT JOIN shard.hooks h ON h.id = s.hook_id
+LEFT JOIN shard.queue q ON q.id = e.id
 WHERE e.retention = %s AND e.id = %s AND e.organization_id = %s
 """
 _LIST = """

@@ -13,6 +13,7 @@ from make_bridge.domain.executions import store
 from make_bridge.domain.executions.confidential import Payloads
 from make_bridge.domain.executions.lending import LentSlots
 from make_bridge.domain.executions.model import NewRun
+from make_bridge.domain.executions.ordering import Place, ordering_key
 from make_bridge.domain.executions.perform import seed_of
 from make_bridge.domain.executions.programs import Programs
 from make_bridge.domain.executions.trigger import CallHead, decode_head, encode_head
@@ -107,6 +108,13 @@ class RunsChildren:
             raise ChildRefused(
                 f"Scenario {scenario_id} runs one at a time and waits for this very run: it cannot call itself."
             )
+        place = Place(execution_id=child_id, scenario_id=scenario_id, seed=seed_of(child_id))
+        key = ordering_key(scenario.ordering_key, program.settings, place, call.inputs)
+        if key and call.wait and self._may_hold(scenario_id, key, callers):
+            raise ChildRefused(
+                f"Scenario {scenario_id} runs one at a time for each key and waits for this very run: it cannot call"
+                " itself."
+            )
         run = NewRun(
             id=child_id,
             organization_id=parent.organization_id,
@@ -117,9 +125,14 @@ class RunsChildren:
             seed=seed_of(child_id),
             head=encode_head(CallHead(method="CALL", callers=callers, packed=True)),
             body=pack(dict(call.inputs)),
-            ordering_key="" if program.settings.sequential else None,
+            ordering_key=key,
         )
         return await self.calls.payloads.seal(run) if program.settings.confidential else run
+
+    def _may_hold(self, scenario_id: ScenarioId, key: str, callers: list[int]) -> bool:
+        """Say whether a caller may hold the key's turn: of the nearest it is known, of those behind only the id."""
+        is_parent = scenario_id == self.parent.scenario_id and key == self.parent.ordering_key
+        return is_parent or scenario_id in callers[:-1]
 
     async def _end_of(self, child_id: ExecutionId) -> ChildAnswer:
         calls = self.calls

@@ -37,6 +37,8 @@ class Target:
     settings: HookSettings
     signature: Signed | None = None
     dedupe: DedupeRule | None = None
+    ordering: str | None = None
+    """The expression whose text orders the scenario's runs."""
 
 
 class Targets:
@@ -123,6 +125,7 @@ class Targets:
             if signature is None
             else await opened(self._sealing, OrganizationId(organization_id), row["hook_id"], signature),
             dedupe=rules.dedupe,
+            ordering=row["ordering_key"],
         )
 
 

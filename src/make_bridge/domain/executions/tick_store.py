@@ -19,7 +19,7 @@ WITH leader AS MATERIALIZED (
     SELECT 1 AS holds FROM shard.leaders WHERE name = %(name)s AND owner = %(owner)s AND fence = %(fence)s FOR SHARE
 )
 SELECT s.id, s.organization_id, s.team_id, s.blueprint_version, s.scheduling, s.next_run_at, s.schedule_anchor,
-       s.is_sequential, s.ticks_missed, s.ticks_skipped, now() AS now,
+       s.is_sequential, s.ordering_key, s.ticks_missed, s.ticks_skipped, now() AS now,
        (SELECT q.lease_until IS NOT NULL FROM shard.queue q WHERE q.id = s.last_tick_run) AS last_is_going
 FROM shard.scenarios s
 WHERE s.next_run_at <= now() AND s.state = 'active' AND NOT s.is_paused AND NOT s.is_invalid
@@ -59,6 +59,7 @@ class DueScenario(msgspec.Struct, frozen=True, kw_only=True):
     ticks_skipped: int
     now: datetime
     last_is_going: bool | None
+    ordering_key: str | None = None
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):

@@ -291,6 +291,7 @@ class Worker:
             seed=row["seed"],
             head=bytes(row["head"]),
             body=bytes(row["body"]),
+            ordering_key=row["ordering_key"],
         )
         return run, bytes(row["settings"] or b"{}")
 

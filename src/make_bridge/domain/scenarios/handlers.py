@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from make_bridge.domain.organizations.zones import Zones
-from make_bridge.domain.scenarios import model, schedules, store
+from make_bridge.domain.scenarios import model, ordering, schedules, store
 from make_bridge.domain.scenarios.blueprints import BlueprintFacts, read_facts
 from make_bridge.domain.scenarios.messages import (
     ActivateScenario,
@@ -17,6 +17,7 @@ from make_bridge.domain.scenarios.messages import (
     DeleteScenario,
     EditScenario,
     Hook,
+    Ordering,
     SaveBlueprint,
     Scenario,
     ScenarioActivated,
@@ -24,6 +25,7 @@ from make_bridge.domain.scenarios.messages import (
     ScenarioDeactivated,
     ScenarioDeleted,
     ScenarioEdited,
+    SetOrdering,
 )
 from make_bridge.domain.scenarios.model import JsonObject, ScenarioState
 from make_bridge.domain.scenarios.schedules import Plan
@@ -123,6 +125,17 @@ class ScenarioHandlers:
         work.emit(ScenarioEdited(scenario_id=scenario.id), subject=f"scenario/{scenario.id}")
         return scenario
 
+    async def set_ordering(self, work: UnitOfWork, command: SetOrdering) -> Ordering:
+        """Order the runs that arrive from now on; what waits keeps its place."""
+        organization_id = work.context.organization_id
+        current = await store.lock(work.tx, organization_id, command.scenario_id)
+        blueprint = await store.get_blueprint(work.tx, organization_id, current.id)
+        expression = ordering.checked_expression(command.expression, blueprint)
+        await store.set_ordering(work.tx, organization_id, current.id, expression)
+        work.touch(f"scenario/{current.id}", orderingKey=expression)
+        work.emit(ScenarioEdited(scenario_id=current.id), subject=f"scenario/{current.id}")
+        return ordering.ordering_of(await store.get(work.tx, organization_id, current.id), blueprint)
+
     async def delete(self, work: UnitOfWork, command: DeleteScenario) -> None:
         """Remove a scenario with what belongs to it."""
         await store.delete(work.tx, work.context.organization_id, command.scenario_id)
@@ -205,6 +218,13 @@ def commands(handlers: ScenarioHandlers) -> list[CommandRegistration[Any, Any]]:
         ),
         CommandRegistration(
             command=EditScenario, handler=handlers.edit, result=Scenario, permission=write, action="scenario.edit"
+        ),
+        CommandRegistration(
+            command=SetOrdering,
+            handler=handlers.set_ordering,
+            result=Ordering,
+            permission=write,
+            action="scenario.set_ordering",
         ),
         CommandRegistration(
             command=DeactivateScenario,

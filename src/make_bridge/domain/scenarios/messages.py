@@ -27,6 +27,8 @@ class Scenario:
     blueprint_version: int
     next_run_at: datetime | None
     created_at: datetime
+    ordering_key: str | None = None
+    """The expression whose text orders its runs."""
 
 
 @message
@@ -68,6 +70,31 @@ class EditScenario(Command[Scenario]):
     scenario_id: ScenarioId
     name: str | None = None
     scheduling: JsonObject | None = None
+
+
+@message
+class Ordering:
+    """How a scenario's runs are ordered: by the text of an expression, or (``is_sequential``) all after each other."""
+
+    scenario_id: ScenarioId
+    expression: str | None
+    is_sequential: bool
+
+
+@message
+class SetOrdering(Command[Ordering]):
+    """Order the runs from now on by the text of an expression over the trigger's bundle; None orders them no more."""
+
+    scenario_id: ScenarioId
+    expression: str | None = None
+
+
+@message
+class GetOrdering(Query[Ordering]):
+    """How a scenario's runs are ordered; with ``team_id`` only when it belongs to that team."""
+
+    scenario_id: ScenarioId
+    team_id: TeamId | None = None
 
 
 @message

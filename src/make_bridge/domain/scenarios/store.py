@@ -15,7 +15,7 @@ from make_bridge.platform.database.transactions import ReadTx, WriteTx
 
 _COLUMNS = """
 id, team_id, name, state, is_paused, is_invalid, used_packages, scheduling, template_version_id, flow_id, hook_id,
-blueprint_version, next_run_at, created_at
+blueprint_version, next_run_at, created_at, ordering_key
 """
 _GET = (
     "SELECT " + _COLUMNS + " FROM shard.scenarios"
@@ -45,6 +45,10 @@ _EDIT = (
     "UPDATE shard.scenarios SET name = %s, scheduling = %s, updated_at = now(), revision = revision + 1"
     " WHERE organization_id = %s AND id = %s RETURNING " + _COLUMNS
 )
+_SET_ORDERING = """
+UPDATE shard.scenarios SET ordering_key = %s, updated_at = now(), revision = revision + 1
+WHERE organization_id = %s AND id = %s
+"""
 _MOMENT = "SELECT date_trunc('second', now()) AS moment"
 _SET_BLUEPRINT = (
     "UPDATE shard.scenarios SET blueprint_version = blueprint_version + 1, is_invalid = %s, used_packages = %s,"
@@ -86,7 +90,7 @@ SELECT id, team_id, name, token_sealed, scenario_id, enabled FROM shard.hooks WH
 """
 _FIND_TARGET = """
 SELECT h.id AS hook_id, h.enabled, h.settings, h.team_id, s.id AS scenario_id, s.name, s.state, s.is_paused,
-       s.is_invalid, s.blueprint_version
+       s.is_invalid, s.blueprint_version, s.ordering_key
 FROM shard.hooks h LEFT JOIN shard.scenarios s ON s.id = h.scenario_id
 WHERE h.organization_id = %s AND h.token_digest = %s
 """
@@ -108,6 +112,7 @@ def _scenario(row: DictRow) -> Scenario:
         blueprint_version=row["blueprint_version"],
         next_run_at=row["next_run_at"] if row["state"] == ScenarioState.ACTIVE and not row["is_paused"] else None,
         created_at=row["created_at"],
+        ordering_key=row["ordering_key"],
     )
 
 
@@ -226,6 +231,13 @@ async def edit(
     """Write name and schedule."""
     row = await tx.one(_EDIT, (name, msgspec.json.encode(scheduling), organization_id, scenario_id))
     return _scenario(_found(row))
+
+
+async def set_ordering(
+    tx: WriteTx, organization_id: OrganizationId, scenario_id: ScenarioId, expression: str | None
+) -> None:
+    """Write by what the scenario's runs are ordered."""
+    await tx.execute(_SET_ORDERING, (expression, organization_id, scenario_id))
 
 
 async def moment(tx: ReadTx) -> datetime:

@@ -5,17 +5,19 @@ from typing import Any
 
 import msgspec
 
-from make_bridge.domain.scenarios import store
+from make_bridge.domain.scenarios import ordering, store
 from make_bridge.domain.scenarios.messages import (
     BlueprintVersion,
     GetBlueprint,
     GetHook,
     GetInterface,
+    GetOrdering,
     GetScenario,
     Hook,
     Interface,
     ListBlueprints,
     ListScenarios,
+    Ordering,
     Scenario,
 )
 from make_bridge.domain.scenarios.model import JsonObject
@@ -41,6 +43,12 @@ async def list_scenarios(tx: ReadTx, context: Context, query: ListScenarios) -> 
 async def get_scenario(tx: ReadTx, context: Context, query: GetScenario) -> Scenario:
     """Answer GetScenario."""
     return await store.get(tx, context.organization_id, query.scenario_id, query.team_id)
+
+
+async def get_ordering(tx: ReadTx, context: Context, query: GetOrdering) -> Ordering:
+    """Answer GetOrdering."""
+    scenario = await store.get(tx, context.organization_id, query.scenario_id, query.team_id)
+    return ordering.ordering_of(scenario, await store.get_blueprint(tx, context.organization_id, scenario.id))
 
 
 async def get_blueprint(tx: ReadTx, context: Context, query: GetBlueprint) -> JsonObject:
@@ -98,6 +106,7 @@ def queries(sealing: Sealing) -> list[QueryRegistration[Any, Any]]:
     return [
         QueryRegistration(query=ListScenarios, view=list_scenarios, permission=read),
         QueryRegistration(query=GetScenario, view=get_scenario, permission=read),
+        QueryRegistration(query=GetOrdering, view=get_ordering, permission=read),
         QueryRegistration(query=GetBlueprint, view=get_blueprint, permission=read),
         QueryRegistration(query=ListBlueprints, view=list_blueprints, permission=read),
         QueryRegistration(query=GetInterface, view=get_interface, permission=read),

@@ -15,6 +15,12 @@ Megabytes = Annotated[int, Field(ge=1, le=1_000_000)]
 _MAX_SIZE = AliasChoices("maxSizeMB", "maxSizeMb")
 
 
+class OrderingBody(Body):
+    """By what a scenario's runs are ordered; ``null`` orders them no more."""
+
+    ordering_key: Annotated[str, Field(max_length=4000)] | None
+
+
 class NewDataStoreBody(Body):
     """A new data store."""
 

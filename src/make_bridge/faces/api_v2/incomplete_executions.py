@@ -1,8 +1,8 @@
 """Incomplete executions (``/dlqs``): list, look into, edit, try again, say whether a call was done, give up.
 
-Shapes are Make's own. Ours beside them: ``nextAttempt``, ``failer``, ``isRetrying``, ``possiblyDone`` and ``answer`` in
-the answers, ``/answer``, and ``bundles`` in an edit, because a person who mends a run mends its data more often than
-its blueprint.
+Shapes are Make's own. Ours beside them: ``nextAttempt``, ``failer``, ``isRetrying``, ``possiblyDone``, ``answer``,
+``orderingKey`` and ``runsBehind`` in the answers, ``/answer``, and ``bundles`` in an edit, because a person who mends a
+run mends its data more often than its blueprint.
 """
 
 import re
@@ -229,4 +229,6 @@ def _row(record: IncompleteExecution) -> JsonObject:
         "isRetrying": record.is_retrying,
         "possiblyDone": record.possibly_done,
         "answer": _ANSWERS.get(record.answer or ""),
+        "orderingKey": record.ordering_key,
+        "runsBehind": record.runs_behind,
     }
