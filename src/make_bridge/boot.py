@@ -45,11 +45,10 @@ from make_bridge.domain.executions.incomplete_messages import (
 from make_bridge.domain.executions.incomplete_views import IncompleteViews
 from make_bridge.domain.executions.ingest import Ingest, IngestConfig
 from make_bridge.domain.executions.journal import Journals, StoredJournals
-from make_bridge.domain.executions.lending import LentSlots
 from make_bridge.domain.executions.memory import StoredMemory
 from make_bridge.domain.executions.messages import ExecutionRequested
 from make_bridge.domain.executions.once import forget_events
-from make_bridge.domain.executions.outbound import GuardedMail, HttpByTeam, LoopSleeper
+from make_bridge.domain.executions.outbound import GuardedMail, HttpByTeam, Lanes, LoopSleeper
 from make_bridge.domain.executions.parking import Documents, Parking
 from make_bridge.domain.executions.perform import Performer
 from make_bridge.domain.executions.programs import Programs
@@ -113,6 +112,7 @@ from make_bridge.platform.database.opening import DatabaseAddress, DatabasePlan,
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.egress.circuits import Circuits
 from make_bridge.platform.egress.client import EgressClient
+from make_bridge.platform.egress.host_turns import HostTurns
 from make_bridge.platform.egress.mail import MailSender
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue.job_queue import JobQueue, forget_jobs
@@ -290,9 +290,11 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         settings.circuits(), domain.clock, opened=metrics.breakers_opened.inc, refused=metrics.calls_refused.inc
     )
     metrics.watch_breakers(circuits.by_state)
+    lanes = Lanes(circuits=circuits, turns=HostTurns(settings.turns()))
+    metrics.watch_turns(lanes.turns.by_state)
     journals = StoredJournals(domain.shards, domain.data_keys, settings.journal())
     stack.push_async_callback(journals.close)
-    executions = _executions(domain, HttpByTeam(egress, circuits), metrics, loaded, journals)
+    executions = _executions(domain, HttpByTeam(egress, lanes), metrics, loaded, journals)
     cares: dict[str, Care] = {
         "store_commits_forgotten": _records(domain, settings).forget_commits,
         "incomplete_executions_forgotten": partial(forget_resolved, domain.shards),
@@ -393,7 +395,7 @@ def _executions(
 ) -> _Executions:
     settings, shards = loaded.settings, domain.shards
     payloads, answers = Payloads(sealing=domain.data_keys), Answers(sealing=domain.data_keys)
-    programs, waiting, lent = Programs(shards), Waiting(shards, answers), LentSlots()
+    programs, waiting, lent = Programs(shards), Waiting(shards, answers), http.lanes.lent
     children = ChildCalls(shards=shards, programs=programs, waiting=waiting, lent=lent, payloads=payloads)
     zones = Zones(organizations=domain.organizations)
     records = _records(domain, settings)

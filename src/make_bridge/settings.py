@@ -42,6 +42,7 @@ from make_bridge.platform.egress.breaker import BreakerLimits
 from make_bridge.platform.egress.circuits import CircuitsConfig
 from make_bridge.platform.egress.client import EgressConfig
 from make_bridge.platform.egress.guard import EgressPolicy
+from make_bridge.platform.egress.host_turns import TurnLimits
 from make_bridge.platform.queue.jobs import JobLimits
 from make_bridge.platform.queue.leases import ClaimRules
 from make_bridge.platform.security.portal_tokens import ExpectedClaims
@@ -175,6 +176,8 @@ class Settings(BaseSettings):
     breaker_open_seconds: Seconds
     breaker_longest_open_seconds: Seconds
     breakers: Annotated[int, Field(ge=16, le=1_000_000)]
+    host_concurrency: Annotated[int, Field(ge=1, le=100_000)]
+    team_call_concurrency: Annotated[int, Field(ge=1, le=100_000)]
 
     @model_validator(mode="after")
     def _agree(self) -> "Settings":
@@ -325,6 +328,10 @@ class Settings(BaseSettings):
         )
         most = self.breakers
         return CircuitsConfig(limits=limits, slow=self.breaker_slow_seconds, most=most, most_of_team=max(most // 16, 1))
+
+    def turns(self) -> TurnLimits:
+        """Produce how many calls are in flight at once."""
+        return TurnLimits(per_host=self.host_concurrency, per_team=self.team_call_concurrency)
 
     def pools(self) -> PoolLimits:
         """Produce the limits of a database pool."""

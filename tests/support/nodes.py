@@ -37,8 +37,8 @@ class Shop:
     opens: int = 0
     """So many calls more are answered while it is not open."""
 
-    def of(self, team_id: TeamId) -> "Shop":
-        del team_id
+    def of(self, organization_id: OrganizationId, team_id: TeamId) -> "Shop":
+        del organization_id, team_id
         return self
 
     async def send(self, request: HttpRequest) -> HttpResponse:

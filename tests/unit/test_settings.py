@@ -50,6 +50,12 @@ def test_a_token_may_name_the_public_address_and_what_is_set(monkeypatch):
     assert load_settings().settings.tokens().issuers == {"acme", "https://acme.example"}
 
 
+def test_calls_at_once_are_bounded_as_the_settings_say(monkeypatch):
+    monkeypatch.setenv("MAKE_BRIDGE_HOST_CONCURRENCY", "3")
+    turns = load_settings().settings.turns()
+    assert (turns.per_host, turns.per_team) == (3, 100)
+
+
 def test_circuit_breakers_open_as_the_settings_say(monkeypatch):
     limits = load_settings().settings.circuits().limits
     assert (limits.calls, limits.failed_share, limits.probes) == (20, 0.5, 3)

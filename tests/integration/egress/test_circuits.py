@@ -6,18 +6,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from make_bridge.domain.executions.outbound import HttpByTeam
+from make_bridge.domain.executions.outbound import HttpByTeam, Lanes
 from make_bridge.engine.ports import HttpFailure, HttpRequest
 from make_bridge.kernel.clock import ManualClock
-from make_bridge.kernel.ids import TeamId
+from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.egress.breaker import BreakerLimits, State
 from make_bridge.platform.egress.circuits import Circuits, CircuitsConfig
+from make_bridge.platform.egress.host_turns import HostTurns, TurnLimits
 from make_bridge.platform.egress.messages import EgressFailure, EgressRequest, EgressResponse
 from support.network import free_port
 from support.target import serving_target
 from support.waiting import until
 
-ACME, OTHER = TeamId(1024), TeamId(2048)
+ORGANIZATION, ACME, OTHER = OrganizationId(1), TeamId(1024), TeamId(2048)
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 SLOW = 0.05
 
@@ -43,12 +44,14 @@ class Scene:
             opened=lambda: self.events.append("opened"),
             refused=lambda: self.events.append("refused"),
         )
-        self.http = HttpByTeam(client, self.circuits)
+        self.http = HttpByTeam(
+            client, Lanes(circuits=self.circuits, turns=HostTurns(TurnLimits(per_host=1000, per_team=1000)))
+        )
         self.url = url
 
     async def get(self, path="/ok", *, team=ACME, credential="", patience=10.0, url=None):
         request = HttpRequest(method="GET", url=(url or self.url) + path, credential=credential, timeout=patience)
-        return (await self.http.of(team).send(request)).status
+        return (await self.http.of(ORGANIZATION, team).send(request)).status
 
     async def fail(self, times=20, path="/bad", **call):
         for _ in range(times):

@@ -1,12 +1,16 @@
 """The engine's ports on the platform: calls out through the egress guard, waiting on the loop.
 
 The engine knows no socket; every call of every scenario goes through the one guarded client, and those of a team's runs
-through its circuit breakers before that.
+through its circuit breakers and its turn at the host before that. Who waits for a turn lends its slot of the worker, so
+that a target that hangs keeps nobody else from running.
 """
 
 import asyncio
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from make_bridge.domain.executions.lending import LentSlots
 from make_bridge.engine.ports import (
     FailureKind,
     HttpClient,
@@ -17,13 +21,17 @@ from make_bridge.engine.ports import (
     MailFailure,
     MailServer,
 )
-from make_bridge.kernel.ids import TeamId
+from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.egress.circuits import CircuitOpen, Circuits
 from make_bridge.platform.egress.client import EgressClient
+from make_bridge.platform.egress.host_turns import HostTurns
 from make_bridge.platform.egress.mail import MailRefusal, MailSender, MailServerAddress, OutgoingMail
 from make_bridge.platform.egress.messages import EgressFailure, EgressRequest, EgressResponse, TlsTrust
+from make_bridge.platform.egress.urls import read_target
 
-NO_TEAM: Final = TeamId(0)
+# So many slots are lent at most: what waits is held in memory.
+_MOST_LENT: Final = 500
+_SHORTEST: Final = 0.001
 _KINDS: Final[dict[str, FailureKind]] = {
     "refused": "refused",
     "timeout": "timeout",
@@ -32,15 +40,14 @@ _KINDS: Final[dict[str, FailureKind]] = {
 
 
 class GuardedHttp:
-    """``HttpClient`` over the egress client; with ``circuits`` for the runs of one team, past its breakers."""
+    """``HttpClient`` over the egress client; with ``lane`` for the runs of one team: past its breakers, in its turn."""
 
-    __slots__ = ("_circuits", "_client", "_team_id")
+    __slots__ = ("_client", "_lane")
 
-    def __init__(self, client: EgressClient, circuits: Circuits | None = None, team_id: TeamId = NO_TEAM) -> None:
-        """Share client and breakers over all runs of the process."""
+    def __init__(self, client: EgressClient, lane: "TeamLane | None" = None) -> None:
+        """Share the client over all runs of the process."""
         self._client = client
-        self._circuits = circuits
-        self._team_id = team_id
+        self._lane = lane
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send it; raises HttpFailure."""
@@ -65,24 +72,62 @@ class GuardedHttp:
         return HttpResponse(status=answer.status, headers=tuple(answer.headers), body=answer.body, url=answer.final_url)
 
     async def _exchange(self, request: HttpRequest, outgoing: EgressRequest) -> EgressResponse:
-        if self._circuits is None:
+        if self._lane is None:
             return await self._client.send(outgoing)
-        return await self._circuits.call(
-            outgoing, self._client.send, team_id=self._team_id, credential=request.credential
-        )
+        return await self._lane.send(outgoing, request.credential)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lanes:
+    """What the calls of all teams pass on their way out."""
+
+    circuits: Circuits
+    turns: HostTurns
+    lent: LentSlots = field(default_factory=LentSlots)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeamLane:
+    """The way out for one team's calls."""
+
+    client: EgressClient
+    lanes: Lanes
+    organization_id: OrganizationId
+    team_id: TeamId
+
+    async def send(self, request: EgressRequest, credential: str) -> EgressResponse:
+        """Send it unless its circuit is open; raises CircuitOpen and EgressFailure."""
+        circuits = self.lanes.circuits
+        return await circuits.call(request, self._in_turn, team_id=self.team_id, credential=credential)
+
+    async def _in_turn(self, request: EgressRequest) -> EgressResponse:
+        """Send it when there is room at its host; waiting takes from its own time."""
+        turns, lent = self.lanes.turns, self.lanes.lent
+        host = (int(self.organization_id), read_target(request.url).authority)
+        if not turns.try_take(host, self.team_id):
+            loop = asyncio.get_running_loop()
+            deadline = loop.time() + request.timeout
+            with lent.lend() if lent.count < _MOST_LENT else nullcontext():
+                await turns.wait(host, self.team_id, request.timeout)
+            request = replace(request, timeout=max(deadline - loop.time(), _SHORTEST))
+        try:
+            return await self.client.send(request)
+        finally:
+            turns.leave(host, self.team_id)
 
 
 class HttpByTeam:
     """Makes the port for each run."""
 
-    def __init__(self, client: EgressClient, circuits: Circuits) -> None:
-        """Share client and breakers over all runs of the process."""
+    def __init__(self, client: EgressClient, lanes: Lanes) -> None:
+        """Share client, breakers and turns over all runs of the process."""
         self._client = client
-        self._circuits = circuits
+        self.lanes = lanes
 
-    def of(self, team_id: TeamId) -> HttpClient:
+    def of(self, organization_id: OrganizationId, team_id: TeamId) -> HttpClient:
         """Return the port of one team."""
-        return GuardedHttp(self._client, self._circuits, team_id)
+        lane = TeamLane(client=self._client, lanes=self.lanes, organization_id=organization_id, team_id=team_id)
+        return GuardedHttp(self._client, lane)
 
 
 def _trust(request: HttpRequest) -> TlsTrust | None:

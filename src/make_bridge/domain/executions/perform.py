@@ -70,9 +70,9 @@ class ComponentsOf(Protocol):
 
 
 class HttpOf(Protocol):
-    """Gives each run the way out, past its own team's circuit breakers."""
+    """Gives each run the way out, past its own team's circuit breakers and in its turn."""
 
-    def of(self, team_id: TeamId) -> HttpClient:
+    def of(self, organization_id: OrganizationId, team_id: TeamId) -> HttpClient:
         """Return the port for one team."""
         ...
 
@@ -153,7 +153,7 @@ class Performer:
         is_light = program.pure or not fence
         stores = self._around.stores(stored)
         return Ports(
-            http=self._http.of(stored.team_id),
+            http=self._http.of(stored.organization_id, stored.team_id),
             mailer=self._mailer,
             sleeper=self._sleeper,
             clock=self._clock,

@@ -45,6 +45,11 @@ class Target:
     url: URL
 
     @property
+    def authority(self) -> str:
+        """Return host and port as people know them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
     def origin(self) -> tuple[str, str, int]:
         """Return what two URLs must share for credentials to pass between them."""
         return self.scheme, self.host, self.port

@@ -18,6 +18,7 @@ class Metrics:
         registry = CollectorRegistry()
         self._registry = registry
         self._count_breakers: Callable[[], Mapping[str, int]] = dict
+        self._count_turns: Callable[[], Mapping[str, int]] = dict
         ProcessCollector(registry=registry)
         self.executions = Counter(
             "executions_total", "Executions settled by this process, by result.", ["status"], registry=registry
@@ -98,6 +99,10 @@ class Metrics:
             "circuit_breakers", "Circuit breakers of this process, by state.", ["state"], registry=registry
         )
         self._breakers = {state: breakers.labels(state) for state in ("closed", "open", "half_open")}
+        self._turns = Gauge(
+            "host_calls", "Calls out: in flight, waiting for a turn at their host, and refused since the start.",
+            ["state"], registry=registry,
+        )  # fmt: skip
         self.running = Gauge("executions_running", "Executions in flight in this process.", registry=registry)
 
     def count_settled(self, statuses: Mapping[str, int], operations: int) -> None:
@@ -114,8 +119,14 @@ class Metrics:
         """Take the breakers' states from there, each time somebody asks for the counters."""
         self._count_breakers = count
 
+    def watch_turns(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """Take the calls out from there, each time somebody asks for the counters."""
+        self._count_turns = count
+
     def render(self) -> bytes:
         """Return the text exposition format."""
         for state, number in self._count_breakers().items():
             self._breakers[state].set(number)
+        for state, number in self._count_turns().items():
+            self._turns.labels(state).set(number)
         return generate_latest(self._registry)
