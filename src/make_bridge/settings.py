@@ -149,6 +149,7 @@ class Settings(BaseSettings):
     execution_bundles: Annotated[int, Field(ge=1, le=100_000_000)]
     execution_seconds: Seconds
     execution_collected_bytes: Bytes
+    run_memory_bytes: Annotated[int, Field(ge=65_536, le=1 << 40)]
     schedule_shortest_seconds: Annotated[int, Field(ge=1, le=86_400)]
     schedule_catch_up: Literal["one", "none"]
     responsive_run_seconds: Seconds
@@ -272,6 +273,7 @@ class Settings(BaseSettings):
             bundles=self.execution_bundles,
             seconds=self.execution_seconds,
             aggregated_bytes=self.execution_collected_bytes,
+            memory_bytes=self.run_memory_bytes,
         )
 
     def data_store_limits(self) -> DataStoreLimits:

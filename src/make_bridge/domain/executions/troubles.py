@@ -27,7 +27,7 @@ AT_ONCE: Final = frozenset(
     }
 )
 WAITED_FOR: Final = frozenset({"ConnectionError", "RateLimitError", "ModuleTimeoutError"})
-NOT_COUNTED: Final = frozenset({"DataError", "DuplicateDataError"}) | WAITED_FOR
+NOT_COUNTED: Final = frozenset({"DataError", "DuplicateDataError", "MemoryLimitExceededError"}) | WAITED_FOR
 _WATCHED: Final = frozenset({"manual", "retry"})
 _INSTANT: Final = "webhook"
 _SCHEDULED: Final = "schedule"

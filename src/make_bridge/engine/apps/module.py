@@ -40,6 +40,7 @@ class ErrorType(StrEnum):
     INCONSISTENCY = "InconsistencyError"
     POSSIBLY_DONE = "PossiblyDoneError"
     OPERATIONS_LIMIT = "OperationsLimitExceededError"
+    MEMORY_LIMIT = "MemoryLimitExceededError"
     INTERRUPTED = "ExecutionInterruptedError"
 
 

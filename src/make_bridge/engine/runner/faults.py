@@ -10,6 +10,7 @@ from typing import Final
 from make_bridge.engine.apps.module import ErrorType, ModuleError
 from make_bridge.engine.blueprint.program import Node
 from make_bridge.engine.expression_errors import ExpressionError
+from make_bridge.engine.runner.holding import PARKED
 from make_bridge.engine.runner.result import Ending, IncompleteRun, Retry, RetryMode, RunError
 from make_bridge.engine.runner.state import Ended, RunState
 from make_bridge.engine.values import Value, to_boolean, to_number, to_text
@@ -131,6 +132,8 @@ def break_off(run: RunState, directive: Node, given: dict[str, Value]) -> None:
 
 def store_incomplete(run: RunState, node: Node, error: RunError, retry: Retry) -> None:
     """Keep the bundle for later; a scenario that runs in order does nothing more until it is solved."""
+    if run.holding is not None:
+        run.hold_more((PARKED, node.id), run.holding.on_path())
     run.incomplete.append(
         IncompleteRun(
             module_id=node.id,

@@ -24,6 +24,8 @@ class LoopFrame:
     step: Step | None
     operation: int
     closed: int = 0
+    is_held: bool = False
+    """Its bundles are a list that is there as a whole."""
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ _BODY_BYTES: Final = 64
 _ITEM_BYTES: Final = 24
 # `[1,1,1]`: two bytes on the wire for an element of a slot and a scalar; no text is denser.
 _MOST_PER_WIRE_BYTE: Final = 24
+UNMEASURED: Final = -1
 
 
 class StepLog:
@@ -54,15 +55,17 @@ class StepLog:
         step.output_count += 1
         step.outputs.append(bundle)
 
-    def output(self, step: Step | None, bundle: Value) -> None:
-        """Note a bundle that the step gave."""
+    def output(self, step: Step | None, bundle: Value) -> int:
+        """Note a bundle that the step gave; return its size where that was measured, else ``UNMEASURED``."""
         if step is None:
-            return
+            return UNMEASURED
         step.output_count += 1
+        left = self._bytes
         if not step.truncated and self._fits(bundle):
             step.outputs.append(bundle)
-        else:
-            step.truncated = True
+            return left - self._bytes
+        step.truncated = True
+        return UNMEASURED
 
     def fail(self, step: Step | None, error: RunError) -> None:
         """Note how the step ended. Errors are few and always kept, their details only where bodies are."""

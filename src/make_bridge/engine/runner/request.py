@@ -34,6 +34,8 @@ class RunLimits:
     run_expression_steps: int = 5_000_000
     """Work all expressions of the run may do together."""
     aggregated_bytes: int = 64 * 1024 * 1024
+    memory_bytes: int = 64 * 1024 * 1024
+    """Bytes of large values that the run may hold at a time."""
     logged_steps: int = 10_000
     logged_bytes: int = 10 * 1024 * 1024
     pause_every: int = 0

@@ -115,7 +115,7 @@ def _receive(walker: Walker, state: RunState, entry: Node, bundles: Sequence[Col
     if len(bundles) > 1:
         return walker.emit(entry, list(bundles), step, operation)
     state.log.received(step, bundles[0], state.request.received_bytes)
-    return walker.emit(entry, [bundles[0]], None, operation)
+    return walker.emit(entry, [bundles[0]], None, operation, state.request.received_bytes)
 
 
 async def _go_on(walker: Walker, state: RunState, point: ResumePoint) -> None:

@@ -7,7 +7,7 @@ when the path passes it and taken out when the walk goes back before it.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NoReturn
 from zoneinfo import ZoneInfo
 
 from make_bridge.engine.apps.module import Collection, ErrorType
@@ -15,6 +15,7 @@ from make_bridge.engine.blueprint.program import Node, Program
 from make_bridge.engine.iml import Budget
 from make_bridge.engine.ports import Ports, WebhookResponse
 from make_bridge.engine.runner.chance import Chance, step_key
+from make_bridge.engine.runner.holding import BUNDLE, CYCLE_VARIABLE, LARGE, RUN_VARIABLE, Holding, Place, measured
 from make_bridge.engine.runner.log import StepLog
 from make_bridge.engine.runner.request import RunRequest
 from make_bridge.engine.runner.result import Ending, IncompleteRun, RunError, RunWarning
@@ -60,6 +61,7 @@ class RunState:
         "cycles_committed",
         "errors",
         "execution_id",
+        "holding",
         "http_max_bytes",
         "incomplete",
         "inputs",
@@ -108,6 +110,7 @@ class RunState:
         self.budget = Budget(limits.expression_steps, limits.expression_output)
         confidential = program.settings.confidential
         self.log = StepLog(max_steps=limits.logged_steps, max_bytes=0 if confidential else limits.logged_bytes)
+        self.holding: Holding | None = None
         self.bundles: dict[int, Value] = {}
         self.trail: list[int] = []
         self.errors: dict[int, RunError] = {}
@@ -134,8 +137,7 @@ class RunState:
         self._chance = Chance(request.seed)
         self._counters_of_cycle: dict[int, int] = {}
         self._counters_of_run: dict[int, int] = {}
-        self._elapsed = 0
-        self._expression_steps = 0
+        self._elapsed = self._expression_steps = 0
         self._kept_keys: dict[int, str] = {}
         self._used_keys: dict[int, str] = {}
         self._stores: StoreOverlay | None = None
@@ -202,9 +204,14 @@ class RunState:
         """Set a variable."""
         if for_run:
             self.cycle_variables.pop(name, None)
+            if self.holding is not None:
+                self.holding.drop((CYCLE_VARIABLE, name))
             self.run_variables[name] = value
         else:
             self.cycle_variables[name] = value
+        size = measured(value, self.limits.memory_bytes)
+        if size > LARGE or self.holding is not None:
+            self.hold((RUN_VARIABLE if for_run else CYCLE_VARIABLE, name), size)
 
     def warn(self, module_id: int, message: str) -> None:
         """Mark the run with a warning."""
@@ -294,12 +301,48 @@ class RunState:
         if module_id not in self.bundles:
             self.trail.append(module_id)
         self.bundles[module_id] = bundle
+        if self.holding is not None:
+            self.holding.drop((BUNDLE, module_id))
+
+    def hold(self, place: Place, size: int) -> None:
+        """Count a value that the run holds from now on; ends the run when that is too much."""
+        holding = self._held()
+        holding.put(place, size)
+        if holding.is_full:
+            self._end_for_memory(holding)
+
+    def hold_more(self, place: Place, size: int) -> None:
+        """Count one more value in a place that keeps many."""
+        holding = self._held()
+        holding.add(place, size)
+        if holding.is_full:
+            self._end_for_memory(holding)
+
+    def let_go(self, place: Place) -> None:
+        """Count what is held there no more."""
+        if self.holding is not None:
+            self.holding.drop(place)
+
+    def _held(self) -> Holding:
+        if self.holding is None:
+            self.holding = Holding(self.limits.memory_bytes)
+        return self.holding
+
+    def _end_for_memory(self, holding: Holding) -> NoReturn:
+        """End the run: it holds more than a run may. No handler is asked, it would hold all of that too."""
+        node = self.program.nodes.get(self._node)
+        message = f"The run holds more than {holding.limit} bytes of data at a time; work in smaller portions."
+        module = "" if node is None else node.module
+        raise Ended(Ending.FAILED, RunError(ErrorType.MEMORY_LIMIT, message, self._node, module, self._operation))
 
     def rewind(self, mark: int) -> None:
         """Go back to where the path had `mark` bundles."""
         trail = self.trail
         while len(trail) > mark:
-            del self.bundles[trail.pop()]
+            module_id = trail.pop()
+            del self.bundles[module_id]
+            if self.holding is not None:
+                self.holding.drop((BUNDLE, module_id))
 
     def end_cycle(self) -> None:
         """Forget what lives for one cycle, and keep what later runs are given although a later cycle may fail."""
@@ -308,6 +351,8 @@ class RunState:
         self.rewind(0)
         self.errors.clear()
         self.cycle_variables.clear()
+        if self.holding is not None:
+            self.holding.drop_all(CYCLE_VARIABLE)
         self._counters_of_cycle.clear()
 
     def monotonic(self) -> float:

@@ -28,10 +28,12 @@ from make_bridge.engine.runner.faults import (
     run_error,
 )
 from make_bridge.engine.runner.frames import Collector, Frame, LoopFrame, RouteFrame
+from make_bridge.engine.runner.holding import BUNDLE, COLLECTED, LARGE, LIST
+from make_bridge.engine.runner.log import UNMEASURED
 from make_bridge.engine.runner.performer import perform
 from make_bridge.engine.runner.result import Ending, Step
 from make_bridge.engine.runner.state import Ended, RunState
-from make_bridge.engine.values import size_of, to_text
+from make_bridge.engine.values import Value, size_of, to_text
 
 _MICROSECONDS: Final = 1_000_000
 # Seconds. What one module may compute is bounded by its budget, so nobody waits much longer than this.
@@ -100,8 +102,10 @@ class Walker:
         await run.ports.sleeper.sleep(0)
         self._resumed = run.monotonic()
 
-    def emit(self, node: Node, bundles: Bundles, step: Step | None, operation: int) -> Node | None:
-        """Let a module's bundles go on: one directly, many through a frame."""
+    def emit(
+        self, node: Node, bundles: Bundles, step: Step | None, operation: int, size: int = UNMEASURED
+    ) -> Node | None:
+        """Let a module's bundles go on: one directly (of ``size``, where that is known), many through a frame."""
         run = self._run
         if not bundles:
             run.ran_dry = node
@@ -110,10 +114,21 @@ class Walker:
                 return None
             bundle = bundles[0]
             run.put(node.id, bundle)
-            run.log.output(step, bundle)
+            self._hold(node, bundle, run.log.output(step, bundle) if size == UNMEASURED else size)
             return node.next
-        self._open(node, iter(bundles), node.aggregators, step, operation)
+        frame = self._open(node, iter(bundles), node.aggregators, step, operation)
+        if isinstance(bundles, list) and len(bundles) > 1:
+            frame.is_held = True
+            whole: list[Value] = [*bundles]
+            run.hold((LIST, len(self._stack)), size_of(whole, run.limits.memory_bytes))
         return None
+
+    def _hold(self, node: Node, bundle: Collection, size: int) -> None:
+        """Count a large bundle of the path."""
+        if size == UNMEASURED:
+            size = size_of(bundle, self._run.limits.memory_bytes)
+        if size > LARGE:
+            self._run.hold((BUNDLE, node.id), size)
 
     def reopen(self, node: Node) -> None:
         """Rebuild the loops around a module where an incomplete run goes on; their feeders have no more bundles."""
@@ -132,11 +147,13 @@ class Walker:
         step: Step | None,
         operation: int,
         mark: int | None = None,
-    ) -> None:
+    ) -> LoopFrame:
         for aggregator in aggregators:
             self._collectors[aggregator.id] = Collector(aggregator)
         at = len(self._run.trail) if mark is None else mark
-        self._stack.append(LoopFrame(node, bundles, at, aggregators, step, operation))
+        frame = LoopFrame(node, bundles, at, aggregators, step, operation)
+        self._stack.append(frame)
+        return frame
 
     def _admit(self, node: Node, gate: Passes) -> Node | None:
         """Return the node when its filter lets the bundle in; else where an error leads, or None."""
@@ -161,19 +178,26 @@ class Walker:
         try:
             bundle = next(frame.bundles, None)
         except Exception as error:  # noqa: BLE001  the module's own generator failed
-            self._stack.pop()
+            self._pop()
             return self._failed(node, frame.operation, None, error)
         if bundle is not None:
             run.count_bundle(node)
             run.put(node.id, bundle)
-            run.log.output(frame.step, bundle)
+            size = run.log.output(frame.step, bundle)
+            if not frame.is_held:
+                self._hold(node, bundle, size)
             return node.next
         if frame.closed < len(frame.aggregators):
             aggregator = frame.aggregators[frame.closed]
             frame.closed += 1
             return self._close(aggregator)
-        self._stack.pop()
+        self._pop()
         return None
+
+    def _pop(self) -> None:
+        """Leave a loop, and let go of its bundles."""
+        self._run.let_go((LIST, len(self._stack)))
+        self._stack.pop()
 
     def _next_route(self, frame: RouteFrame) -> Node | None:
         routes = frame.node.routes
@@ -275,11 +299,13 @@ class Walker:
         return node.mapper.evaluate(run)
 
     def _add(self, node: AggregatorNode, key: str | None, item: Collection) -> None:
-        self._aggregated += size_of(item)
+        size = size_of(item)
+        self._aggregated += size
         if self._aggregated > self._run.limits.aggregated_bytes:
             message = "The aggregator has collected more data than one run may hold; work in smaller portions."
             raise ModuleError(ErrorType.RESULTS, message)
         self._collectors[node.id].add(key, item)
+        self._run.hold_more((COLLECTED, node.id), size)
 
     def _close(self, node: AggregatorNode) -> Node | None:
         """The feeder's operation is over: let the result go on."""
@@ -289,6 +315,7 @@ class Walker:
             results = self._collectors.pop(node.id).results()
         except Exception as error:  # noqa: BLE001  the scenario's error, or kept as ours
             return self._failed(node, operation, None, error)
+        run.let_go((COLLECTED, node.id))
         return self.emit(node, results, self._note(node, operation, _NONE_GIVEN), operation)
 
     def _directive(self, node: Node) -> Node | None:

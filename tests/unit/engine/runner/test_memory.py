@@ -1,106 +1,94 @@
-"""What a scenario keeps from run to run, and triggers that ask the world: cursors, counters, cycles."""
-
-import asyncio
+"""How much a run may hold at a time, and that what it lets go of is given back."""
 
 import pytest
 
-from make_bridge.engine.apps.catalogue import CATALOGUE, catalogue_of
-from make_bridge.engine.apps.module import Effect, ErrorType, Kind, ModuleError, ModuleSpec
-from make_bridge.engine.blueprint.compile import compile_blueprint
-from make_bridge.engine.blueprint.parse import parse_blueprint
+from make_bridge.engine.runner.holding import BUNDLE, LARGE, LIST, Holding
+from make_bridge.engine.runner.request import RunLimits
 from make_bridge.engine.runner.run import run
-from support.blueprints import blueprint, module, request
-from support.scripted import MemoryJournal, make_world
+from support.blueprints import aggregator, call, feeder, module, program, request, webhook
+from support.scripted import Answer, make_world
 
-FEED = [10, 11, 12, 13, 14]
-
-
-async def _poll(call):
-    """Give two articles newer than the cursor."""
-    cursor = call.host.remembered(call.module_id) or 0
-    found = [{"n": number} for number in FEED if number > cursor][:2]
-    if found:
-        call.host.remember(call.module_id, found[-1]["n"])
-    return found
+SHOP = "https://shop.example/"
+BIG = {"text": "x" * 100_000}
 
 
-def _refuse(call):
-    if call.input.get("n") == call.input.get("bad"):
-        raise ModuleError(ErrorType.RUNTIME, "No.")
-    return [{}]
+async def end_of(compiled, *bundles, **limits):
+    world = make_world([Answer.from_json({"json": BIG})])
+    given = RunLimits(memory_bytes=350_000, **limits)
+    return await run(compiled, request(*(bundles or ({},)), limits=given), world.ports)
 
 
-MODULES = catalogue_of(
-    CATALOGUE.values(),
-    (
-        ModuleSpec(
-            name="test:Poll", label="Poll", kind=Kind.TRIGGER, perform=_poll, effect=Effect.READ, remembers=True
-        ),
-        ModuleSpec(name="test:Refuse", label="Refuse", kind=Kind.ACTION, run=_refuse, open_mapper=True),
-    ),
-)
+def items(count):
+    return {"items": list(range(count))}
 
 
-def program(*flow, **settings):
-    return compile_blueprint(parse_blueprint(blueprint(*flow, **settings)), MODULES)
+def is_out_of_memory(result):
+    return result.status == "error" and result.error.type == "MemoryLimitExceededError"
 
 
-def ran(made, journal=None, **asked):
-    world = make_world(journal=journal)
-    return asyncio.run(run(made, request(**asked), world.ports))
+async def test_a_path_holds_the_bundles_of_all_its_modules():
+    three = [call(number, "get", SHOP) for number in (2, 3, 4)]
+    assert (await end_of(program(webhook(), *three))).status == "success"
+    result = await end_of(program(webhook(), *three, call(5, "get", SHOP)))
+    assert is_out_of_memory(result)
+    assert (result.error.module_id, result.operations) == (5, 5)
+    assert "350000 bytes" in result.error.message
 
 
-def polling(bad=None, **settings):
-    return program(module(1, "test:Poll", {}), module(2, "test:Refuse", {"n": "{{1.n}}", "bad": bad}), **settings)
+async def test_a_loop_lets_go_of_each_bundle():
+    compiled = program(webhook(), feeder(2, "{{1.items}}"), call(3, "get", SHOP))
+    assert (await end_of(compiled, items(50))).status == "success"
 
 
-def test_a_polling_trigger_goes_on_where_the_run_before_ended():
-    first = ran(polling())
-    assert first.memory == {1: 11}
-    second = ran(polling(), memory=first.memory)
-    assert second.memory == {1: 13}
-    assert [step.outputs for step in second.steps if step.module_id == 1] == [[{"n": 12}, {"n": 13}]]
+async def test_a_loop_that_collects_holds_all_of_it():
+    compiled = program(
+        webhook(), feeder(2, "{{1.items}}"), call(3, "get", SHOP), aggregator(4, 2, {"text": "{{3.data.text}}"})
+    )
+    assert (await end_of(compiled, items(2))).status == "success"
+    assert is_out_of_memory(await end_of(compiled, items(10)))
 
 
-def test_cycles_go_on_until_the_trigger_has_nothing_more():
-    result = ran(polling(roundtrips=10))
-    assert result.memory == {1: 14}
-    assert result.cycles == 4
-    assert result.operations == 4 + len(FEED)
+async def test_variables_are_held_until_they_are_set_again():
+    def setting(name):
+        variable = module(4, "util:SetVariable2", {"name": name, "value": "{{3.data}}", "scope": "execution"})
+        return program(webhook(), feeder(2, "{{1.items}}"), call(3, "get", SHOP), variable)
+
+    assert (await end_of(setting("same"), items(20))).status == "success"
+    assert is_out_of_memory(await end_of(setting("{{2.value}}"), items(20)))
 
 
-def test_a_trigger_without_news_is_one_operation_and_a_success():
-    result = ran(polling(roundtrips=10), memory={1: 14})
-    assert (result.status, result.operations, result.cycles, result.memory) == ("success", 1, 1, {})
+async def test_what_is_kept_for_a_retry_is_held():
+    failing = module(4, "json:ParseJSON", {"json": "{"})
+    compiled = program(webhook(), feeder(2, "{{1.items}}"), call(3, "get", SHOP), failing, dlq=True)
+    kept = await end_of(compiled, items(2))
+    assert (kept.status, len(kept.incomplete)) == ("warning", 2)
+    assert is_out_of_memory(await end_of(compiled, items(10)))
 
 
-def test_an_action_that_gives_nothing_does_not_end_the_cycles():
-    result = ran(program(module(1, "builtin:BasicFeeder", {"array": ""}), roundtrips=3))
-    assert result.cycles == 3
+async def test_no_handler_is_asked_and_nothing_is_kept_for_a_retry():
+    handled = call(5, "get", SHOP, onerror=[module(9, "builtin:Ignore")])
+    compiled = program(webhook(), *(call(number, "get", SHOP) for number in (2, 3, 4)), handled, dlq=True)
+    result = await end_of(compiled)
+    assert is_out_of_memory(result)
+    assert result.incomplete == []
 
 
-def test_after_an_error_the_cursor_stands_where_the_last_whole_cycle_left_it():
-    assert ran(polling(bad=11)).memory == {}
-    failed = ran(polling(bad=13, roundtrips=10))
-    assert (failed.status, failed.memory) == ("error", {1: 11})
+@pytest.mark.parametrize("limits", [{"logged_steps": 0}, {"logged_bytes": 0}, {"logged_bytes": 1000}])
+async def test_what_the_log_has_not_measured_counts_as_well(limits):
+    compiled = program(webhook(), *(call(number, "get", SHOP) for number in (2, 3, 4, 5)))
+    assert is_out_of_memory(await end_of(compiled, **limits))
 
 
-def test_a_replayed_trigger_keeps_its_cursor_again():
-    journal = MemoryJournal()
-    first = ran(polling(), journal)
-    again = ran(polling(), journal)
-    assert again.memory == first.memory == {1: 11}
-
-
-@pytest.mark.parametrize(("reset", "keeps"), [("scenario", True), ("execution", False), ("run", False)])
-def test_only_a_counter_that_never_resets_makes_a_program_keep_memory(reset, keeps):
-    made = program(module(1, "util:FunctionIncrement", {}, parameters={"reset": reset}))
-    assert made.keeps_memory is keeps
-    assert made.immediate is not keeps
-
-
-def test_a_counter_that_never_resets_counts_on():
-    made = program(module(1, "util:FunctionIncrement", {}, parameters={"reset": "scenario"}))
-    result = ran(made, counters={1: 41})
-    assert result.counters == {1: 42}
-    assert result.steps[0].outputs == [{"i": 42}]
+def test_a_place_is_charged_once_and_given_back():
+    holding = Holding(10 * LARGE)
+    holding.put((BUNDLE, 1), LARGE)
+    assert holding.total == 0, "a small value is not counted"
+    holding.put((BUNDLE, 1), 3 * LARGE)
+    holding.put((BUNDLE, 1), 2 * LARGE)
+    holding.add((LIST, 1), LARGE)
+    holding.add((LIST, 1), LARGE)
+    assert (holding.total, holding.on_path(), holding.is_full) == (4 * LARGE, 2 * LARGE, False)
+    holding.drop((LIST, 1))
+    holding.drop((LIST, 1))
+    holding.drop_all(BUNDLE)
+    assert holding.total == 0
