@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ class Senders:
         for seq in range(RUNS_OF_KEY):
             path = "poison" if key == POISONED else "orders"
             body = {"key": key, "seq": str(seq), "url": f"{self.target.url}/{path}"}
-            until(lambda body=body: self._is_taken(body), f"{key} {seq} is acknowledged", within=60, pause=0.05)
+            until(partial(self._is_taken, body), f"{key} {seq} is acknowledged", within=60, pause=0.05)
             with self.lock:
                 self.acked += 1
 
