@@ -87,6 +87,11 @@ from make_bridge.domain.templates import handlers as template_handlers
 from make_bridge.domain.templates import views as template_views
 from make_bridge.domain.templates.handlers import TemplateHandlers
 from make_bridge.domain.templates.store import TemplateStore
+from make_bridge.domain.usage import handlers as usage_handlers
+from make_bridge.domain.usage.messages import UsageLimitsChanged
+from make_bridge.domain.usage.quotas import Quotas
+from make_bridge.domain.usage.views import UsageViews
+from make_bridge.domain.usage.watch import QuotaWatch
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.demo.routes import Demo, DemoConfig, demo_routes
 from make_bridge.faces.edge.application import build_application
@@ -123,7 +128,7 @@ from make_bridge.services.bridge import bridge_routes
 from make_bridge.services.demonstration import NAME, USER, DemoFacts, Demonstration
 from make_bridge.services.gateway import gateway_routes
 from make_bridge.services.relay import relaying
-from make_bridge.services.worker import running
+from make_bridge.services.worker import Loops, running
 from make_bridge.settings import LoadedSettings, Settings
 
 Report = Callable[[str], None]
@@ -176,6 +181,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     commands = CommandBus(
         [
             *customer_handlers.commands(customers, organizations),
+            *usage_handlers.commands(customers),
             *template_handlers.commands(TemplateHandlers(shortest_interval=shortest)),
             *connection_handlers.commands(components),
             *data_structure_handlers.commands(),
@@ -197,6 +203,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         [
             *customer_views.queries(),
             *activity_views.queries(),
+            *UsageViews(near_percent=settings.usage_near_percent).queries(),
             *template_views.queries(),
             *connection_views.queries(),
             *data_structure_views.queries(),
@@ -335,7 +342,10 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
 
 def _running(executions: "_Executions", domain: Domain, more: Mapping[str, Care]) -> AbstractAsyncContextManager[None]:
     cares = {"used_tokens_forgotten": domain.ledger.purge, **more}
-    return running(executions.worker, executions.ingest, executions.scheduler, domain.shards, cares)
+    loops = Loops(
+        worker=executions.worker, ingest=executions.ingest, scheduler=executions.scheduler, watch=executions.watch
+    )
+    return running(loops, domain.shards, cares)
 
 
 def _relay(domain: Domain, executions: "_Executions", metrics: Metrics, loaded: LoadedSettings) -> Relay:
@@ -361,7 +371,7 @@ _MOVING = (
     HookEdited,
 )
 _SCHEDULING = (ScenarioActivated, ScenarioEdited)
-_HEARD_FROM_AFAR = _MOVING
+_HEARD_FROM_AFAR = (*_MOVING, UsageLimitsChanged)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -373,6 +383,7 @@ class _Executions:
     worker: Worker
     ingest: Ingest
     scheduler: Scheduler
+    watch: QuotaWatch
 
     def hear(self, _context: Context, events: Sequence[Event]) -> None:
         """Drop near entries of what changed here, and wake the worker for what was asked for."""
@@ -388,6 +399,8 @@ class _Executions:
                 self.targets.drop(ScenarioId(event.scenario_id))
         if any(isinstance(event, _SCHEDULING) for event in events):
             self.scheduler.wake()
+        if any(isinstance(event, UsageLimitsChanged) for event in events):
+            self.watch.wake()
 
 
 def _executions(
@@ -430,7 +443,9 @@ def _executions(
         max_body_bytes=settings.hook_body_bytes,
         response_seconds=settings.webhook_response_seconds,
         incomplete=settings.incomplete(),
+        most_deferred=settings.usage_deferred,
     )
+    quotas = Quotas()
     machinery = Machinery(
         shards=shards,
         programs=programs,
@@ -442,6 +457,7 @@ def _executions(
         answers=answers,
         lent=lent,
         jobs=domain.jobs.types,
+        quotas=quotas,
     )
     worker = Worker(machinery, worker_config)
     ingest = Ingest(machinery, worker, ingest_config)
@@ -451,7 +467,8 @@ def _executions(
         waiting=waiting,
         worker=worker,
         ingest=ingest,
-        scheduler=Scheduler(shards, zones, metrics, scheduler_config, worker.wake),
+        scheduler=Scheduler(shards, zones, metrics, scheduler_config, worker.wake, quotas),
+        watch=QuotaWatch(shards, quotas, metrics, settings.quotas(), worker.wake),
     )
 
 

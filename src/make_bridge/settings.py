@@ -32,6 +32,7 @@ from make_bridge.domain.data_stores.model import DataStoreLimits
 from make_bridge.domain.executions.incomplete import IncompleteLimits
 from make_bridge.domain.executions.journal import JournalConfig
 from make_bridge.domain.scenarios.inbound import InboundLimits
+from make_bridge.domain.usage.model import QuotaConfig
 from make_bridge.engine.runner.request import RunLimits
 from make_bridge.faces.edge.config import BodyLimits, ConnectionLimits, EdgeConfig, EdgeLimits
 from make_bridge.faces.edge.origins import read_origin
@@ -170,6 +171,9 @@ class Settings(BaseSettings):
     data_store_records: Annotated[int, Field(ge=1, le=100_000_000)]
     data_store_bytes: Annotated[int, Field(ge=1024 * 1024, le=1024**4)]
     data_stores: Annotated[int, Field(ge=1, le=10_000)]
+    usage_look_seconds: Annotated[float, Field(ge=0.1, le=5, allow_inf_nan=False)]
+    usage_near_percent: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+    usage_deferred: Annotated[int, Field(ge=0, le=1_000_000)]
     egress_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_allowed)]
     breaker_calls: Annotated[int, Field(ge=2, le=100_000)]
     breaker_failed_percent: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
@@ -302,6 +306,14 @@ class Settings(BaseSettings):
             per_organization=self.incomplete_per_organization,
             bytes_per_scenario=self.incomplete_bytes_per_scenario,
             bytes_per_organization=self.incomplete_bytes_per_organization,
+        )
+
+    def quotas(self) -> QuotaConfig:
+        """Produce how limits of usage are watched."""
+        return QuotaConfig(
+            look_seconds=self.usage_look_seconds,
+            near_percent=self.usage_near_percent,
+            most_deferred=self.usage_deferred,
         )
 
     def claims(self) -> ClaimRules:

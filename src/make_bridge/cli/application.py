@@ -48,6 +48,12 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
                 help="Create an organization and print what the integrator needs. The secret and the token are shown "
                 "this once.",
             ),
+            "limits": Deferred(
+                module="make_bridge.cli.usage",
+                function="organization_limits",
+                help="Show an organization's limits with what it has used this month (UTC), and set those that are "
+                "given.",
+            ),
         },
     ),
     "template": Family(

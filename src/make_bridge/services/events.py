@@ -27,6 +27,7 @@ from make_bridge.domain.scenarios.messages import (
     ScenarioDeleted,
     ScenarioEdited,
 )
+from make_bridge.domain.usage.messages import UsageLimitNear, UsageLimitReached, UsageLimitsChanged
 from make_bridge.kernel.messages import Event
 from make_bridge.platform.queue.job_messages import BatchCompleted, JobCompleted, JobFailed, JobProgressed
 
@@ -53,4 +54,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     ScenarioDeleted,
     ScenarioEdited,
     ScenarioPaused,
+    UsageLimitNear,
+    UsageLimitReached,
+    UsageLimitsChanged,
 )

@@ -32,6 +32,10 @@ VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT (organization_id, external_id) DO NOTHING
 RETURNING id, organization_id, team_id, name, external_id, operations_limit
 """
+_SET_OPERATIONS_LIMIT: Final = """
+UPDATE shard.customers SET operations_limit = %s WHERE organization_id = %s AND id = %s
+RETURNING id, organization_id, team_id, name, external_id, operations_limit
+"""
 _DELETE: Final = "DELETE FROM shard.customers WHERE organization_id = %s AND id = %s"
 _SHARES_TEAM: Final = """
 SELECT 1 FROM shard.customers WHERE organization_id = %s AND team_id = %s AND id <> %s LIMIT 1
@@ -72,6 +76,16 @@ async def insert(tx: WriteTx, organization_id: OrganizationId, new: NewCustomer,
     """Add a customer; None when the external id is taken, also by somebody who commits at this moment."""
     row = await tx.one(_INSERT, (organization_id, new.external_id, team_id, new.name, new.operations_limit))
     return None if row is None else _customer(row)
+
+
+async def set_operations_limit(
+    tx: WriteTx, organization_id: OrganizationId, customer_id: CustomerId, limit: int | None
+) -> Customer:
+    """Write a customer's limit; raises NotFound."""
+    row = await tx.one(_SET_OPERATIONS_LIMIT, (limit, organization_id, customer_id))
+    if row is None:
+        raise NotFound("There is no such customer.")
+    return _customer(row)
 
 
 async def delete(tx: WriteTx, organization_id: OrganizationId, customer_id: CustomerId) -> None:

@@ -12,11 +12,15 @@ from make_bridge.domain.executions.perform import seed_of
 from make_bridge.domain.executions.trigger import CallHead, encode_head
 from make_bridge.domain.scenarios import store as scenario_store
 from make_bridge.domain.scenarios.blueprints import compile_stored
-from make_bridge.kernel.errors import Conflict
-from make_bridge.kernel.ids import ExecutionId, new_execution_id, shard_of
+from make_bridge.domain.usage import store as usage_store
+from make_bridge.domain.usage.model import WHOLE
+from make_bridge.kernel.errors import Conflict, LimitExceeded
+from make_bridge.kernel.ids import ExecutionId, TeamId, new_execution_id, shard_of
 from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 from make_bridge.platform.queue.leases import HIGH
+
+_ASK_AGAIN_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,7 @@ class ExecutionHandlers:
         if scenario.is_invalid:
             message = "This scenario has errors in its blueprint and cannot run: switch it on to see them."
             raise Conflict(message, code="scenario_invalid")
+        await _require_usage(work, scenario.team_id)
         raw = await scenario_store.get_blueprint(work.tx, organization_id, scenario.id)
         settings = compile_stored(raw).settings
         execution_id = new_execution_id(shard=shard_of(scenario.id))
@@ -67,3 +72,16 @@ class ExecutionHandlers:
                 action="scenario.run",
             )
         ]
+
+
+async def _require_usage(work: UnitOfWork, team_id: TeamId) -> None:
+    """Raise LimitExceeded for a team that may use nothing more: whoever asks by hand is there to hear it."""
+    reached = await usage_store.reached_now(work.tx, work.context.organization_id, team_id)
+    if reached is None:
+        return
+    whose = "organization" if reached.team_id == WHOLE else "customer"
+    message = (
+        f"This {whose} has used what it may use this month ({reached.measure}: {reached.used} of {reached.most}). "
+        "Runs start again when the limit is raised, or with the next month (UTC)."
+    )
+    raise LimitExceeded(message, code="usage_limit_reached", retry_after=_ASK_AGAIN_SECONDS)

@@ -8,6 +8,8 @@ Three ways in, chosen per call:
 * **queued**: no room here, or the run has to wait for others of its scenario or key (``ordering.py``): stored ready,
   any worker claims it.
 
+Who has used what it may use this month is served by ``deferring.py`` instead: stored, and waiting for more.
+
 What a confidential scenario is sent is stored sealed, and not at all where it is run at once.
 
 The calls of hooks that name their events' ids go the same ways and are stored by ``once``: a repeat is answered with
@@ -22,6 +24,7 @@ import msgspec
 
 from make_bridge.domain.executions import store
 from make_bridge.domain.executions.confidential import without_payload
+from make_bridge.domain.executions.deferring import Deferring
 from make_bridge.domain.executions.event_ids import event_id_of
 from make_bridge.domain.executions.event_store import Arrival
 from make_bridge.domain.executions.incomplete import IncompleteLimits
@@ -33,6 +36,7 @@ from make_bridge.domain.executions.targets import Target
 from make_bridge.domain.executions.trigger import Bundle, CallHead, encode_head, trigger_bundle
 from make_bridge.domain.executions.worker import Machinery, Worker
 from make_bridge.domain.scenarios.inbound import DedupeRule
+from make_bridge.domain.usage.model import Standing
 from make_bridge.engine.blueprint.program import Program
 from make_bridge.engine.ports import WebhookResponse
 from make_bridge.kernel.ids import ExecutionId, new_execution_id
@@ -54,6 +58,7 @@ class IngestConfig:
     max_body_bytes: int = 5 * 1024 * 1024
     response_seconds: float = 180.0
     incomplete: IncompleteLimits = field(default_factory=IncompleteLimits)
+    most_deferred: int = 10_000
 
 
 class Ingest:
@@ -67,6 +72,8 @@ class Ingest:
         self._waiting = machinery.waiting
         self._metrics = machinery.metrics
         self._payloads = machinery.payloads
+        self._quotas = machinery.quotas
+        self._deferring = Deferring(machinery.shards, machinery.quotas, machinery.metrics, most=config.most_deferred)
         self._worker = worker
         self._config = config
         self._acceptances = {shard.number: self._accept_writer(shard) for shard in self._shards.all()}
@@ -74,7 +81,10 @@ class Ingest:
         self._firsts = {shard.number: self._first_writer(shard) for shard in self._shards.all()}
 
     async def take(self, target: Target, head: CallHead, body: bytes) -> tuple[ExecutionId, WebhookResponse]:
-        """Store a call and return its execution with the answer for the caller; raises InvalidInput, Unavailable."""
+        """Store a call and return its execution with the answer for the caller.
+
+        Raises InvalidInput, Unavailable, and LimitExceeded when too many wait for a limit of usage.
+        """
         bundle = trigger_bundle(head, body, target.settings, max_bytes=self._config.max_body_bytes)
         program = await self._programs.get(target.organization_id, target.scenario_id, target.blueprint_version)
         shard = await self._shards.of(target.organization_id)
@@ -85,6 +95,8 @@ class Ingest:
             run = msgspec.structs.replace(run, ordering_key=key)
         event = None if target.dedupe is None else _event(target, target.dedupe, run, head, bundle)
         try:
+            if reached := self._quotas.reached(run.organization_id, run.team_id):
+                return run.id, await self._deferred(shard, run, program, reached, event)
             if run.ordering_key is None and self._worker.may_run_in_place:
                 if program.immediate:
                     return run.id, await self._at_once(shard, run, program, bundle, event)
@@ -103,6 +115,7 @@ class Ingest:
             await ending.close()
         for first in self._firsts.values():
             await first.close()
+        await self._deferring.close()
 
     async def _at_once(
         self, shard: Shard, run: NewRun, program: Program, bundle: Bundle, event: Arrival | None
@@ -158,6 +171,15 @@ class Ingest:
             await self._acceptances[shard.number].submit(run)
         else:
             await self._firsts[shard.number].submit(msgspec.structs.replace(event, run=run))
+
+    async def _deferred(
+        self, shard: Shard, run: NewRun, program: Program, reached: tuple[Standing, ...], event: Arrival | None
+    ) -> WebhookResponse:
+        """Store a run that waits for a limit; its caller is not kept, whatever the scenario would answer."""
+        self._deferring.require_room(reached)
+        stored = await self._payloads.seal(run) if program.settings.confidential else run
+        await self._deferring.take(shard, stored, reached, event)
+        return ACCEPTED
 
     async def _answer(self, run: NewRun, program: Program) -> WebhookResponse:
         if not program.has_response:

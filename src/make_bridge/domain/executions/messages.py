@@ -30,6 +30,8 @@ class Execution:
     duration_ms: int
     operations: int
     transfer: int
+    waits_until: datetime | None = None
+    """Of a run that has not begun because a limit of usage is reached: when it may start at the latest."""
 
 
 @message

@@ -25,6 +25,7 @@ from make_bridge.domain.executions.surroundings import ORIGIN_SCHEDULE, ZoneOf
 from make_bridge.domain.executions.tick_store import DueScenario, Moved
 from make_bridge.domain.executions.ticks import CatchUp, Decision, decide
 from make_bridge.domain.executions.trigger import CallHead, TickNote, encode_head
+from make_bridge.domain.usage.quotas import Quotas
 from make_bridge.engine.blueprint.model import Settings
 from make_bridge.engine.schedule.shapes import Schedule, read_schedule
 from make_bridge.kernel.errors import InvalidInput, NotFound, Unavailable
@@ -55,9 +56,16 @@ class Scheduler:
     """See the module."""
 
     def __init__(
-        self, shards: Shards, zones: ZoneOf, metrics: Metrics, config: SchedulerConfig, started: Callable[[], None]
+        self,
+        shards: Shards,
+        zones: ZoneOf,
+        metrics: Metrics,
+        config: SchedulerConfig,
+        started: Callable[[], None],
+        quotas: Quotas | None = None,
     ) -> None:
         """``started`` is told that runs are in the queue, so that a worker of this process takes them at once."""
+        self._quotas = quotas or Quotas()
         self._shards = shards
         self._zones = zones
         self._metrics = metrics
@@ -147,7 +155,8 @@ class Scheduler:
         """Decide; a schedule that can no longer be read stops instead of holding up all others."""
         try:
             zone = await self._zones.of(due.organization_id)
-            return decide(due, _schedule(due), zone, self._config.catch_up)
+            reached = self._quotas.reached(due.organization_id, due.team_id)
+            return decide(due, _schedule(due), zone, self._config.catch_up, is_over_limit=bool(reached))
         except (InvalidInput, NotFound) as error:
             _log.error("schedule_unreadable", scenario_id=due.id, error=error.message)
             return Decision(fires=False, next_run_at=None, missed=due.ticks_missed, skipped=due.ticks_skipped)
@@ -158,14 +167,14 @@ class Scheduler:
         self._metrics.schedule_ticks["fired"].inc(fired)
         self._metrics.schedule_ticks["left_out"].inc(len(moved) - fired)
         pairs = list(zip(found, moved, strict=True))
-        overlapping = [due.id for due, after in pairs if after.skipped > due.ticks_skipped]
+        left_out = [due.id for due, after in pairs if after.skipped > due.ticks_skipped]
         missed = [due.id for due, after in pairs if after.missed > due.ticks_missed]
-        if overlapping or missed:
+        if left_out or missed:
             _log.warning(
                 "schedule_ticks_without_a_run",
-                overlapping=len(overlapping),
+                left_out=len(left_out),
                 missed=len(missed),
-                scenarios=[*overlapping, *missed][:_SHOWN],
+                scenarios=[*left_out, *missed][:_SHOWN],
             )
 
 

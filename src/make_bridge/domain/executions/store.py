@@ -159,20 +159,23 @@ LEFT JOIN shard.queue q ON q.id = e.id
 WHERE e.retention = %s AND e.id = %s AND e.organization_id = %s
 """
 _LIST = """
-SELECT e.id, e.scenario_id, e.origin, e.created_at, o.status, o.duration_ms, o.operations, o.transfer
+SELECT e.id, e.scenario_id, e.origin, e.created_at, o.status, o.duration_ms, o.operations, o.transfer,
+       q.ready_at AS waits_until
 FROM shard.executions e LEFT JOIN shard.outcomes o ON o.retention = e.retention AND o.id = e.id
+LEFT JOIN shard.queue q ON q.id = e.id AND q.class = 3 AND q.lease_until IS NULL
 WHERE e.organization_id = %(organization)s AND e.scenario_id = %(scenario)s
   AND (%(before)s::uuid IS NULL OR e.id < %(before)s::uuid)
 ORDER BY e.id DESC LIMIT %(limit)s
 """
 _READ_DETAIL = """
 SELECT e.id, e.scenario_id, e.origin, e.created_at, o.status, o.duration_ms, o.operations, o.transfer, o.detail,
-       l.steps, b.blueprint
+       l.steps, b.blueprint, q.ready_at AS waits_until
 FROM shard.executions e
 LEFT JOIN shard.blueprints b ON b.scenario_id = e.scenario_id AND b.version = e.blueprint_version
     AND b.organization_id = e.organization_id
 LEFT JOIN shard.outcomes o ON o.retention = e.retention AND o.id = e.id
 LEFT JOIN shard.execution_logs l ON l.retention = e.retention AND l.id = e.id
+LEFT JOIN shard.queue q ON q.id = e.id AND q.class = 3 AND q.lease_until IS NULL
 WHERE e.retention = %s AND e.id = %s AND e.organization_id = %s AND e.scenario_id = %s
 """
 _READ_OUTCOME = """

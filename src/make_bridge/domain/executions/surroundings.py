@@ -72,7 +72,10 @@ def warn_of_overlap(result: RunResult, tick: TickNote | None) -> None:
     if tick is None or not tick.skipped:
         return
     times = "once" if tick.skipped == 1 else f"{tick.skipped} times"
-    message = f"The schedule came {times} while the run before was still going; there was no run for that."
+    message = (
+        f"The schedule came {times} while the run before was still going or a limit of usage was reached; "
+        "there was no run for that."
+    )
     result.warnings.append(RunWarning(0, message))
     if result.status == "success":
         result.status = "warning"

@@ -7,6 +7,7 @@
   going; when one waits already, further ticks are left out. Any other scenario leaves a tick out while the run of the
   tick before is waiting or going. Ticks that were left out are counted, and the next run ends with a warning that says
   how many.
+* **Over a limit.** A tick of a team that has used what it may use this month is left out and counted like an overlap.
 """
 
 from datetime import datetime, timedelta
@@ -33,12 +34,14 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int
 
 
-def decide(due: DueScenario, schedule: Schedule, zone: ZoneInfo, catch_up: CatchUp) -> Decision:
+def decide(
+    due: DueScenario, schedule: Schedule, zone: ZoneInfo, catch_up: CatchUp, *, is_over_limit: bool = False
+) -> Decision:
     """Return what becomes of a due tick, and when the next one is."""
     gone_by = count_ticks(schedule, due.next_run_at, due.now, zone, due.schedule_anchor)
     upcoming = next_tick(schedule, due.now, zone, due.schedule_anchor)
     missed, skipped, fires = due.ticks_missed, due.ticks_skipped, False
-    if _overlaps(due):
+    if is_over_limit or _overlaps(due):
         skipped += 1 + gone_by
     elif catch_up == "one" or due.now - due.next_run_at <= ON_TIME:
         missed, fires = missed + gone_by, True

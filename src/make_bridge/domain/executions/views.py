@@ -32,6 +32,7 @@ def execution_of(row: Row) -> Execution:
         duration_ms=row["duration_ms"] or 0,
         operations=row["operations"] or 0,
         transfer=row["transfer"] or 0,
+        waits_until=row.get("waits_until"),
     )
 
 

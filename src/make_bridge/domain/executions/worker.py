@@ -27,6 +27,7 @@ from make_bridge.domain.executions.programs import Programs
 from make_bridge.domain.executions.resuming import Resuming
 from make_bridge.domain.executions.trigger import Bundle, decode_head, decode_settings, trigger_bundle
 from make_bridge.domain.executions.waiting import Waiting
+from make_bridge.domain.usage.quotas import Quotas
 from make_bridge.engine.blueprint.program import Program
 from make_bridge.engine.ports import Responder
 from make_bridge.kernel.errors import BridgeError, NotFound, Unavailable
@@ -75,6 +76,7 @@ class Machinery:
     answers: Answers
     lent: LentSlots = field(default_factory=LentSlots)
     jobs: JobTypes = field(default_factory=JobTypes)
+    quotas: Quotas = field(default_factory=Quotas)
 
 
 @dataclass(slots=True, kw_only=True)

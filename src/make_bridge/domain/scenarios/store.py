@@ -68,7 +68,13 @@ SELECT version, created_at, blueprint FROM shard.blueprints
 WHERE organization_id = %s AND scenario_id = %s ORDER BY version DESC LIMIT %s
 """
 _GET_INTERFACE = "SELECT interface FROM shard.scenarios WHERE organization_id = %s AND id = %s"
-_DELETE = "DELETE FROM shard.scenarios WHERE organization_id = %s AND id = %s"
+# Whose it was stays known: what it has used this month still counts against its team's limit.
+_DELETE = """
+WITH gone AS (
+    DELETE FROM shard.scenarios WHERE organization_id = %s AND id = %s RETURNING organization_id, team_id, id
+)
+INSERT INTO shard.past_scenarios (organization_id, team_id, scenario_id) SELECT organization_id, team_id, id FROM gone
+"""
 _DELETE_HOOK = "DELETE FROM shard.hooks WHERE organization_id = %s AND scenario_id = %s"
 _DELETE_INCOMPLETE = "DELETE FROM shard.incomplete_executions WHERE organization_id = %s AND scenario_id = %s"
 _DELETE_RETRIES = """

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, AwareDatetime, Field
+from pydantic import AliasChoices, AwareDatetime, ConfigDict, Field
 
 from make_bridge.faces.portal.bodies import Body, Name, ObjectOrText, RowId
 from make_bridge.kernel.ids import MAX_ID
@@ -12,6 +12,7 @@ Spec = Annotated[list[JsonObject], Field(max_length=500)]
 # A time with its zone, as text: bodies are strict, and JSON has no times of its own.
 Moment = Annotated[AwareDatetime, Field(strict=False)]
 Megabytes = Annotated[int, Field(ge=1, le=1_000_000)]
+Limit = Annotated[int, Field(ge=0, le=MAX_ID)]
 _MAX_SIZE = AliasChoices("maxSizeMB", "maxSizeMb")
 
 
@@ -75,6 +76,16 @@ class CloneStructureBody(Body):
 
     name: Name | None = None
     target_team_id: RowId | None = None
+
+
+class LimitsBody(Body):
+    """What an organization may use in a month. A member that is not known is refused: it would be no limit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    operations: Limit | None = None
+    executions: Limit | None = None
+    data_transfer: Limit | None = None
 
 
 class ChosenBody(Body):

@@ -115,6 +115,14 @@ class NewCustomerBody(Body):
     operations_limit: Annotated[int, Field(ge=0, le=MAX_ID)] | None = None
 
 
+class CustomerLimitBody(Body):
+    """What a customer may use in a month. A member that is not known is refused, as in a new customer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    operations_limit: Annotated[int, Field(ge=0, le=MAX_ID)] | None = Field(description="null is no limit.")
+
+
 class NewTemplateBody(Body):
     """A new template."""
 

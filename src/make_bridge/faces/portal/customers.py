@@ -11,11 +11,12 @@ from fastapi import Query
 
 from make_bridge.domain.customers.messages import CreateCustomer, DeleteCustomer, GetCustomer, ListCustomers
 from make_bridge.domain.customers.messages import Customer as CustomerFacts
+from make_bridge.domain.usage.messages import GetCustomerMonth, SetCustomerLimit
 from make_bridge.faces.edge.authentication import Credentials
 from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.edge.gates import Access, Call, CurrentCall
 from make_bridge.faces.portal import wire
-from make_bridge.faces.portal.bodies import NewCustomerBody
+from make_bridge.faces.portal.bodies import CustomerLimitBody, NewCustomerBody
 from make_bridge.faces.portal.dependencies import PortalDependencies
 from make_bridge.faces.portal.operations import CustomerPath, Operation
 from make_bridge.kernel.context import ActorKind
@@ -48,6 +49,15 @@ class CustomerRoutes:
                 is_body_required=True,
             ),
             Operation(method="GET", path=one, endpoint=self.get_customer, access=read),
+            Operation(
+                method="PATCH",
+                path=one,
+                endpoint=self.change_customer,
+                access=write,
+                body=CustomerLimitBody,
+                is_body_required=True,
+            ),
+            Operation(method="GET", path=f"{one}/usage", endpoint=self.get_customer_usage, access=read),
             Operation(method="DELETE", path=one, endpoint=self.delete_customer, access=write),
         ]
 
@@ -78,6 +88,19 @@ class CustomerRoutes:
             operations_limit=body.operations_limit,
         )
         return wire.customer(await self.portal.commands.execute(call.context, command))
+
+    async def change_customer(self, customer_id: CustomerPath, call: CurrentCall) -> wire.Customer:
+        """Set what a customer may use in a month; runs that waited for it start within seconds."""
+        body = parse_object(call.body, CustomerLimitBody, max_depth=self.portal.config.json_depth)
+        await self._find(call, customer_id)
+        command = SetCustomerLimit(customer_id=customer_id, operations_limit=body.operations_limit)
+        return wire.customer(await self.portal.commands.execute(call.context, command))
+
+    async def get_customer_usage(self, customer_id: CustomerPath, call: CurrentCall) -> wire.CustomerUsage:
+        """Show what a customer has used this month, and how that stands to its limit."""
+        await self._find(call, customer_id)
+        month = await self.portal.queries.ask(call.context, GetCustomerMonth(customer_id=customer_id))
+        return wire.customer_usage(month)
 
     async def delete_customer(self, customer_id: CustomerPath, call: CurrentCall) -> wire.Done:
         """Remove a customer that has no scenarios left."""

@@ -15,10 +15,12 @@ from make_bridge.domain.executions import messages as executions
 from make_bridge.domain.integrations import messages as integrations
 from make_bridge.domain.scenarios import messages as scenarios
 from make_bridge.domain.templates import messages as templates
+from make_bridge.domain.usage import messages as usage
 from make_bridge.kernel.ids import OrganizationId
 
 JsonObject = dict[str, Any]
 _CENTICREDITS = 100
+_OVER_LIMIT = "usage_limit_reached"
 
 
 class Wire(BaseModel):
@@ -180,8 +182,18 @@ class UsageDay(Wire):
     data_transfer: int
 
 
+class Waits(Wire):
+    """What a run waits for before it begins, and until when at the latest."""
+
+    reason: str
+    until: str
+
+
 class LogRow(Wire):
-    """One execution; status 0 is waiting or running, 1 success, 2 warning, 3 error."""
+    """One execution; status 0 is waiting or running, 1 success, 2 warning, 3 error.
+
+    ``waits`` is there only for a run that has not begun because a limit of usage is reached.
+    """
 
     id: str
     imt_id: str
@@ -195,6 +207,7 @@ class LogRow(Wire):
     transfer: int
     team_id: int
     organization_id: int
+    waits: Waits | None = None
 
 
 class Log(LogRow):
@@ -249,6 +262,19 @@ class Customer(Wire):
     team_id: int
     operations_limit: int | None
     external_id: str
+
+
+class CustomerUsage(Wire):
+    """This month so far (UTC). ``state`` is normal, near or reached; ``waiting`` runs begin when more may be used."""
+
+    first_day: str
+    until: str
+    operations_limit: int | None
+    executions: int
+    operations: int
+    data_transfer: int
+    state: str
+    waiting: int
 
 
 class CustomerList(Wire):
@@ -360,7 +386,10 @@ def log(detail: executions.ExecutionDetail, of: scenarios.Scenario, organization
 
 
 def _log_facts(execution: executions.Execution, of: scenarios.Scenario, organization_id: OrganizationId) -> JsonObject:
+    waits = execution.waits_until
+    told = {} if waits is None else {"waits": Waits(reason=_OVER_LIMIT, until=instant(waits))}
     return {
+        **told,
         "id": execution.id,
         "imt_id": execution.id,
         "status": execution.status,
@@ -400,6 +429,20 @@ def customer(value: customers.Customer) -> Customer:
         team_id=value.team_id,
         operations_limit=value.operations_limit,
         external_id=value.external_id,
+    )
+
+
+def customer_usage(value: usage.Month) -> CustomerUsage:
+    """Show how a customer stands this month."""
+    return CustomerUsage(
+        first_day=value.first_day.isoformat(),
+        until=instant(value.until),
+        operations_limit=value.limits.operations,
+        executions=value.executions,
+        operations=value.operations,
+        data_transfer=value.data_transfer,
+        state=value.state,
+        waiting=value.waiting,
     )
 
 

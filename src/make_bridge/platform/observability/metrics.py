@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+_PATHS = ("at_once", "in_place", "queued", "deferred")
+
 
 class Metrics:
     """The counters and gauges of one process."""
@@ -30,7 +32,7 @@ class Metrics:
         self.accepted = Counter(
             "webhooks_accepted_total", "Webhook calls stored, by how their run began.", ["path"], registry=registry
         )
-        self.accepted_by_path = {path: self.accepted.labels(path) for path in ("at_once", "in_place", "queued")}
+        self.accepted_by_path = {path: self.accepted.labels(path) for path in _PATHS}
         self.webhooks_repeated = Counter(
             "webhooks_repeated_total", "Webhook calls answered with the execution of an earlier one.", registry=registry
         )
@@ -103,6 +105,21 @@ class Metrics:
             "host_calls", "Calls out: in flight, waiting for a turn at their host, and refused since the start.",
             ["state"], registry=registry,
         )  # fmt: skip
+        deferred = Counter(
+            "runs_deferred_total", "Runs that wait for a limit of usage: new webhooks, or waiting already.", ["of"],
+            registry=registry,
+        )  # fmt: skip
+        self.runs_deferred = {of: deferred.labels(of) for of in ("webhook", "waiting")}
+        self.deferred_refused = Counter(
+            "webhooks_refused_over_limit_total", "Webhook calls refused: too many wait for a limit already.",
+            registry=registry,
+        )  # fmt: skip
+        self.runs_let_go = Counter(
+            "runs_let_go_total", "Runs that this process let go after waiting for a limit.", registry=registry
+        )
+        self.limits_reached = Gauge(
+            "usage_limits_reached", "Limits of usage that are reached, as far as this process knows.", registry=registry
+        )
         self.running = Gauge("executions_running", "Executions in flight in this process.", registry=registry)
 
     def count_settled(self, statuses: Mapping[str, int], operations: int) -> None:

@@ -21,6 +21,8 @@ SWEEP_SECONDS = 4.0
 MOST_ATTEMPTS = 3
 # The classes of the queue: what somebody waits for, what arrives, what can wait.
 HIGH, DEFAULT, LOW = 0, 1, 2
+# A fourth that no claim serves: what waits until its team may use more.
+DEFERRED = 3
 
 # The function stands in the migration 0008: it takes turns between teams and classes, and says how.
 _CLAIM = """

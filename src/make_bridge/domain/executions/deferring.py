@@ -1,0 +1,161 @@
+"""Webhooks of a team that is over its limit: stored like any other, and waiting until more may be used.
+
+Called by the ingest in place of the three usual ways, so none of this is on the way of who is below its limit. How
+many may wait is counted in the transaction that stores them, under a lock of the organization: the bound is exact over
+all processes. Who is turned away is told so until the next look without asking the database again.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from make_bridge.domain.executions import store
+from make_bridge.domain.executions.model import NewRun
+from make_bridge.domain.executions.once import AlreadyBegun
+from make_bridge.domain.usage.model import WHOLE, Scope, Standing
+from make_bridge.domain.usage.quotas import Quotas, wait_until
+from make_bridge.kernel.clock import Clock, SystemClock
+from make_bridge.kernel.errors import LimitExceeded
+from make_bridge.kernel.ids import ExecutionId
+from make_bridge.kernel.ids import TeamId
+from make_bridge.platform.database.pools import Shard
+from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.database.transactions import WriteTx
+from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.queue.group_commit import GroupCommit
+from make_bridge.platform.queue.leases import DEFERRED
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('make_bridge.deferring', %s::bigint))"
+_COUNT = """
+SELECT count(*) AS waiting FROM (
+    SELECT FROM shard.queue WHERE class = 3 AND organization_id = %(organization)s
+      AND (%(team)s::bigint = 0 OR team_id = %(team)s::bigint) LIMIT %(most)s) q
+"""
+_PUT_OFF = """
+UPDATE shard.queue q SET ready_at = t.until
+FROM unnest(%(ids)s::uuid[], %(untils)s::timestamptz[]) AS t(id, until) WHERE q.id = t.id
+"""
+# A limit may be raised at any moment, so nobody is sent away for weeks.
+_LONGEST_WAIT_SECONDS = 3600.0
+
+
+class Waiter(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that is to wait, and the limits it waits for."""
+
+    run: NewRun
+    reached: tuple[Standing, ...]
+    event: Arrival | None = None
+
+
+class Deferring:
+    """See the module."""
+
+    def __init__(
+        self, shards: Shards, quotas: Quotas, metrics: Metrics, *, most: int, clock: Clock | None = None
+    ) -> None:
+        """``most`` runs of a team, and of an organization that is over its own limit, may wait."""
+        self._quotas = quotas
+        self._metrics = metrics
+        self._most = most
+        self._clock = clock or SystemClock()
+        self._writers = {shard.number: self._writer(shard) for shard in shards.all()}
+
+    def require_room(self, reached: tuple[Standing, ...]) -> None:
+        """Raise LimitExceeded when too many wait already, as far as this process knows."""
+        for standing in reached:
+            if self._quotas.is_full(standing.scope):
+                raise self._refusal(reached)
+
+    async def take(
+        self, shard: Shard, run: NewRun, reached: tuple[Standing, ...], event: Arrival | None = None
+    ) -> None:
+        """Store a run that waits; committed on return.
+
+        Raises LimitExceeded when too many wait already, AlreadyBegun when its event has another execution.
+        """
+        deferred = msgspec.structs.replace(run, queue_class=DEFERRED)
+        stored = await self._writers[shard.number].submit(Waiter(run=deferred, reached=reached, event=event))
+        if stored is None:
+            raise self._refusal(reached)
+        if stored != run.id:
+            raise AlreadyBegun(stored)
+        self._metrics.accepted_by_path["deferred"].inc()
+        self._metrics.runs_deferred["webhook"].inc()
+
+    async def close(self) -> None:
+        """Write everything that waits to be written."""
+        for writer in self._writers.values():
+            await writer.close()
+
+    def _refusal(self, reached: tuple[Standing, ...]) -> LimitExceeded:
+        self._metrics.deferred_refused.inc()
+        standing = reached[0]
+        whose = "organization" if standing.team_id == WHOLE else "customer"
+        seconds = (wait_until(reached) - self._clock.now()).total_seconds()
+        message = (
+            f"This {whose} has used what it may use this month, and {self._most} calls wait for more already. "
+            "Nothing was stored: send it again later, or raise the limit."
+        )
+        return LimitExceeded(
+            message, code="usage_limit_reached", retry_after=min(max(seconds, 1.0), _LONGEST_WAIT_SECONDS)
+        )
+
+    def _writer(self, shard: Shard) -> GroupCommit[Waiter, bool]:
+        async def flush(waiters: Sequence[Waiter]) -> list[bool]:
+            async with shard.engine_write() as tx:
+                fits = await self._fitting(tx, waiters)
+                stored = [waiter for waiter, fit in zip(waiters, fits, strict=True) if fit]
+                if stored:
+                    await store.enqueue_all(tx, [waiter.run for waiter in stored])
+                    await _put_off(tx, stored)
+            return fits
+
+        return GroupCommit(flush)
+
+    async def _fitting(self, tx: WriteTx, waiters: Sequence[Waiter]) -> list[bool]:
+        scopes = {standing.scope for waiter in waiters for standing in waiter.reached}
+        room = await self._room(tx, scopes)
+        fits = []
+        for waiter in waiters:
+            own = [standing.scope for standing in waiter.reached]
+            fit = all(room[scope] > 0 for scope in own)
+            for scope in own:
+                room[scope] -= fit
+                if room[scope] <= 0:
+                    self._quotas.note_full(scope)
+            fits.append(fit)
+        return fits
+
+    async def _room(self, tx: WriteTx, scopes: Iterable[Scope]) -> dict[Scope, int]:
+        """Count what waits, in an order that lets no two processes wait for each other."""
+        ordered = sorted(scopes)
+        for organization_id in sorted({scope[0] for scope in ordered}):
+            await tx.one(_LOCK, (organization_id,))
+        room = {}
+        for organization_id, team_id in ordered:
+            parameters = {"organization": organization_id, "team": TeamId(team_id), "most": self._most}
+            row = await tx.one(_COUNT, parameters)
+            room[organization_id, team_id] = self._most - (0 if row is None else int(row["waiting"]))
+        return room
+
+
+async def _put_off(tx: WriteTx, waiters: Sequence[Waiter]) -> None:
+    parameters = {
+        "ids": [waiter.run.id for waiter in waiters],
+        "untils": [wait_until(waiter.reached) for waiter in waiters],
+    }
+    await tx.execute(_PUT_OFF, parameters)
+
+
+async def _holders(tx: WriteTx, waiters: Sequence[Waiter]) -> Mapping[EventKey, ExecutionId]:
+    """Return the execution of each event that the waiters are of."""
+    first: dict[EventKey, Arrival] = {}
+    for waiter in waiters:
+        if waiter.event is not None:
+            first.setdefault(waiter.event.key, msgspec.structs.replace(waiter.event, run=waiter.run))
+    return await event_store.claim(tx, list(first.values())) if first else {}
+
+
+def _holder(waiter: Waiter, holders: Mapping[EventKey, ExecutionId]) -> ExecutionId:
+    """Return the execution that a waiter's event belongs to: its own, where it is of none."""
+    return waiter.run.id if waiter.event is None else holders[waiter.event.key]

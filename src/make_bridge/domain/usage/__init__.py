@@ -1,0 +1,1 @@
+"""What was used, what may be used in a month, and what is over its limit."""
