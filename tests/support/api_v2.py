@@ -28,6 +28,8 @@ from make_bridge.domain.scenarios import handlers as scenario_handlers
 from make_bridge.domain.scenarios import views as scenario_views
 from make_bridge.domain.scenarios.handlers import ScenarioHandlers
 from make_bridge.domain.scenarios.hook_handlers import HookHandlers
+from make_bridge.domain.usage import handlers as usage_handlers
+from make_bridge.domain.usage.views import UsageViews
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.routes import api_routes
 from make_bridge.faces.edge.authentication import Authenticator
@@ -111,6 +113,7 @@ class Api:
                     ScenarioHandlers(sealing=data_keys, zones=Zones(organizations=organizations))
                 ),
                 *HookHandlers(sealing=data_keys).commands(),
+                *usage_handlers.commands(customers),
                 *IncompleteHandlers(documents=Documents(sealing=data_keys)).commands(),
                 *letters.commands(),
                 *JobHandlers(jobs=self.jobs).commands(),
@@ -127,6 +130,7 @@ class Api:
                 *data_store_views.queries(limits),
                 *scenario_views.queries(data_keys),
                 *HookHandlers(sealing=data_keys).queries(),
+                *UsageViews(near_percent=80.0).queries(),
                 *IncompleteViews(documents=Documents(sealing=data_keys)).queries(),
                 *letters.queries(),
                 *job_views.queries(),

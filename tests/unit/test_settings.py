@@ -70,6 +70,19 @@ def test_circuit_breakers_open_as_the_settings_say(monkeypatch):
     assert (config.most, config.most_of_team) == (160, 10)
 
 
+def test_limits_of_usage_are_watched_as_the_settings_say(monkeypatch):
+    quotas = load_settings().settings.quotas()
+    assert (quotas.look_seconds, quotas.near_percent, quotas.most_deferred) == (1.0, 80.0, 10_000)
+    for name, value in {"USAGE_LOOK_SECONDS": "2.5", "USAGE_NEAR_PERCENT": "90", "USAGE_DEFERRED": "7"}.items():
+        monkeypatch.setenv(f"MAKE_BRIDGE_{name}", value)
+    quotas = load_settings().settings.quotas()
+    assert (quotas.look_seconds, quotas.near_percent, quotas.most_deferred) == (2.5, 90.0, 7)
+
+
+def test_knowledge_of_limits_is_never_older_than_five_seconds(refusal):
+    assert "USAGE_LOOK_SECONDS" in refusal("USAGE_LOOK_SECONDS", "6")
+
+
 def test_an_empty_list_of_audiences_takes_any(tmp_path):
     own = tmp_path / "own.toml"
     own.write_text("token_issuers = []\ntoken_audiences = []\n")

@@ -231,6 +231,10 @@ def _type_name(kind: msgspec.inspect.Type) -> str:
             return "integer"
         case msgspec.inspect.StrType():
             return "text"
+        case msgspec.inspect.NoneType():
+            return "null"
+        case msgspec.inspect.UnionType(types=kinds):
+            return " or ".join(map(_type_name, kinds))
         case msgspec.inspect.VarTupleType(item_type=item):
             return f"array of {_type_name(item)}"
         case msgspec.inspect.NoneType():

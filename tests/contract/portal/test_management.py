@@ -1,6 +1,7 @@
 """Customers, templates and the description of it all: the routes of administrators."""
 
 from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -15,6 +16,7 @@ from make_bridge.domain.templates.messages import (
     Template,
     TemplateVersion,
 )
+from make_bridge.domain.usage.messages import GetCustomerMonth, Limits, Month, SetCustomerLimit
 from make_bridge.kernel.errors import Conflict, NotFound
 from make_bridge.kernel.ids import TemplateId, TemplateVersionId
 from support.portal import ACME, API_TOKEN, DANA_TEAM, EVE_TEAM, NOW, customer, refusal
@@ -101,6 +103,49 @@ async def test_a_customer_sees_itself_and_nobody_else(portal):
     refusal(await portal.get("/customers/8192"), 404, "not_found")
     assert (await portal.get("/customers/8192", sub="*")).status == 200
     refusal(await portal.get(f"/customers/8192?teamId={DANA_TEAM}", sub="*"), 404, "not_found")
+
+
+async def test_an_administrator_sets_a_customers_limit_and_takes_it_away(portal):
+    portal.buses.answers[SetCustomerLimit] = customer()
+    for text, limit in ((b"25", 25), (b"null", None), (b"0", 0)):
+        body = b'{"operationsLimit": %s}' % text
+        assert (await portal.send("PATCH", "/customers/8192", sub="*", body=body)).json() == SHAPE
+        assert portal.buses.messages(SetCustomerLimit)[-1] == SetCustomerLimit(customer_id=8192, operations_limit=limit)
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"operationsLimit": -1}', b'{"operationsLimit": "5"}', b'{"limit": 5}'])
+async def test_a_limit_of_the_wrong_form_is_refused(portal, body):
+    refusal(await portal.send("PATCH", "/customers/8192", sub="*", body=body), 422, "invalid_body")
+    assert portal.buses.messages(SetCustomerLimit) == []
+
+
+async def test_a_customer_cannot_set_its_own_limit(portal):
+    refusal(await portal.send("PATCH", "/customers/8192", body=b'{"operationsLimit": null}'), 403, "permission_denied")
+
+
+async def test_a_customer_sees_what_it_has_used_and_nobody_elses(portal):
+    portal.buses.answers[GetCustomerMonth] = Month(
+        first_day=date(2026, 11, 1),
+        until=datetime(2026, 12, 1, tzinfo=UTC),
+        limits=Limits(operations=10),
+        executions=6,
+        operations=9,
+        data_transfer=700,
+        state="near",
+        waiting=0,
+    )
+    assert (await portal.get("/customers/8192/usage")).json() == {
+        "firstDay": "2026-11-01",
+        "until": "2026-12-01T00:00:00.000Z",
+        "operationsLimit": 10,
+        "executions": 6,
+        "operations": 9,
+        "dataTransfer": 700,
+        "state": "near",
+        "waiting": 0,
+    }
+    portal.buses.answers[GetCustomer] = customer("eve", EVE_TEAM)
+    refusal(await portal.get("/customers/8192/usage"), 404, "not_found")
 
 
 async def test_an_administrator_makes_a_customer(portal):
@@ -236,7 +281,7 @@ async def test_the_description_names_every_route_with_bodies_answers_and_credent
     described = {(method.upper(), path) for path, methods in told["paths"].items() for method in methods}
     served = {(method, route.path) for route in portal.routes for method in route.methods if "bridge" in route.path}
     assert described == served
-    assert len(described) == 18 + 4 + 4 + 9
+    assert len(described) == 18 + 4 + 6 + 9
     init = told["paths"]["/portal/api/bridge/integrations/init/{instanceable_id}"]["post"]
     body = init["requestBody"]
     assert body["required"] is False

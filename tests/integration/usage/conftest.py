@@ -11,7 +11,17 @@ from make_bridge.domain.usage.watch import QuotaWatch
 from make_bridge.platform.observability.metrics import Metrics
 from support.endings import make_place
 
-_DAY = "(date_trunc('month', now() AT TIME ZONE 'UTC'))::date"
+_USE = """
+INSERT INTO shard.usage_daily AS u
+VALUES (%s, %s, date_trunc('month', now() AT TIME ZONE 'UTC')::date, %s, %s, %s) ON CONFLICT (scenario_id, day)
+DO UPDATE SET executions = excluded.executions, operations = excluded.operations,
+    data_transfer = excluded.data_transfer
+"""
+_LIMIT = """
+INSERT INTO shard.customers AS c (organization_id, external_id, team_id, name, operations_limit)
+VALUES (%s, 'dana', %s, 'Dana', %s) ON CONFLICT (organization_id, external_id)
+DO UPDATE SET operations_limit = excluded.operations_limit
+"""
 
 
 @dataclass
@@ -54,12 +64,8 @@ def used(place):
     """Let the place's scenario have used something earlier this month."""
 
     async def use(operations, executions=0, transfer=0, scenario_id=None):
-        await place.execute(
-            f"INSERT INTO shard.usage_daily AS u VALUES (%s, %s, {_DAY}, %s, %s, %s) ON CONFLICT (scenario_id, day)"
-            " DO UPDATE SET executions = excluded.executions, operations = excluded.operations,"
-            " data_transfer = excluded.data_transfer",
-            place.organization_id, scenario_id or place.scenario_id, executions, operations, transfer,
-        )  # fmt: skip
+        scenario = scenario_id or place.scenario_id
+        await place.execute(_USE, place.organization_id, scenario, executions, operations, transfer)
 
     return use
 
@@ -69,11 +75,6 @@ def limit(place):
     """Give the team's customer a limit of operations."""
 
     async def give(operations):
-        await place.execute(
-            "INSERT INTO shard.customers AS c (organization_id, external_id, team_id, name, operations_limit)"
-            " VALUES (%s, 'dana', %s, 'Dana', %s) ON CONFLICT (organization_id, external_id)"
-            " DO UPDATE SET operations_limit = excluded.operations_limit",
-            place.organization_id, place.team_id, operations,
-        )  # fmt: skip
+        await place.execute(_LIMIT, place.organization_id, place.team_id, operations)
 
     return give

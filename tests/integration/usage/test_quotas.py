@@ -135,18 +135,16 @@ async def test_with_the_next_month_it_is_told_again(place, process, used, limit)
 
 
 @pytest.mark.parametrize(
-    ("column", "use"),
+    ("limits", "use"),
     [
-        ("operations", {"operations": 5}),
-        ("executions", {"operations": 0, "executions": 5}),
-        ("data_transfer", {"operations": 0, "transfer": 5}),
+        ((5, None, None), {"operations": 5}),
+        ((None, 5, None), {"operations": 0, "executions": 5}),
+        ((None, None, 5), {"operations": 0, "transfer": 5}),
     ],
     ids=["operations", "executions", "bytes"],
 )
-async def test_each_limit_of_the_organization_holds_all_its_teams(place, process, used, column, use):
-    await place.execute(
-        f"INSERT INTO shard.usage_limits (organization_id, {column}) VALUES (%s, 5)", place.organization_id
-    )
+async def test_each_limit_of_the_organization_holds_all_its_teams(place, process, used, limits, use):
+    await place.execute("INSERT INTO shard.usage_limits VALUES (%s, %s, %s, %s)", place.organization_id, *limits)
     await used(**use)
     await process.look(place.shard)
     [standing] = process.quotas.reached(place.organization_id, place.team_id + 1024)

@@ -5,19 +5,19 @@ many may wait is counted in the transaction that stores them, under a lock of th
 all processes. Who is turned away is told so until the next look without asking the database again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from make_bridge.domain.executions import store
+from make_bridge.domain.executions import deferring_store, event_store, store
+from make_bridge.domain.executions.event_store import Arrival, EventKey
 from make_bridge.domain.executions.model import NewRun
 from make_bridge.domain.executions.once import AlreadyBegun
-from make_bridge.domain.usage.model import WHOLE, Scope, Standing
+from make_bridge.domain.usage.model import WHOLE, Standing
 from make_bridge.domain.usage.quotas import Quotas, wait_until
 from make_bridge.kernel.clock import Clock, SystemClock
 from make_bridge.kernel.errors import LimitExceeded
 from make_bridge.kernel.ids import ExecutionId
-from make_bridge.kernel.ids import TeamId
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import WriteTx
@@ -25,16 +25,6 @@ from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue.group_commit import GroupCommit
 from make_bridge.platform.queue.leases import DEFERRED
 
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('make_bridge.deferring', %s::bigint))"
-_COUNT = """
-SELECT count(*) AS waiting FROM (
-    SELECT FROM shard.queue WHERE class = 3 AND organization_id = %(organization)s
-      AND (%(team)s::bigint = 0 OR team_id = %(team)s::bigint) LIMIT %(most)s) q
-"""
-_PUT_OFF = """
-UPDATE shard.queue q SET ready_at = t.until
-FROM unnest(%(ids)s::uuid[], %(untils)s::timestamptz[]) AS t(id, until) WHERE q.id = t.id
-"""
 # A limit may be raised at any moment, so nobody is sent away for weeks.
 _LONGEST_WAIT_SECONDS = 3600.0
 
@@ -100,21 +90,24 @@ class Deferring:
             message, code="usage_limit_reached", retry_after=min(max(seconds, 1.0), _LONGEST_WAIT_SECONDS)
         )
 
-    def _writer(self, shard: Shard) -> GroupCommit[Waiter, bool]:
-        async def flush(waiters: Sequence[Waiter]) -> list[bool]:
+    def _writer(self, shard: Shard) -> GroupCommit[Waiter, ExecutionId | None]:
+        async def flush(waiters: Sequence[Waiter]) -> list[ExecutionId | None]:
             async with shard.engine_write() as tx:
                 fits = await self._fitting(tx, waiters)
-                stored = [waiter for waiter, fit in zip(waiters, fits, strict=True) if fit]
+                fitting = [waiter for waiter, fit in zip(waiters, fits, strict=True) if fit]
+                holders = await _holders(tx, fitting)
+                stored = [waiter for waiter in fitting if _holder(waiter, holders) == waiter.run.id]
                 if stored:
                     await store.enqueue_all(tx, [waiter.run for waiter in stored])
-                    await _put_off(tx, stored)
-            return fits
+                    untils = {waiter.run.id: wait_until(waiter.reached) for waiter in stored}
+                    await deferring_store.put_off(tx, untils)
+            return [_holder(waiter, holders) if fit else None for waiter, fit in zip(waiters, fits, strict=True)]
 
         return GroupCommit(flush)
 
     async def _fitting(self, tx: WriteTx, waiters: Sequence[Waiter]) -> list[bool]:
         scopes = {standing.scope for waiter in waiters for standing in waiter.reached}
-        room = await self._room(tx, scopes)
+        room = await deferring_store.room(tx, scopes, self._most)
         fits = []
         for waiter in waiters:
             own = [standing.scope for standing in waiter.reached]
@@ -125,26 +118,6 @@ class Deferring:
                     self._quotas.note_full(scope)
             fits.append(fit)
         return fits
-
-    async def _room(self, tx: WriteTx, scopes: Iterable[Scope]) -> dict[Scope, int]:
-        """Count what waits, in an order that lets no two processes wait for each other."""
-        ordered = sorted(scopes)
-        for organization_id in sorted({scope[0] for scope in ordered}):
-            await tx.one(_LOCK, (organization_id,))
-        room = {}
-        for organization_id, team_id in ordered:
-            parameters = {"organization": organization_id, "team": TeamId(team_id), "most": self._most}
-            row = await tx.one(_COUNT, parameters)
-            room[organization_id, team_id] = self._most - (0 if row is None else int(row["waiting"]))
-        return room
-
-
-async def _put_off(tx: WriteTx, waiters: Sequence[Waiter]) -> None:
-    parameters = {
-        "ids": [waiter.run.id for waiter in waiters],
-        "untils": [wait_until(waiter.reached) for waiter in waiters],
-    }
-    await tx.execute(_PUT_OFF, parameters)
 
 
 async def _holders(tx: WriteTx, waiters: Sequence[Waiter]) -> Mapping[EventKey, ExecutionId]:

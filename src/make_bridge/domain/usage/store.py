@@ -323,4 +323,3 @@ def _judged(row: DictRow, near_percent: float) -> Standing:
 
 def _standing(row: DictRow) -> Standing:
     return Standing(**{**row, "state": State(row["state"])})
-

@@ -43,6 +43,13 @@ def test_a_tick_in_time_runs_and_the_next_follows():
     assert decision.next_run_at == DUE + timedelta(minutes=1)
 
 
+def test_over_a_limit_of_usage_a_tick_is_left_out_and_counted():
+    schedule = read_schedule(EVERY_MINUTE)
+    decision = decide(due(late=120.5), schedule, ZoneInfo("UTC"), "one", is_over_limit=True)
+    assert (decision.fires, decision.missed, decision.skipped) == (False, 0, 3)
+    assert decision.next_run_at == DUE + timedelta(minutes=3)
+
+
 @pytest.mark.parametrize("catch_up", ["one", "none"])
 def test_a_tick_within_a_minute_is_on_time_whatever_the_policy(catch_up):
     raw = {"type": "daily", "time": "06:10"}
