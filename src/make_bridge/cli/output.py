@@ -47,10 +47,12 @@ def as_json(value: object) -> None:
 
 
 def as_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table."""
+    """Print a table. The first column names the rows for the next command, so it is whole however narrow the place."""
+    shown = [["" if cell is None else str(cell) for cell in row] for row in rows]
     table = Table(*columns, show_edge=False, pad_edge=False)
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    table.columns[0].min_width = max((len(row[0]) for row in shown), default=0)
+    for row in shown:
+        table.add_row(*row)
     _out.print(table)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -33,9 +34,10 @@ class Books:
         self.team_id = TeamId(acme.facts.team_id)
 
     def new(self, **changes):
-        return NewJob(
-            **{"type": "test.work", "organization_id": self.organization_id, "team_id": self.team_id} | changes
-        )
+        values: dict[str, Any] = {
+            "type": "test.work", "organization_id": self.organization_id, "team_id": self.team_id,
+        }  # fmt: skip
+        return NewJob(**values | changes)
 
     async def enqueue(self, **changes):
         async with self.shard.write(self.organization_id) as tx:

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 )
 
 from make_bridge.kernel.errors import Conflict
+from make_bridge.kernel.ids import ExecutionId
 from make_bridge.platform.queue import leases
 from make_bridge.platform.queue.job_queue import JobQueue
 from make_bridge.platform.queue.job_settling import Verdict, settle
@@ -200,7 +201,7 @@ def machine(place, loop):  # noqa: C901 - a class over its surroundings
             held = [(name, row.fence) for name, row in self.jobs.items() if row.until is not None]
             stale = [(name, fence) for name, row in self.jobs.items() for fence in row.fences]
             chosen = {name: fence for name, fence in held + stale if data.draw(st.booleans())}
-            kept = wait(leases.beat(shard, list(chosen.items())))
+            kept = wait(leases.beat(shard, [(ExecutionId(name), fence) for name, fence in chosen.items()]))
             for name, fence in chosen.items():
                 row = self.jobs[name]
                 is_held = row.until is not None and row.fence == fence
