@@ -13,7 +13,7 @@ from make_bridge.kernel.ids import JobId
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue.job_queue import JobQueue
-from make_bridge.platform.queue.jobs import Done, JobResult, JobType, JobTypes, NewJob, RunningJob
+from make_bridge.platform.queue.jobs import Backoff, Done, JobResult, JobType, JobTypes, NewJob, RunningJob, Tries
 from support.endings import Place
 
 PATIENCE = 30.0
@@ -66,6 +66,8 @@ class JobScene:
 
     def type(self, name: str = "test.work", work: Work | None = None, **policy: Any) -> Work:
         work = work or Work()
+        # Long pauses: on a busy machine a short one is over before a test has looked.
+        policy.setdefault("tries", Tries(most=3, backoff=Backoff(first=60)))
         self.queue.types.add(JobType(name=name, run=work.run, **policy))
         return work
 

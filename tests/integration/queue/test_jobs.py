@@ -170,7 +170,7 @@ async def test_an_error_is_a_failed_try_and_the_last_one_ends_in_a_letter(scene,
     assert "secret" not in job["error"]
     [row] = await scene.queued()
     assert (row["attempts"], row["lease_owner"]) == (0, None)
-    assert 1.4 < row["left_over"].total_seconds() <= 2.4
+    assert 30 < row["left_over"].total_seconds() <= 72
     await scene.hurry()
     job = await scene.until_tried(job_id, 3)
     assert (job["state"], job["tries"], job["error"]) == ("waiting", 2, "The other side is away.")
@@ -197,7 +197,7 @@ async def test_later_honours_the_time_it_is_given(scene, counts, tries):
     job = await scene.until_tried(job_id)
     assert (job["tries"], job["error"]) == (tries, "Retry-After")
     [row] = await scene.queued()
-    assert 598 < row["left_over"].total_seconds() <= 720
+    assert 540 < row["left_over"].total_seconds() <= 720
     await scene.hurry()
     await scene.until_state(job_id, "completed")
 
@@ -349,7 +349,7 @@ async def test_a_type_this_process_does_not_know_is_left_to_others(shards, scene
     await until(is_left)
     await older.worker.stop()
     [row] = await scene.queued()
-    assert 50 < row["left_over"].total_seconds() <= 60
+    assert 30 < row["left_over"].total_seconds() <= 60
     assert row["attempts"] == 0
     await scene.worker.start()
     await scene.hurry()
