@@ -9,13 +9,13 @@ For orientation: Bull, on Redis, does 15.8 k/s with 10 in flight.
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]  # a peer of benchmarks only
 import uvloop
 from pgqueuer.db import AsyncpgPoolDriver
 from pgqueuer.models import Job
@@ -28,6 +28,7 @@ from make_bridge.boot import Domain, open_domain
 from make_bridge.domain.executions.resuming import Resuming
 from make_bridge.domain.executions.worker import Machinery, Worker, WorkerConfig
 from make_bridge.domain.organizations.messages import NewOrganization
+from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.database.embedded import EmbeddedConfig, facts_of_running
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.observability.metrics import Metrics
@@ -75,8 +76,8 @@ async def _measure(data_dir: Path) -> list[tuple[str, float, float, float]]:
         return figures
 
 
-def _median(figures: Any) -> float:
-    return float(sorted(figures)[_ROUNDS // 2])
+def _median(figures: Iterable[float]) -> float:
+    return sorted(figures)[_ROUNDS // 2]
 
 
 async def _by_callers(enqueue: Callable[[], Awaitable[object]]) -> float:
@@ -97,11 +98,10 @@ async def _by_callers(enqueue: Callable[[], Awaitable[object]]) -> float:
 class _Ours:
     """The queue and a worker of this product, on a type of jobs that does nothing."""
 
-    def __init__(self, domain: Domain, shard: Shard, organization_id: Any, team_id: Any) -> None:
+    def __init__(self, domain: Domain, shard: Shard, organization_id: OrganizationId, team_id: TeamId) -> None:
         self._domain, self._shard = domain, shard
         self._place = {"organization": organization_id, "team": team_id, "type": _NAME, "count": _JOBS}
-        self._left = 0
-        self._ended = asyncio.Event()
+        self._job = NewJob(type=_NAME, organization_id=organization_id, team_id=team_id, payload=b"x")
         self._queue = JobQueue(types=JobTypes([JobType(name=_NAME, run=self._nothing)]))
 
     @classmethod
@@ -119,7 +119,7 @@ class _Ours:
         worker = self._worker(in_flight)
         began = time.perf_counter()
         await worker.start()
-        while await self._waiting():
+        while await self._waiting():  # noqa: ASYNC110 - what is waited for is a row
             await asyncio.sleep(0.02)
         elapsed = time.perf_counter() - began
         await worker.stop()
@@ -130,13 +130,9 @@ class _Ours:
             return await tx.one("SELECT 1 AS waits FROM shard.queue LIMIT 1") is not None
 
     async def enqueue(self) -> float:
-        job = NewJob(
-            type=_NAME, organization_id=self._place["organization"], team_id=self._place["team"], payload=b"x",
-        )  # fmt: skip
-
         async def one() -> None:
             async with self._shard.engine_statement() as tx:
-                await self._queue.enqueue(tx, job)
+                await self._queue.enqueue(tx, self._job)
 
         per_second = await _by_callers(one)
         async with self._shard.engine_write() as tx:

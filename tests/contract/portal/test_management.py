@@ -18,7 +18,7 @@ from make_bridge.domain.templates.messages import (
 )
 from make_bridge.domain.usage.messages import GetCustomerMonth, Limits, Month, SetCustomerLimit
 from make_bridge.kernel.errors import Conflict, NotFound
-from make_bridge.kernel.ids import TemplateId, TemplateVersionId
+from make_bridge.kernel.ids import CustomerId, TemplateId, TemplateVersionId
 from support.portal import ACME, API_TOKEN, DANA_TEAM, EVE_TEAM, NOW, customer, refusal
 
 SHAPE = {
@@ -110,7 +110,9 @@ async def test_an_administrator_sets_a_customers_limit_and_takes_it_away(portal)
     for text, limit in ((b"25", 25), (b"null", None), (b"0", 0)):
         body = b'{"operationsLimit": %s}' % text
         assert (await portal.send("PATCH", "/customers/8192", sub="*", body=body)).json() == SHAPE
-        assert portal.buses.messages(SetCustomerLimit)[-1] == SetCustomerLimit(customer_id=8192, operations_limit=limit)
+        assert portal.buses.messages(SetCustomerLimit)[-1] == SetCustomerLimit(
+            customer_id=CustomerId(8192), operations_limit=limit
+        )
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"operationsLimit": -1}', b'{"operationsLimit": "5"}', b'{"limit": 5}'])

@@ -38,7 +38,8 @@ class Process:
 
 
 def process_of(shards, *, most=10_000, near=80.0):
-    quotas, metrics, released = Quotas(), Metrics(), []
+    quotas, metrics = Quotas(), Metrics()
+    released: list[None] = []
     config = QuotaConfig(look_seconds=1.0, near_percent=near, most_deferred=most)
     watch = QuotaWatch(shards, quotas, metrics, config, lambda: released.append(None))
     return Process(watch, quotas, Deferring(shards, quotas, metrics, most=most), released)
