@@ -60,6 +60,7 @@ class Target:
         self.linger = 0.0
         self.answer: dict[str, Any] = {"received": True}
         self.statuses: dict[str, int] = {}
+        self.headers: dict[str, dict[str, str]] = {}
         self._loop = asyncio.new_event_loop()
         self._hold: Hold | None = None
         self._started = threading.Event()
@@ -123,7 +124,8 @@ class Target:
                 await self._hold.open.wait()
             elif self.linger:
                 await asyncio.sleep(self.linger)
-            return web.json_response(self.answer, status=self.statuses.get(request.path, 200))
+            status, headers = self.statuses.get(request.path, 200), self.headers.get(request.path)
+            return web.json_response(self.answer, status=status, headers=headers)
         finally:
             self.in_flight -= 1
 

@@ -1,4 +1,4 @@
-"""Random bytes for ids, read from the system in larger pieces.
+"""Random bytes for ids and spread-out waits, read from the system in larger pieces.
 
 One read costs as much as the rest of making an id, and a webhook makes two. The bytes are the
 system's own and each is given out once; a forked child starts with an empty store. Secrets and keys
@@ -9,6 +9,7 @@ import os
 import threading
 
 _READ = 4096
+_CHANCE_BYTES = 4
 
 
 class _Store(threading.local):
@@ -35,3 +36,8 @@ def random_hex(count: int) -> str:
         at, end = 0, count
     _store.at = end
     return _store.left[at:end].hex()
+
+
+def chance() -> float:
+    """Return a number from 0 up to 1: for waits that must not end all at once, never for secrets."""
+    return int(random_hex(_CHANCE_BYTES), 16) / 256**_CHANCE_BYTES

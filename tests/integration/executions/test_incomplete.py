@@ -39,6 +39,11 @@ def resuming(shards):
     return Resuming(programs=Programs(shards), documents=Documents(sealing=data_keys_of(shards)))
 
 
+def is_spread(timer, minutes) -> bool:
+    """Say whether a timer that was just armed stands at so many minutes, a fifth more or less."""
+    return timedelta(minutes=minutes * 0.8, seconds=-30) < timer["left_over"] <= timedelta(minutes=minutes * 1.2)
+
+
 async def begin(place, resuming, node="me"):
     """Let a timer be due, claim it and begin its retry."""
     await place.execute(SOON, place.scenario_id)
@@ -65,7 +70,7 @@ async def test_a_parked_bundle_is_stored_and_its_timer_armed(place):
     assert decode_point(bytes(record["document"]), 3).bundles == [(1, {"order": "a-17"})]
     [timer] = await place.timers()
     assert timer["id"] == record["id"]
-    assert timedelta(0) < timer["left_over"] <= timedelta(minutes=1)
+    assert is_spread(timer, 1)
     assert await place.events() == {"execution.warned.v1": 1, "incomplete_execution.stored.v1": 1}
 
 
@@ -98,7 +103,7 @@ async def test_automatic_attempts_follow_the_growing_intervals_and_end_with_a_pe
     await place.end(Status.WARNING, parked=(parked(),))
     for minutes in BACKOFF_MINUTES:
         [timer] = await place.timers()
-        assert timedelta(minutes=minutes - 1) < timer["left_over"] <= timedelta(minutes=minutes)
+        assert is_spread(timer, minutes)
         await end_retry(place, resuming, Status.WARNING, parked=(parked(),))
     assert await place.timers() == []
     [record] = await place.records()
@@ -109,7 +114,7 @@ async def test_a_break_handler_s_own_interval_and_count_are_kept(place, resuming
     await place.end(Status.WARNING, parked=(parked(plan=FIXED),))
     for _ in range(2):
         [timer] = await place.timers()
-        assert timedelta(minutes=44) < timer["left_over"] <= timedelta(minutes=45)
+        assert is_spread(timer, 45)
         await end_retry(place, resuming, Status.WARNING, parked=(parked(plan=FIXED),))
     assert await place.timers() == []
 
@@ -155,7 +160,7 @@ async def test_a_retry_that_fails_leaves_the_record_where_it_was(place, resuming
     [record] = await place.records()
     assert (record["module_id"], record["attempts"], record["resolved"]) == (3, 1, False)
     [timer] = await place.timers()
-    assert timedelta(minutes=9) < timer["left_over"] <= timedelta(minutes=10)
+    assert is_spread(timer, 10)
 
 
 async def test_a_timer_claimed_by_two_begins_one_retry(place, resuming):

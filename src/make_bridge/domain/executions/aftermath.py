@@ -23,6 +23,7 @@ from make_bridge.domain.executions.incomplete_messages import (
 from make_bridge.domain.executions.model import Outcome, Status
 from make_bridge.domain.executions.trouble_store import Fact
 from make_bridge.domain.scenarios.messages import ScenarioDeactivated
+from make_bridge.kernel.entropy import chance
 from make_bridge.kernel.ids import ExecutionId, OrganizationId, ScenarioId
 from make_bridge.kernel.messages import Event
 from make_bridge.platform.database.transactions import WriteTx
@@ -154,7 +155,7 @@ async def _follow_records(tx: WriteTx, outcome: Outcome) -> list[Fact]:
         return [] if gone else [_resolved(outcome, resumed.record_id)]
     trouble = outcome.trouble
     kind, message = ("UnknownError", "") if trouble is None else (trouble.error_type, trouble.message)
-    delay = resumed.plan.delay(resumed.attempts + 1)
+    delay = resumed.plan.wait(resumed.attempts + 1, 0.0, chance())
     await incomplete_store.stay(tx, outcome, error_type=kind, message=message, delay=delay)
     return []
 

@@ -29,6 +29,11 @@ DONE: Final = "done"
 NOT_DONE: Final = "not_done"
 # Minutes before each automatic attempt; after the last a person decides.
 BACKOFF_MINUTES: Final = (1, 10, 10, 30, 30, 30, 180, 180)
+# No wait is longer than a day, whatever a server asks for; each is spread by chance, so that what failed at one moment
+# does not come back at one moment.
+LONGEST_WAIT: Final = 24 * 60 * 60.0
+SPREAD: Final = 0.2
+_MINUTE: Final = 60.0
 _MAX_MESSAGE: Final = 2000
 _ID_BYTES: Final = 16
 Bundle = dict[str, Value]
@@ -59,6 +64,21 @@ class RetryPlan(msgspec.Struct, frozen=True, kw_only=True):
             return BACKOFF_MINUTES[attempts] if attempts < len(BACKOFF_MINUTES) else None
         return self.interval_minutes if self.mode == RetryMode.FIXED else None
 
+    def wait(self, attempts: int, asked: float, chance: float) -> float | None:
+        """Return the seconds until the next automatic attempt, or None: a person decides.
+
+        It is its own interval, a fifth more or less, or what the server ``asked`` for and up to a fifth more, whichever
+        is later. ``chance`` is from 0 up to 1. An interval that a person has chosen may be longer than a day.
+        """
+        minutes = self.delay(attempts)
+        if minutes is None:
+            return None
+        own = minutes * _MINUTE
+        wished = min(asked, LONGEST_WAIT) * (1 + SPREAD * chance)
+        if wished > LONGEST_WAIT:
+            wished = LONGEST_WAIT * (1 - SPREAD * chance)
+        return max(own * (1 - SPREAD + 2 * SPREAD * chance), wished)
+
 
 class Parked(msgspec.Struct, frozen=True, kw_only=True):
     """A bundle that stopped at a module; ``document`` holds all the module could see, perhaps sealed."""
@@ -77,6 +97,8 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
     """The key its run was ordered by: only later runs of that key wait for it."""
     may_drop: bool
     """The scenario prefers losing this bundle to standing still (``dataloss``), should the store be full."""
+    asked_wait: float = 0.0
+    """Seconds the server wants to be left alone before it is called again."""
 
 
 class Resumed(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +123,13 @@ def plan_of(incomplete: IncompleteRun) -> RetryPlan:
     """Return who tries an incomplete run again."""
     retry = incomplete.retry
     return RetryPlan(mode=retry.mode.value, most_attempts=retry.attempts, interval_minutes=retry.interval_minutes)
+
+
+def asked_wait(incomplete: IncompleteRun) -> float:
+    """Return the seconds the server wanted to be left alone, 0 when it asked for nothing."""
+    detail = incomplete.error.detail
+    asked = detail.get("retryAfter") if isinstance(detail, dict) else None
+    return min(float(asked), LONGEST_WAIT) if isinstance(asked, int) and asked > 0 else 0.0
 
 
 def plain_text(text: str) -> str:

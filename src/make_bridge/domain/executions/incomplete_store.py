@@ -14,6 +14,7 @@ from psycopg.rows import DictRow
 from make_bridge.domain.executions.incomplete import TIMER, Parked, plain_text
 from make_bridge.domain.executions.model import NewRun, Outcome
 from make_bridge.domain.executions.ordering import WHOLE_SCENARIO
+from make_bridge.kernel.entropy import chance
 from make_bridge.kernel.ids import ExecutionId, OrganizationId, ScenarioId
 from make_bridge.platform.database.transactions import ReadTx, WriteTx
 
@@ -34,25 +35,25 @@ INSERT INTO shard.incomplete_executions
 VALUES (%(id)s, %(organization)s, %(team)s, %(scenario)s, %(execution)s, %(error_type)s, %(reason)s, %(module)s,
         %(version)s, (SELECT p.blueprint FROM shard.incomplete_executions p WHERE p.id = %(parent)s::uuid),
         %(document)s, %(size)s, %(is_sealed)s, %(sequential)s, %(ordering)s, %(retry)s, %(mode)s, %(most)s,
-        %(interval)s, now() + make_interval(mins => %(delay)s::integer))
+        %(interval)s, now() + make_interval(secs => %(delay)s::double precision))
 """
 _ARM = """
 INSERT INTO shard.queue (id, organization_id, team_id, scenario_id, kind, class, ready_at)
 VALUES (%(id)s, %(organization)s, %(team)s, %(scenario)s, %(kind)s, 2,
-        now() + make_interval(mins => %(delay)s::integer))
+        now() + make_interval(secs => %(delay)s::double precision))
 """
 _MOVE = """
 UPDATE shard.incomplete_executions SET
     error_type = %(error_type)s, reason = %(reason)s, module_id = %(module)s, document = %(document)s, size = %(size)s,
     is_sealed = %(is_sealed)s, retry = %(retry)s, retry_mode = %(mode)s, most_attempts = %(most)s,
     interval_minutes = %(interval)s, attempts = attempts + 1, retry_execution_id = NULL, answer = NULL,
-    next_attempt_at = now() + make_interval(mins => %(delay)s::integer)
+    next_attempt_at = now() + make_interval(secs => %(delay)s::double precision)
 WHERE id = %(id)s AND retry_execution_id = %(execution)s AND NOT resolved
 """
 _STAY = """
 UPDATE shard.incomplete_executions SET
     error_type = %(error_type)s, reason = %(reason)s, attempts = attempts + 1, retry_execution_id = NULL,
-    next_attempt_at = now() + make_interval(mins => %(delay)s::integer)
+    next_attempt_at = now() + make_interval(secs => %(delay)s::double precision)
 WHERE id = %(id)s AND retry_execution_id = %(execution)s AND NOT resolved
 """
 _RESOLVE = """
@@ -185,7 +186,7 @@ async def used(tx: ReadTx, organization_id: OrganizationId, scenario_id: Scenari
 
 async def park(tx: WriteTx, outcome: Outcome, parked: Parked, *, parent: str | None) -> None:
     """Keep a bundle; with a plan its timer is armed. ``parent`` is the record whose retry met this."""
-    delay = parked.plan.delay(0)
+    delay = parked.plan.wait(0, parked.asked_wait, chance())
     values = _values(outcome, parked, parked.id, delay)
     await tx.execute(_PARK, values | {"parent": parent})
     await _arm(tx, outcome, parked.id, delay)
@@ -193,14 +194,14 @@ async def park(tx: WriteTx, outcome: Outcome, parked: Parked, *, parent: str | N
 
 async def move(tx: WriteTx, outcome: Outcome, parked: Parked, record_id: str, attempts: int) -> bool:
     """Put the record where its retry stopped now; False when it is gone."""
-    delay = parked.plan.delay(attempts)
+    delay = parked.plan.wait(attempts, parked.asked_wait, chance())
     if not await tx.execute(_MOVE, _values(outcome, parked, record_id, delay)):
         return False
     await _arm(tx, outcome, record_id, delay)
     return True
 
 
-async def stay(tx: WriteTx, outcome: Outcome, *, error_type: str, message: str, delay: int | None) -> bool:
+async def stay(tx: WriteTx, outcome: Outcome, *, error_type: str, message: str, delay: float | None) -> bool:
     """Leave the record at its place after an attempt in vain; False when it is gone."""
     if outcome.resumed is None:
         return False
@@ -223,7 +224,7 @@ async def resolve(tx: WriteTx, record_id: str, execution_id: ExecutionId) -> boo
     return bool(await tx.execute(_RESOLVE, {"id": record_id, "execution": execution_id}))
 
 
-def _values(outcome: Outcome, parked: Parked, record_id: str, delay: int | None) -> dict[str, object]:
+def _values(outcome: Outcome, parked: Parked, record_id: str, delay: float | None) -> dict[str, object]:
     return {
         "id": record_id,
         "organization": outcome.organization_id,
@@ -247,7 +248,7 @@ def _values(outcome: Outcome, parked: Parked, record_id: str, delay: int | None)
     }
 
 
-async def _arm(tx: WriteTx, outcome: Outcome, record_id: str, delay: int | None) -> None:
+async def _arm(tx: WriteTx, outcome: Outcome, record_id: str, delay: float | None) -> None:
     if delay is None:
         return
     values = {

@@ -11,6 +11,7 @@ import msgspec
 from make_bridge.domain.executions.incomplete import (
     Parked,
     Resumed,
+    asked_wait,
     encode_document,
     new_record_id,
     plan_of,
@@ -124,6 +125,7 @@ class Parking:
             sequential=settings.sequential,
             ordering_key=WHOLE_SCENARIO if settings.sequential else stored.ordering_key,
             may_drop=settings.dataloss,
+            asked_wait=asked_wait(incomplete),
         )
 
 

@@ -156,6 +156,7 @@ def _number(value: Value) -> int | None:
 
 def _raise_for_status(call: ModuleCall, response: HttpResponse, *, wanted: bool) -> None:
     credentialed = component_number(call.parameters, *_CREDENTIAL_PARAMETERS) is not None
-    error = status_error(response, with_credential=credentialed) if wanted else None
+    now = call.host.ports.clock.now()
+    error = status_error(response, with_credential=credentialed, now=now) if wanted else None
     if error is not None:
         raise error

@@ -5,6 +5,7 @@ Used by `http_calls`. XML is read without entities, which have no place in data.
 
 import math
 import re
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -13,6 +14,7 @@ from make_bridge.engine.apps.charsets import decode
 from make_bridge.engine.apps.http_headers import header_value
 from make_bridge.engine.apps.json_text import read
 from make_bridge.engine.apps.module import Collection, ErrorType, ModuleError
+from make_bridge.engine.apps.retry_after import seconds_asked
 from make_bridge.engine.apps.xml_text import read_xml
 from make_bridge.engine.ports import Headers, HttpFailure, HttpResponse
 from make_bridge.engine.values import Value
@@ -28,6 +30,7 @@ _SUCCESS: Final = range(200, 400)
 _CONNECTION_STATUSES: Final = frozenset({502, 503, 504})
 _ACCESS_STATUSES: Final = frozenset({401, 403})
 _TOO_MANY: Final = 429
+_WAITED_FOR: Final = frozenset({ErrorType.CONNECTION, ErrorType.RATE_LIMIT})
 _FAILURES: Final = {
     "connect": ErrorType.CONNECTION,
     "timeout": ErrorType.TIMEOUT,
@@ -42,8 +45,8 @@ def failure_error(failure: HttpFailure) -> ModuleError:
     return ModuleError(_FAILURES[failure.kind], failure.message, detail)
 
 
-def status_error(response: HttpResponse, *, with_credential: bool) -> ModuleError | None:
-    """Return the scenario's error for a status outside 2xx and 3xx."""
+def status_error(response: HttpResponse, *, with_credential: bool, now: datetime) -> ModuleError | None:
+    """Return the scenario's error for a status outside 2xx and 3xx; ``now`` is for waits until a date."""
     status = response.status
     if status in _SUCCESS:
         return None
@@ -56,6 +59,8 @@ def status_error(response: HttpResponse, *, with_credential: bool) -> ModuleErro
         kind = ErrorType.ACCESS_TOKEN
     phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
     detail: Collection = {"statusCode": status, "data": _unparsed(response), "headers": header_collection(response)}
+    if kind in _WAITED_FOR and (wait := seconds_asked(response.headers, now)) is not None:
+        detail["retryAfter"] = wait
     return ModuleError(kind, f"The server answered {status} {phrase}".rstrip() + ".", detail)
 
 

@@ -137,7 +137,7 @@ async def _fetch(call: ModuleCall, given: Collection, headers: Headers) -> HttpR
     except HttpFailure as failure:
         raise failure_error(failure) from failure
     call.transfer += len(response.body)
-    error = status_error(response, with_credential=bool(user))
+    error = status_error(response, with_credential=bool(user), now=call.host.ports.clock.now())
     if error is not None:
         raise error
     return (

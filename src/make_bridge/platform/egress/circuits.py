@@ -16,8 +16,8 @@ from typing import Final
 
 import structlog
 
+from make_bridge.kernel import entropy
 from make_bridge.kernel.clock import Clock
-from make_bridge.kernel.entropy import random_hex
 from make_bridge.kernel.errors import Unavailable
 from make_bridge.platform.egress.breaker import Breaker, BreakerLimits, Opening, Permit, State, Verdict
 from make_bridge.platform.egress.messages import DEFAULT_TIMEOUT, EgressFailure, EgressRequest, EgressResponse
@@ -98,7 +98,7 @@ class Circuits:
         self._clock = clock
         self._opened = opened
         self._refused = refused
-        self._chance = chance or _chance
+        self._chance = chance or entropy.chance
         self._teams: OrderedDict[int, OrderedDict[Name, _Circuit]] = OrderedDict()
         self._count = 0
 
@@ -260,7 +260,3 @@ def _reason(opening: Opening, window: float) -> str:
         return f"a trial call failed as well ({opening.cause})"
     counted = f"{opening.failed} of {opening.calls} calls within {window:g} s failed or were slow"
     return f"{counted} (the last: {opening.cause})"
-
-
-def _chance() -> float:
-    return int(random_hex(4), 16) / 2**32

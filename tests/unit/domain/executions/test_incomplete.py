@@ -53,6 +53,27 @@ def test_a_break_handler_s_plan_repeats_its_interval_and_ends_with_its_count():
 
 def test_without_a_plan_a_person_decides():
     assert RetryPlan().delay(0) is None
+    assert RetryPlan().wait(0, 60.0, 0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "chance", "seconds"),
+    [
+        (0.0, 0.0, 480.0), (0.0, 0.5, 600.0), (0.0, 1.0, 720.0),
+        (30.0, 0.5, 600.0), (700.0, 0.0, 700.0), (700.0, 1.0, 840.0), (3600.0, 0.5, 3960.0),
+        (1e12, 0.0, 86400.0), (1e12, 0.5, 77760.0), (1e12, 1.0, 69120.0),
+    ],
+)  # fmt: skip
+def test_an_attempt_waits_for_its_interval_or_as_long_as_the_server_asked_each_spread_by_a_fifth(
+    asked, chance, seconds
+):
+    plan = RetryPlan(mode="fixed", most_attempts=1, interval_minutes=10)
+    assert plan.wait(0, asked, chance) == pytest.approx(seconds)
+
+
+def test_an_interval_longer_than_a_day_that_a_person_chose_is_kept():
+    plan = RetryPlan(mode="fixed", most_attempts=1, interval_minutes=44_640)
+    assert plan.wait(0, 0.0, 0.5) == 44_640 * 60
 
 
 def test_a_place_comes_back_as_it_was():
