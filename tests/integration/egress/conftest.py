@@ -1,9 +1,7 @@
 """Real servers on the loopback, a scripted resolver, and a record of every address really dialled."""
 
 import asyncio
-import socket
 import ssl
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -12,7 +10,6 @@ from ipaddress import ip_address
 
 import pytest
 from aiohttp import web
-from aiohttp.abc import AbstractResolver, ResolveResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from make_bridge.platform.egress.client import EgressClient, EgressConfig
 from make_bridge.platform.egress.guard import EgressPolicy
+from support.dialling import Dialled, Names
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -36,57 +34,15 @@ class Server:
         return f"http://{host or self.host}:{self.port}{path}"
 
 
-def _family(address: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
-class Names(AbstractResolver):
-    """Answers from a script: each look-up of a name takes its next answer, the last one stays."""
-
-    def __init__(self, **answers: list[list[str]]) -> None:
-        self.answers = {name.replace("_", "."): list(script) for name, script in answers.items()}
-        self.asked: list[str] = []
-
-    async def resolve(self, host, port=0, family=socket.AF_INET):
-        self.asked.append(host)
-        script = self.answers.get(host)
-        if not script:
-            raise OSError(None, "unknown name")
-        addresses = script.pop(0) if len(script) > 1 else script[0]
-        return [
-            ResolveResult(hostname=host, host=address, port=port, family=_family(address), proto=0, flags=0)
-            for address in addresses
-        ]
-
-    async def close(self):
-        self.answers.clear()
-
-
-class Dialled:
-    """The interpreter's own record of connections; it sees what no part of the client can hide."""
-
-    def __init__(self) -> None:
-        self.addresses: list[tuple[str, int]] = []
-        self.listening = False
-        sys.addaudithook(self._hear)
-
-    def _hear(self, event, arguments):
-        if self.listening and event == "socket.connect" and arguments[0].family in {socket.AF_INET, socket.AF_INET6}:
-            self.addresses.append(arguments[1][:2])
-
-
 @pytest.fixture(scope="session")
 def _audit() -> Dialled:
-    # An audit hook cannot be taken out again, so there is one for the whole run.
     return Dialled()
 
 
 @pytest.fixture
 def dialled(_audit):
-    _audit.addresses = []
-    _audit.listening = True
-    yield _audit.addresses
-    _audit.listening = False
+    with _audit.heard() as addresses:
+        yield addresses
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ _HARMLESS: Final = _DESCRIBE_BODY | {
     "accept-encoding",
     "accept-language",
     "cache-control",
+    # No credential: and without it a call that is tried again would be a second one behind the redirect.
+    "idempotency-key",
     "range",
     "user-agent",
 }
