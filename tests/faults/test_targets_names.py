@@ -107,10 +107,10 @@ def servers() -> Iterator[tuple[Hostile, Hostile]]:
         yield sound, inside
 
 
-def client_with(resolver: AbstractResolver, **config: int) -> EgressClient:
+def client_with(resolver: AbstractResolver) -> EgressClient:
     """A client that looks every name up anew."""
     policy = EgressPolicy.parse([OPEN])
-    return EgressClient(EgressConfig(policy=policy, dns_seconds=0, **config), resolver=resolver)
+    return EgressClient(EgressConfig(policy=policy, dns_seconds=0), resolver=resolver)
 
 
 async def outcome(client: EgressClient, url: str, patience: float = 10.0) -> str:

@@ -140,11 +140,11 @@ async def test_on_a_connection_that_was_kept_only_what_may_be_repeated_is_sent_a
     policy = EgressPolicy.parse(["127.0.0.1"])
     with misbehaving(answer_once) as target:
         async with EgressClient(EgressConfig(policy=policy)) as client:
+            failure: EgressFailure | None = None
             for key in ("first", "second"):
                 request = EgressRequest(url=target.url(), method=method, headers=[(KEY, key)], timeout=10)
                 try:
                     await client.send(request)
-                    failure = None
                 except EgressFailure as caught:
                     failure = caught
     keys = Counter(request.headers[KEY] for request in target.requests)

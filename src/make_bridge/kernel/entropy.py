@@ -10,6 +10,7 @@ import threading
 
 _READ = 4096
 _CHANCE_BYTES = 4
+_CHANCES = float(1 << 8 * _CHANCE_BYTES)
 
 
 class _Store(threading.local):
@@ -40,4 +41,4 @@ def random_hex(count: int) -> str:
 
 def chance() -> float:
     """Return a number from 0 up to 1: for waits that must not end all at once, never for secrets."""
-    return int(random_hex(_CHANCE_BYTES), 16) / 256**_CHANCE_BYTES
+    return int(random_hex(_CHANCE_BYTES), 16) / _CHANCES
