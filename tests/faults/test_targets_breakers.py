@@ -13,14 +13,15 @@ from datetime import UTC, datetime
 import pytest
 
 from faults.scene import tell
-from make_bridge.domain.executions.outbound import HttpByTeam
+from make_bridge.domain.executions.outbound import HttpByTeam, Lanes
 from make_bridge.engine.ports import HttpFailure, HttpRequest
 from make_bridge.kernel.clock import ManualClock
-from make_bridge.kernel.ids import TeamId
+from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.egress.breaker import BreakerLimits, State
 from make_bridge.platform.egress.circuits import Circuits, CircuitsConfig
 from make_bridge.platform.egress.client import EgressClient, EgressConfig
 from make_bridge.platform.egress.guard import EgressPolicy
+from make_bridge.platform.egress.host_turns import HostTurns, TurnLimits
 from support.target import Target, serving_target
 from support.waiting import until
 
@@ -37,13 +38,13 @@ class Way:
     def __init__(self, client: EgressClient, target: Target) -> None:
         self.clock = ManualClock(START)
         self.circuits = Circuits(CircuitsConfig(limits=BreakerLimits(jitter=0.0), slow=PATIENT), self.clock)
-        self.http = HttpByTeam(client, self.circuits)
+        self.http = HttpByTeam(client, Lanes(circuits=self.circuits, turns=HostTurns(TurnLimits())))
         self.target = target
 
     async def call(self, path: str = "/ok", *, team: TeamId = ONE, credential: str = "7") -> str:
         request = HttpRequest(method="GET", url=self.target.url + path, credential=credential, timeout=10.0)
         try:
-            return str((await self.http.of(team).send(request)).status)
+            return str((await self.http.of(OrganizationId(1), team).send(request)).status)
         except HttpFailure as failure:
             return "paused" if failure.retry_after is not None else failure.kind
 

@@ -41,7 +41,8 @@ def resuming(shards):
 
 def is_spread(timer, minutes) -> bool:
     """Say whether a timer that was just armed stands at so many minutes, a fifth more or less."""
-    return timedelta(minutes=minutes * 0.8, seconds=-30) < timer["left_over"] <= timedelta(minutes=minutes * 1.2)
+    left: timedelta = timer["left_over"]
+    return timedelta(minutes=minutes * 0.8, seconds=-30) < left <= timedelta(minutes=minutes * 1.2)
 
 
 async def begin(place, resuming, node="me"):
