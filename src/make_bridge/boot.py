@@ -71,6 +71,9 @@ from make_bridge.domain.organizations.facts import SealedFacts, require_same_roo
 from make_bridge.domain.organizations.keys import ApiTokens, DataKeys, OrganizationReader, PortalKeys, TokenLedger
 from make_bridge.domain.organizations.service import OrganizationService
 from make_bridge.domain.organizations.zones import Zones
+from make_bridge.domain.reports import views as report_views
+from make_bridge.domain.reports.generating import GeneratingReports, forget_reports
+from make_bridge.domain.reports.handlers import ReportHandlers
 from make_bridge.domain.scenarios import handlers as scenario_handlers
 from make_bridge.domain.scenarios import views as scenario_views
 from make_bridge.domain.scenarios.handlers import ScenarioHandlers
@@ -192,6 +195,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *IncompleteHandlers(documents=Documents(sealing=data_keys)).commands(),
             *DeadLetterHandlers(jobs=jobs).commands(),
             *JobHandlers(jobs=jobs).commands(),
+            *ReportHandlers(jobs=jobs, clock=clock, limits=settings.report_limits()).commands(),
             *flow_handlers.commands(flows),
         ],
         shards,
@@ -199,6 +203,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         listeners,
     )
     jobs.types.add(ReplayingDeadLetters(commands=commands).type())
+    jobs.types.add(GeneratingReports(shards=shards, limits=settings.report_limits()).type())
     queries = QueryBus(
         [
             *customer_views.queries(),
@@ -214,6 +219,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *IncompleteViews(documents=Documents(sealing=data_keys)).queries(),
             *DeadLetterHandlers(jobs=jobs).queries(),
             *job_views.queries(),
+            *report_views.queries(),
             *flow_views.queries(reader),
         ],
         shards,
@@ -308,6 +314,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         "dead_letters_forgotten": partial(forget_letters, domain.shards),
         "jobs_forgotten": partial(forget_jobs, domain.shards, settings.job_retention_days),
         "webhook_events_forgotten": partial(forget_events, domain.shards),
+        "reports_forgotten": partial(forget_reports, domain.shards, settings.report_retention_days),
     }
     relay = _relay(domain, executions, metrics, loaded)
     await stack.enter_async_context(relaying(relay))
@@ -511,6 +518,7 @@ def _api(domain: Domain, portal: PortalDependencies, circuits: Circuits, setting
         circuits=circuits,
         json_depth=settings.json_depth,
         bodies=settings.edge().limits.bodies,
+        download_seconds=settings.report_download_seconds,
     )
 
 

@@ -32,6 +32,7 @@ from make_bridge.domain.data_stores.model import DataStoreLimits
 from make_bridge.domain.executions.incomplete import IncompleteLimits
 from make_bridge.domain.executions.journal import JournalConfig
 from make_bridge.domain.scenarios.inbound import InboundLimits
+from make_bridge.domain.reports.model import ReportLimits
 from make_bridge.domain.usage.model import QuotaConfig
 from make_bridge.engine.runner.request import RunLimits
 from make_bridge.faces.edge.config import BodyLimits, ConnectionLimits, EdgeConfig, EdgeLimits
@@ -167,6 +168,11 @@ class Settings(BaseSettings):
     job_result_bytes: Bytes
     job_batch_jobs: Annotated[int, Field(ge=1, le=10_000)]
     job_retention_days: Annotated[int, Field(ge=1, le=3650)]
+    report_days: Annotated[int, Field(ge=1, le=3660)]
+    report_bytes: Annotated[int, Field(ge=1024, le=2**33)]
+    reports: Annotated[int, Field(ge=1, le=100_000)]
+    report_retention_days: Annotated[int, Field(ge=1, le=3650)]
+    report_download_seconds: Seconds
     data_store_record_bytes: Bytes
     data_store_records: Annotated[int, Field(ge=1, le=100_000_000)]
     data_store_bytes: Annotated[int, Field(ge=1024 * 1024, le=1024**4)]
@@ -327,6 +333,10 @@ class Settings(BaseSettings):
             result_bytes=self.job_result_bytes,
             batch_jobs=self.job_batch_jobs,
         )
+
+    def report_limits(self) -> ReportLimits:
+        """Produce what reports may measure."""
+        return ReportLimits(days=self.report_days, bytes=self.report_bytes, reports=self.reports)
 
     def egress(self) -> EgressConfig:
         """Produce the configuration of calls out."""

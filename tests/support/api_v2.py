@@ -24,6 +24,9 @@ from make_bridge.domain.jobs.handlers import JobHandlers
 from make_bridge.domain.organizations.keys import ApiTokens, PortalKeys, TokenLedger
 from make_bridge.domain.organizations.messages import OrganizationCreated
 from make_bridge.domain.organizations.zones import Zones
+from make_bridge.domain.reports import views as report_views
+from make_bridge.domain.reports.generating import GeneratingReports
+from make_bridge.domain.reports.handlers import ReportHandlers
 from make_bridge.domain.scenarios import handlers as scenario_handlers
 from make_bridge.domain.scenarios import views as scenario_views
 from make_bridge.domain.scenarios.handlers import ScenarioHandlers
@@ -117,11 +120,13 @@ class Api:
                 *IncompleteHandlers(documents=Documents(sealing=data_keys)).commands(),
                 *letters.commands(),
                 *JobHandlers(jobs=self.jobs).commands(),
+                *ReportHandlers(jobs=self.jobs, clock=clock).commands(),
             ],
             shards,
             data_keys,
         )
         self.jobs.types.add(ReplayingDeadLetters(commands=self.commands).type())
+        self.jobs.types.add(GeneratingReports(shards=shards).type())
         self.queries = QueryBus(
             [
                 *customer_views.queries(),
@@ -134,6 +139,7 @@ class Api:
                 *IncompleteViews(documents=Documents(sealing=data_keys)).queries(),
                 *letters.queries(),
                 *job_views.queries(),
+                *report_views.queries(),
             ],
             shards,
         )

@@ -11,6 +11,7 @@ from make_bridge.cli.lazy import Deferred, Family, group_of
 _BLUEPRINTS: Final = "make_bridge.cli.blueprints"
 _JOBS: Final = "make_bridge.cli.jobs"
 _OPERATIONS: Final = "make_bridge.cli.operations"
+_REPORTS: Final = "make_bridge.cli.reports"
 _SERVING: Final = "make_bridge.cli.serving"
 
 COMMANDS: Final[Mapping[str, Deferred | Family]] = {
@@ -105,6 +106,24 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
                 module=_JOBS,
                 function="retry_job",
                 help="Begin a failed or cancelled job again, with all its tries.",
+            ),
+        },
+    ),
+    "reports": Family(
+        help="Usage and executions as files.",
+        commands={
+            "make": Deferred(
+                module=_REPORTS,
+                function="make_report",
+                help="Have a report made by a server that runs, and follow it until it is finished.",
+            ),
+            "list": Deferred(module=_REPORTS, function="list_reports", help="List reports, the newest first."),
+            "show": Deferred(module=_REPORTS, function="show_report", help="Show one report: how far it is, its size."),
+            "download": Deferred(
+                module=_REPORTS, function="download_report", help="Write a finished report to a file, or to the output."
+            ),
+            "delete": Deferred(
+                module=_REPORTS, function="delete_report", help="Delete a report; one under way is cancelled."
             ),
         },
     ),

@@ -10,6 +10,7 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 from rich.tree import Tree
 
@@ -39,6 +40,17 @@ def busy(what: str) -> Iterator[Callable[[str], None]]:
         return
     with _err.status(what) as status:
         yield lambda words: status.update(escape(words))
+
+
+@contextmanager
+def measuring(what: str) -> Iterator[Callable[[float], None]]:
+    """Show on a terminal how far something is; the block is given what takes the share (0 to 1). Nothing elsewhere."""
+    if not _err.is_terminal:
+        yield lambda _share: None
+        return
+    with Progress(console=_err, transient=True) as progress:
+        task = progress.add_task(escape(what), total=1.0)
+        yield lambda share: progress.update(task, completed=share)
 
 
 def as_json(value: object) -> None:

@@ -1,5 +1,6 @@
 """What the API's routes take: strict in types, deaf to members they do not know, as Make's own API is."""
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, AwareDatetime, ConfigDict, Field
@@ -146,3 +147,13 @@ class ReplayRangeBody(Body):
     since: Moment | None = None
     until: Moment | None = None
     scenario_id: RowId | None = None
+
+
+class NewReportBody(Body):
+    """A report to be made; ``from`` and ``to`` are days of UTC, as YYYY-MM-DD, and both belong to it."""
+
+    kind: Literal["usage", "executions"]
+    first: Annotated[date, Field(strict=False, validation_alias="from")]
+    last: Annotated[date, Field(strict=False, validation_alias="to")]
+    group_by: Annotated[list[Literal["day", "team", "customer", "scenario"]], Field(max_length=4)] | None = None
+    format: Literal["csv", "json"] = "csv"

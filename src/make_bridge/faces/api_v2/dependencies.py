@@ -21,3 +21,5 @@ class ApiDependencies:
     circuits: Circuits
     json_depth: int
     bodies: BodyLimits
+    download_seconds: float = 900.0
+    """In which an answer that is sent piece by piece has to be taken."""

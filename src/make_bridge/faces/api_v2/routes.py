@@ -15,6 +15,7 @@ from make_bridge.faces.api_v2.operations import Operation, route
 from make_bridge.faces.api_v2.records import RecordRoutes
 from make_bridge.faces.api_v2.scenario_ordering import OrderingRoutes
 from make_bridge.faces.api_v2.usage import UsageRoutes
+from make_bridge.faces.api_v2.reports import ReportRoutes
 from make_bridge.faces.edge.gates import TokenGate
 from make_bridge.faces.edge.teams import TeamChooser
 
@@ -31,6 +32,7 @@ def api_routes(api: ApiDependencies) -> list[BaseRoute]:
         "Jobs": JobRoutes(api=api).operations(),
         "Webhooks": HookRoutes(api=api).operations(),
         "Ordering": OrderingRoutes(api=api).operations(),
+        "Reports": ReportRoutes(api=api).operations(),
         "Events": EventRoutes(api=api).operations(),
         "Usage": UsageRoutes(api=api).operations(),
         "Circuit breakers": CircuitBreakerRoutes(api=api).operations(),
