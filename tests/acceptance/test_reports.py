@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ class Desk:
         headers = {"Authorization": f"Token {self.integrator.api_token}"}
         return send(method, f"{self.integrator.url}/api/v2{path}", headers=headers, json_body=json_body)
 
-    def finished(self, **order: object) -> tuple[dict, bytes]:
+    def finished(self, **order: object) -> tuple[dict[str, Any], bytes]:
         asked = self.call("POST", "/reports", self.days | order)
         assert asked.status == 202, asked
         path = asked.headers["location"].removeprefix("/api/v2")

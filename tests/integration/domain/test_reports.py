@@ -27,7 +27,7 @@ from make_bridge.domain.reports.messages import (
 from make_bridge.domain.reports.model import Grouping, ReportForm, ReportKind, ReportLimits
 from make_bridge.kernel.clock import SystemClock
 from make_bridge.kernel.errors import Conflict, InvalidInput, NotFound
-from make_bridge.kernel.ids import ExecutionId, Retention, new_execution_id
+from make_bridge.kernel.ids import ExecutionId, Retention, new_execution_id, new_job_id
 from make_bridge.platform.bus.commands import CommandBus
 from make_bridge.platform.bus.queries import QueryBus
 from make_bridge.platform.queue.jobs import Failed, JobType, RunningJob
@@ -555,7 +555,7 @@ async def test_a_stranger_s_report_does_not_exist(shards, desk):
     assert await stranger.all("SELECT 1 FROM shard.report_parts WHERE report_id = %s", report.id) == []
     with pytest.raises(Exception, match="row-level security"):
         async with stranger.shard.write(stranger.organization_id) as tx:
-            await report_store.add(tx, desk.place.organization_id, None, new_execution_id(), report.order)
+            await report_store.add(tx, desk.place.organization_id, None, new_job_id(), report.order)
 
 
 async def age(desk, report, days):

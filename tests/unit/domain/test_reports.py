@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -22,13 +23,14 @@ from make_bridge.domain.reports.rendering import FORMULA_SIGNS, LONGEST_CELL, re
 from make_bridge.domain.reports.rows import columns_of, says_confidential
 from make_bridge.kernel.errors import InvalidInput
 from make_bridge.kernel.ids import TeamId
+from make_bridge.settings import load_settings
 
 TODAY = date(2026, 3, 31)
 LIMITS = ReportLimits(days=31)
 
 
 def order(kind=ReportKind.USAGE, form=ReportForm.CSV, **changes):
-    values = {"first": date(2026, 3, 1), "last": TODAY, "group_by": tuple(Grouping)} | changes
+    values: dict[str, Any] = {"first": date(2026, 3, 1), "last": TODAY, "group_by": tuple(Grouping)} | changes
     return ReportOrder(kind=kind, form=form, **values)
 
 
@@ -161,3 +163,13 @@ def test_files_are_named_and_typed_by_what_they_are():
 )
 def test_what_is_not_surely_open_counts_as_confidential(blueprint, is_confidential):
     assert says_confidential(blueprint) is is_confidential
+
+
+def test_the_limits_are_settings(monkeypatch):
+    assert load_settings().settings.report_limits() == ReportLimits()
+    for name, value in (("DAYS", "7"), ("BYTES", "2048"), ("DOWNLOAD_SECONDS", "5"), ("RETENTION_DAYS", "3")):
+        monkeypatch.setenv(f"MAKE_BRIDGE_REPORT_{name}", value)
+    monkeypatch.setenv("MAKE_BRIDGE_REPORTS", "2")
+    settings = load_settings().settings
+    assert settings.report_limits() == ReportLimits(days=7, bytes=2048, reports=2)
+    assert (settings.report_download_seconds, settings.report_retention_days) == (5.0, 3)

@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import msgspec
-from psycopg.rows import DictRow
 
 from make_bridge.domain.executions.model import Status
 from make_bridge.domain.reports import sources_store
@@ -20,6 +19,7 @@ from make_bridge.domain.reports.rendering import Cell
 from make_bridge.domain.reports.sources_store import Scope, UsageKey, UsageQuestion
 from make_bridge.kernel.ids import ExecutionId, Retention, ScenarioId, TeamId, execution_id_floor
 from make_bridge.platform.database.pools import Shard
+from make_bridge.platform.database.transactions import Row
 
 # Long enough that a year takes few statements, short enough that one of them ends in time on a crowded shard.
 WINDOW: Final = timedelta(hours=6)
@@ -90,7 +90,7 @@ async def _usage_pages(shard: Shard, scope: Scope, order: ReportOrder) -> AsyncI
                 )  # fmt: skip
 
 
-def _usage_cells(order: ReportOrder, day: date, row: DictRow) -> list[Cell]:
+def _usage_cells(order: ReportOrder, day: date, row: Row) -> list[Cell]:
     cells: dict[Grouping, tuple[Cell, ...]] = {
         Grouping.DAY: (day.isoformat(),),
         Grouping.TEAM: (row["team_id"] or None, row["team"]),
@@ -158,11 +158,11 @@ class _Executions:
                         after = ExecutionId(found[-1]["id"].hex)
                         yield await self._rows(day, found)
 
-    async def _page(self, after: ExecutionId, below: ExecutionId) -> list[DictRow]:
+    async def _page(self, after: ExecutionId, below: ExecutionId) -> list[Row]:
         async with self._shard.read(self._scope.organization_id) as tx:
             return await sources_store.execution_page(tx, self._scope, after, below, sources_store.EXECUTION_PAGE)
 
-    async def _rows(self, day: date, found: Sequence[DictRow]) -> list[list[Cell]]:
+    async def _rows(self, day: date, found: Sequence[Row]) -> list[list[Cell]]:
         rows: list[list[Cell]] = []
         for row in found:
             if await self._is_confidential(row["scenario_id"], row["blueprint_version"]):
@@ -172,7 +172,7 @@ class _Executions:
         # What is counted is told early when there is too much of it: the counts of a day add up all the same.
         return rows + self._counts() if len(self._counted) > MOST_COUNTED else rows
 
-    def _count(self, day: date, row: DictRow) -> None:
+    def _count(self, day: date, row: Row) -> None:
         status = row["status"] or 0
         key = (row["team_id"], row["scenario_id"], status)
         counts = self._counted.setdefault(key, _count_cells(day, row))
@@ -217,14 +217,14 @@ def _status(number: int | None) -> str:
     return Status(number or 0).name.lower()
 
 
-def _whose(row: DictRow) -> list[Cell]:
+def _whose(row: Row) -> list[Cell]:
     return [
         row["scenario_id"], row["scenario"], row["customer_id"], row["customer_external_id"], row["customer"],
         row["team_id"], row["team"],
     ]  # fmt: skip
 
 
-def _execution_cells(row: DictRow) -> list[Cell]:
+def _execution_cells(row: Row) -> list[Cell]:
     started = row["created_at"].astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     figures = [row["duration_ms"], row["operations"], row["transfer"]]
     return [
@@ -232,11 +232,11 @@ def _execution_cells(row: DictRow) -> list[Cell]:
     ]  # fmt: skip
 
 
-def _count_cells(day: date, row: DictRow) -> list[Cell]:
+def _count_cells(day: date, row: Row) -> list[Cell]:
     return [None, 0, *_whose(row), None, _status(row["status"]), day.isoformat(), None, 0, 0, None, None, None]
 
 
-def _error_cells(row: DictRow) -> list[Cell]:
+def _error_cells(row: Row) -> list[Cell]:
     if row["is_detail_long"]:
         return [UNREAD, None, None]
     if row["detail"] is None:
