@@ -31,8 +31,8 @@ from pydantic_settings import (
 from make_bridge.domain.data_stores.model import DataStoreLimits
 from make_bridge.domain.executions.incomplete import IncompleteLimits
 from make_bridge.domain.executions.journal import JournalConfig
-from make_bridge.domain.scenarios.inbound import InboundLimits
 from make_bridge.domain.reports.model import ReportLimits
+from make_bridge.domain.scenarios.inbound import InboundLimits
 from make_bridge.domain.usage.model import QuotaConfig
 from make_bridge.engine.runner.request import RunLimits
 from make_bridge.faces.edge.config import BodyLimits, ConnectionLimits, EdgeConfig, EdgeLimits

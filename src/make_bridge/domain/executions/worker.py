@@ -16,6 +16,7 @@ from datetime import timedelta
 import structlog
 
 from make_bridge.domain.executions import store
+from make_bridge.domain.executions.claimed_ahead import Claimed, ClaimedAhead
 from make_bridge.domain.executions.confidential import Answers, Payloads, is_sealed, needs_answer
 from make_bridge.domain.executions.dead_letters import Burying, sentence
 from make_bridge.domain.executions.incomplete import RETRY, TIMER, IncompleteLimits
@@ -34,6 +35,7 @@ from make_bridge.kernel.errors import BridgeError, NotFound, Unavailable
 from make_bridge.kernel.ids import ExecutionId, TeamId
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.database.transactions import Row
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue import leases
 from make_bridge.platform.queue.group_commit import GroupCommit
@@ -51,7 +53,7 @@ class WorkerConfig:
 
     node: str
     most_running: int = 200
-    claim_batch: int = 50
+    claim_batch: int = 100
     idle_poll: float = 0.5
     settle_patience: float = 60.0
     drain_patience: float = 20.0
@@ -111,6 +113,8 @@ class Worker:
         self._config = config
         self._behind = False
         self._held: dict[ExecutionId, _Held] = {}
+        self._ahead = ClaimedAhead(config.claim_batch)
+        self._settling = 0
         self._awake = asyncio.Event()
         self._stopping = False
         self._loops: list[asyncio.Task[None]] = []
@@ -118,8 +122,10 @@ class Worker:
 
     @property
     def free(self) -> int:
-        """How many more runs this process takes on."""
-        return 0 if self._stopping else self._config.most_running - len(self._held) + self._lent.count
+        """How many more runs this process takes on: one that is only being settled makes room for the next."""
+        most = self._config.most_running
+        running = len(self._held) - min(self._settling, most)
+        return 0 if self._stopping else most - running + self._lent.count
 
     @property
     def may_run_in_place(self) -> bool:
@@ -144,6 +150,7 @@ class Worker:
         """Stop claiming, let runs end for a while, hand back the rest, write every outcome."""
         self._stopping = True
         self.wake()
+        await self._leave_ahead(everything=True)
         deadline = asyncio.get_running_loop().time() + self._config.drain_patience
         while self._held and asyncio.get_running_loop().time() < deadline:
             tasks = [held.task for held in self._held.values() if held.task is not None]
@@ -179,7 +186,10 @@ class Worker:
         held.task.add_done_callback(lambda task: self._ended(job.id, task))
 
     def _ended(self, execution_id: ExecutionId, task: asyncio.Task[None]) -> None:
-        self._held.pop(execution_id, None)
+        held = self._held.pop(execution_id, None)
+        self._settling -= held is not None and held.is_settling
+        self._ahead.note_end(asyncio.get_running_loop().time())
+        self._begin_ahead()
         self._awake.set()
         if task.cancelled() or (error := task.exception()) is None:
             return
@@ -210,10 +220,13 @@ class Worker:
             _log.warning("answer_not_kept", execution_id=outcome.id, error=error.message)
             return outcome
 
-    async def _attempt(self, shard: Shard, lease: Lease) -> None:
+    async def _attempt(self, shard: Shard, lease: Lease, job: Row | None = None) -> None:
         """Carry out what was claimed; what cannot be done now is no attempt, what breaks us is one of few."""
         try:
-            await self._resume(shard, lease)
+            if self._jobs.takes(lease.kind):
+                await self._jobs.attempt(shard, lease, job)
+            else:
+                await self._resume(shard, lease)
         except Unavailable as error:
             _log.warning("execution_put_off", execution_id=lease.id, error=error.message)
             await leases.hand_back(shard, [(lease.id, lease.fence)], _PUT_OFF)
@@ -235,9 +248,6 @@ class Worker:
             await self._settle(shard, outcome)
 
     async def _resume(self, shard: Shard, lease: Lease) -> None:
-        if self._jobs.takes(lease.kind):
-            await self._jobs.attempt(shard, lease)
-            return
         if lease.kind == TIMER:
             await self._begin_retry(shard, lease)
             return
@@ -332,8 +342,10 @@ class Worker:
     def _mark_settling(self, execution_id: ExecutionId) -> None:
         """Leave a run to its settling: a lease may be gone because of it, and the fence refuses the rest."""
         held = self._held.get(execution_id)
-        if held is not None:
+        if held is not None and not held.is_settling:
             held.is_settling = True
+            self._settling += 1
+            self._begin_ahead()
 
     def _writer(self, shard: Shard) -> GroupCommit[Outcome, bool]:
         async def flush(outcomes: Sequence[Outcome]) -> list[bool]:
@@ -349,11 +361,13 @@ class Worker:
             for shard in self._shards.all():
                 claimed += await self._claim_from(shard)
             self._behind = claimed >= self._config.claim_batch or self.free <= 0
-            if claimed == 0 or self.free <= 0:
+            if claimed == 0 or self._wanted() <= 0:
                 await _wait(self._awake, self._config.idle_poll)
+            self._begin_ahead()
+            await self._leave_ahead()
 
     async def _claim_from(self, shard: Shard) -> int:
-        most = min(self.free, self._config.claim_batch)
+        most = min(self._wanted(), self._config.claim_batch)
         if most <= 0:
             return 0
         try:
@@ -361,9 +375,29 @@ class Worker:
         except Unavailable as error:
             _log.warning("claim_failed", shard=shard.number, error=error.message)
             return 0
+        jobs = await self._jobs.read(shard, claimed)
+        now = asyncio.get_running_loop().time()
         for lease in claimed:
-            self._launch(shard, lease, lease.fence, self._attempt(shard, lease))
+            self._ahead.put(Claimed(shard, lease, now, jobs.get(lease.id)))
+        self._begin_ahead()
         return len(claimed)
+
+    def _wanted(self) -> int:
+        """Return how many more to claim: for the free places, and ahead of the next ones."""
+        if self._stopping:
+            return 0
+        return max(self.free - len(self._ahead), 0) + self._ahead.room(asyncio.get_running_loop().time())
+
+    def _begin_ahead(self) -> None:
+        while self.free > 0 and (claimed := self._ahead.take()) is not None:
+            shard, lease = claimed.shard, claimed.lease
+            self._launch(shard, lease, lease.fence, self._attempt(shard, lease, claimed.job))
+
+    async def _leave_ahead(self, *, everything: bool = False) -> None:
+        """Hand back what was claimed and finds no room; what cannot be handed back now is swept later."""
+        for left in self._ahead.leave(asyncio.get_running_loop().time(), everything=everything):
+            with suppress(Unavailable):
+                await leases.hand_back(left.shard, [(left.lease.id, left.lease.fence)])
 
     async def _beating(self) -> None:
         while True:
@@ -374,6 +408,8 @@ class Worker:
 
     async def _beat(self, shard: Shard) -> None:
         held = {i: h.fence for i, h in self._held.items() if h.shard is shard and h.task is not None}
+        ahead = self._ahead.of(shard)
+        held |= ahead
         if not held:
             return
         try:
@@ -381,6 +417,7 @@ class Worker:
         except Unavailable as error:
             _log.warning("heartbeat_failed", shard=shard.number, error=error.message)
             return
+        self._metrics.leases_lost.inc(self._ahead.drop(ahead.keys() - kept))
         for execution_id in held.keys() - kept:
             entry = self._held.get(execution_id)
             if entry is None or entry.is_settling:

@@ -9,9 +9,11 @@ from make_bridge.kernel.ids import BatchId, JobId, OrganizationId, TeamId
 from make_bridge.platform.database.transactions import ReadTx
 
 _COLUMNS: Final = """
-SELECT id, type, team_id, batch_id, state, tries, error, progress, note, result, cancel_requested, created_at,
-       started_at, finished_at
-FROM shard.jobs
+SELECT * FROM (
+    SELECT j.id, j.organization_id, j.type, j.team_id, j.batch_id, j.tries, j.error, j.progress, j.note, j.result,
+           j.cancel_requested, j.created_at, j.started_at, j.finished_at,
+           CASE WHEN j.finished_at IS NULL AND q.lease_until IS NOT NULL THEN 'running' ELSE j.state END AS state
+    FROM shard.jobs j LEFT JOIN shard.queue q ON q.id = j.id AND q.organization_id = j.organization_id) job
 """
 _MINE: Final = " WHERE organization_id = %(organization)s AND (%(team)s::bigint IS NULL OR team_id = %(team)s)"
 _FILTER: Final = """

@@ -20,9 +20,11 @@ _SELECT: Final = """
 SELECT r.id, r.team_id, r.wanted, r.rows, r.bytes, r.parts, r.created_at, r.finished_at, j.error,
        coalesce(j.cancel_requested, false) AS cancel_requested,
        CASE WHEN r.finished_at IS NOT NULL THEN 'completed'
-            WHEN j.id IS NULL OR j.state = 'completed' THEN 'failed' ELSE j.state END AS state,
+            WHEN j.id IS NULL OR j.state = 'completed' THEN 'failed'
+            WHEN j.state = 'waiting' AND q.lease_until IS NOT NULL THEN 'running' ELSE j.state END AS state,
        CASE WHEN r.finished_at IS NOT NULL THEN 100 ELSE least(coalesce(j.progress, 0), 99) END AS progress
 FROM shard.reports r LEFT JOIN shard.jobs j ON j.id = r.id AND j.organization_id = r.organization_id
+LEFT JOIN shard.queue q ON q.id = r.id AND q.organization_id = r.organization_id
 WHERE r.organization_id = %(organization)s AND (%(team)s::bigint IS NULL OR r.team_id = %(team)s)
 """
 _GET: Final = _SELECT + " AND r.id = %(id)s"

@@ -13,9 +13,9 @@ from make_bridge.faces.api_v2.incomplete_executions import IncompleteRoutes
 from make_bridge.faces.api_v2.jobs import JobRoutes
 from make_bridge.faces.api_v2.operations import Operation, route
 from make_bridge.faces.api_v2.records import RecordRoutes
+from make_bridge.faces.api_v2.reports import ReportRoutes
 from make_bridge.faces.api_v2.scenario_ordering import OrderingRoutes
 from make_bridge.faces.api_v2.usage import UsageRoutes
-from make_bridge.faces.api_v2.reports import ReportRoutes
 from make_bridge.faces.edge.gates import TokenGate
 from make_bridge.faces.edge.teams import TeamChooser
 

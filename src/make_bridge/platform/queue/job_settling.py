@@ -5,7 +5,7 @@ job cancelled is known before anything is written. A try that ended in good orde
 row has counted: ``queue.attempts`` are claims that ended in silence, a job's ``tries`` are those that failed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -38,12 +38,31 @@ FROM unnest(%s::uuid[], %s::float8[]) AS t(id, delay) WHERE q.id = t.id
 _WRITE: Final = """
 UPDATE shard.jobs j SET state = t.state, tries = t.tries, error = t.error, result = t.result, fence = t.fence,
     progress = coalesce(t.progress, j.progress), note = coalesce(t.note, j.note),
+    started_at = now() - make_interval(secs => t.seconds),
     finished_at = CASE WHEN t.state = 'waiting' THEN NULL ELSE now() END,
     is_counted = j.is_counted OR (t.state <> 'waiting' AND j.batch_id IS NOT NULL)
 FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(tries)s::smallint[], %(errors)s::text[], %(results)s::bytea[],
-            %(fences)s::bigint[], %(progress)s::smallint[], %(notes)s::text[])
-    AS t(id, state, tries, error, result, fence, progress, note)
+            %(fences)s::bigint[], %(progress)s::smallint[], %(notes)s::text[], %(seconds)s::float8[])
+    AS t(id, state, tries, error, result, fence, progress, note, seconds)
 WHERE j.id = t.id
+"""
+# The same for jobs that are simply done, in one statement. Somebody who cancels holds the queue's row first, so whether
+# it was wanted is read here after whoever came before has committed.
+_COMPLETE: Final = """
+WITH mine AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(fences)s::bigint[], %(tries)s::smallint[], %(results)s::bytea[],
+                         %(seconds)s::float8[]) AS t(id, fence, tries, result, seconds)
+), held AS (
+    SELECT q.id FROM mine JOIN shard.queue q ON q.id = mine.id AND q.fence = mine.fence ORDER BY q.id FOR UPDATE OF q
+), gone AS (
+    DELETE FROM shard.queue q USING held WHERE q.id = held.id RETURNING q.id
+)
+UPDATE shard.jobs j SET tries = m.tries, error = '', fence = m.fence, progress = 100,
+    state = CASE WHEN j.cancel_requested THEN 'cancelled' ELSE 'completed' END,
+    result = CASE WHEN j.cancel_requested THEN '' ELSE m.result END,
+    started_at = now() - make_interval(secs => m.seconds), finished_at = now()
+FROM mine m JOIN gone USING (id) WHERE j.id = m.id AND j.finished_at IS NULL
+RETURNING j.id, j.state
 """
 _LETTERS: Final = """
 INSERT INTO shard.dead_letters AS d (id, organization_id, team_id, kind, reason, attempts, last_node)
@@ -72,10 +91,22 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     progress: int | None = None
     note: str | None = None
     node: str | None = None
+    seconds: float = 0.0
+    """How long the try took."""
+    is_alone: bool = False
+    """The job is of no batch."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing follows from it but that the job is done."""
+        return self.is_alone and self.state == "completed" and not self.tells and self.note is None
 
 
 async def settle(shard: Shard, verdicts: Sequence[Verdict]) -> dict[JobId, State]:
     """Write how tries ended; return the state of each. One that is not returned was refused as stale."""
+    if all(verdict.is_plain for verdict in verdicts):
+        async with shard.engine_statement() as tx:
+            return {JobId(row["id"].hex): row["state"] for row in await tx.all(_COMPLETE, _plain(verdicts))}
     async with shard.engine_write() as tx:
         rows = await tx.all(_LOCK, ([v.id for v in verdicts], [v.fence for v in verdicts]))
         given = {verdict.id: verdict for verdict in verdicts}
@@ -90,6 +121,21 @@ async def settle(shard: Shard, verdicts: Sequence[Verdict]) -> dict[JobId, State
 def _as_wanted(verdict: Verdict, row: DictRow) -> Verdict:
     """Return the verdict, or that the job is cancelled when somebody asked for it before this was written."""
     return msgspec.structs.replace(verdict, state="cancelled", result=b"") if row["cancel_requested"] else verdict
+
+
+def _plain(verdicts: Sequence[Verdict]) -> dict[str, object]:
+    return {
+        "ids": _list(v.id for v in verdicts),
+        "fences": _list(v.fence for v in verdicts),
+        "tries": _list(v.tries for v in verdicts),
+        "results": ByteaArray([v.result for v in verdicts]),
+        "seconds": _list(v.seconds for v in verdicts),
+    }
+
+
+def _list(values: Iterable[str | float]) -> str:
+    """Return ids or numbers as the array that PostgreSQL reads: the driver would look at each in Python."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 async def _write(tx: WriteTx, verdicts: Sequence[Verdict]) -> None:
@@ -108,6 +154,7 @@ async def _write(tx: WriteTx, verdicts: Sequence[Verdict]) -> None:
         "fences": [v.fence for v in verdicts],
         "progress": [v.progress for v in verdicts],
         "notes": [None if v.note is None else plain(v.note, LONGEST_NOTE) for v in verdicts],
+        "seconds": [v.seconds for v in verdicts],
     }
     await tx.execute(_WRITE, columns)
 

@@ -49,13 +49,15 @@ SELECT count(*) FILTER (WHERE state = 'completed') AS completed, count(*) FILTER
        count(*) FILTER (WHERE state = 'cancelled') AS cancelled
 FROM shard.jobs WHERE batch_id = %s AND organization_id = %s
 """
+# That a job runs is told by its lease alone: writing it down as well would cost each job a version of its row.
 _BEGIN: Final = """
-UPDATE shard.jobs j SET state = 'running', started_at = now() FROM shard.queue q
-WHERE j.id = %s AND q.id = j.id AND q.fence = %s AND j.finished_at IS NULL
-RETURNING j.organization_id, j.team_id, j.type, j.payload, j.tries, j.created_at, j.cancel_requested
+SELECT j.id, j.organization_id, j.team_id, j.type, j.payload, j.tries, j.batch_id, j.created_at, j.cancel_requested
+FROM unnest(%s::uuid[], %s::bigint[]) AS mine(id, fence)
+JOIN shard.queue q ON q.id = mine.id AND q.fence = mine.fence
+JOIN shard.jobs j ON j.id = q.id AND j.finished_at IS NULL
 """
 _PROGRESS: Final = """
-UPDATE shard.jobs j SET progress = %s, note = %s FROM shard.queue q
+UPDATE shard.jobs j SET progress = %s, note = %s, started_at = now() - make_interval(secs => %s) FROM shard.queue q
 WHERE j.id = %s AND q.id = j.id AND q.fence = %s AND j.finished_at IS NULL
 """
 _TO_CANCEL: Final = "SELECT id FROM shard.jobs WHERE id = ANY(%s::uuid[]) AND cancel_requested"
@@ -164,14 +166,15 @@ async def count_down(tx: WriteTx, batch_id: BatchId, organization_id: Organizati
     return [(organization_id, f"batch/{batch_id}", event)]
 
 
-async def begin(tx: WriteTx, job_id: str, fence: int) -> DictRow | None:
-    """Note that a try begins and return the job; None when the lease has passed on."""
-    return await tx.one(_BEGIN, (job_id, fence))
+async def begin(tx: WriteTx, held: Sequence[tuple[str, int]]) -> dict[str, DictRow]:
+    """Return the jobs of tries that begin, by id; one whose lease has passed on is missing."""
+    rows = await tx.all(_BEGIN, ([job_id for job_id, _ in held], [fence for _, fence in held]))
+    return {row["id"].hex: row for row in rows}
 
 
-async def note_progress(tx: WriteTx, job_id: JobId, fence: int, percent: int, note: str) -> bool:
-    """Keep how far a job is; False when the lease has passed on."""
-    return await tx.execute(_PROGRESS, (percent, note, job_id, fence)) > 0
+async def note_progress(tx: WriteTx, job_id: JobId, fence: int, percent: int, note: str, seconds: float) -> bool:
+    """Keep how far a job is after so many seconds; False when the lease has passed on."""
+    return await tx.execute(_PROGRESS, (percent, note, seconds, job_id, fence)) > 0
 
 
 async def to_cancel(tx: ReadTx, ids: Sequence[str]) -> list[str]:

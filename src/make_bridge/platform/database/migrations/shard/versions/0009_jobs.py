@@ -32,7 +32,7 @@ CREATE TABLE shard.jobs (
     type text NOT NULL COLLATE "C",
     class smallint NOT NULL,
     state text NOT NULL DEFAULT 'waiting'
-        CHECK (state IN ('waiting', 'running', 'completed', 'failed', 'cancelled')),
+        CHECK (state IN ('waiting', 'completed', 'failed', 'cancelled')),
     payload bytea NOT NULL,
     unique_key text COLLATE "C",
     batch_id uuid,
@@ -47,7 +47,7 @@ CREATE TABLE shard.jobs (
     created_at timestamptz NOT NULL DEFAULT now(),
     started_at timestamptz,
     finished_at timestamptz,
-    CHECK ((finished_at IS NULL) = (state IN ('waiting', 'running')))
+    CHECK ((finished_at IS NULL) = (state = 'waiting'))
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX jobs_unique ON shard.jobs (organization_id, type, unique_key)
     WHERE unique_key IS NOT NULL AND finished_at IS NULL;
