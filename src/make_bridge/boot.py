@@ -8,7 +8,7 @@ line uses the first half (``open_domain``) to act on a database, also beside a s
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from starlette.routing import BaseRoute
@@ -29,6 +29,10 @@ from make_bridge.domain.data_stores import views as data_store_views
 from make_bridge.domain.data_stores.team_records import StoresByTeam
 from make_bridge.domain.data_structures import handlers as data_structure_handlers
 from make_bridge.domain.data_structures import views as data_structure_views
+from make_bridge.domain.deliveries import views as delivery_views
+from make_bridge.domain.deliveries.handlers import DeliveryHandlers
+from make_bridge.domain.deliveries.sending import Delivering
+from make_bridge.domain.deliveries.telling import TellingEndpoints, forget_messages
 from make_bridge.domain.executions import views as execution_views
 from make_bridge.domain.executions.confidential import Answers, Payloads
 from make_bridge.domain.executions.credentials import OpenedByTeam
@@ -129,6 +133,7 @@ from make_bridge.platform.security.root_key import RootKey
 from make_bridge.platform.security.sealing import KeyRing
 from make_bridge.services.bridge import bridge_routes
 from make_bridge.services.demonstration import NAME, USER, DemoFacts, Demonstration
+from make_bridge.services.events import EVENTS
 from make_bridge.services.gateway import gateway_routes
 from make_bridge.services.relay import relaying
 from make_bridge.services.worker import Loops, running
@@ -155,6 +160,9 @@ class Domain:
     commands: CommandBus
     queries: QueryBus
     jobs: JobQueue
+    egress: EgressClient
+    metrics: Metrics
+    telling: TellingEndpoints
 
 
 async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Report, *, join: bool = False) -> Domain:
@@ -181,6 +189,9 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     flows = FlowHandlers(scenarios=scenarios, components=components, reader=reader)
     listeners: list[Listener] = []
     jobs = JobQueue(types=JobTypes(), limits=settings.jobs())
+    metrics, egress, policy = Metrics(), EgressClient(settings.egress()), settings.egress().policy
+    limits = replace(settings.deliveries(), known_types=frozenset(event.wire_name for event in EVENTS))
+    deliveries = DeliveryHandlers(sealing=data_keys, jobs=jobs, clock=clock, policy=policy, limits=limits)
     commands = CommandBus(
         [
             *customer_handlers.commands(customers, organizations),
@@ -196,6 +207,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *DeadLetterHandlers(jobs=jobs).commands(),
             *JobHandlers(jobs=jobs).commands(),
             *ReportHandlers(jobs=jobs, clock=clock, limits=settings.report_limits()).commands(),
+            *deliveries.commands(),
             *flow_handlers.commands(flows),
         ],
         shards,
@@ -204,6 +216,12 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     )
     jobs.types.add(ReplayingDeadLetters(commands=commands).type())
     jobs.types.add(GeneratingReports(shards=shards, limits=settings.report_limits()).type())
+    delivering = Delivering(
+        shards=shards, sealing=data_keys, out=egress, policy=policy, clock=clock, metrics=metrics, jobs=jobs,
+        limits=limits,
+    )  # fmt: skip
+    for kind in delivering.types():
+        jobs.types.add(kind)
     queries = QueryBus(
         [
             *customer_views.queries(),
@@ -220,6 +238,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *DeadLetterHandlers(jobs=jobs).queries(),
             *job_views.queries(),
             *report_views.queries(),
+            *delivery_views.queries(),
             *flow_views.queries(reader),
         ],
         shards,
@@ -239,6 +258,9 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         commands=commands,
         queries=queries,
         jobs=jobs,
+        egress=egress,
+        metrics=metrics,
+        telling=TellingEndpoints(jobs=jobs, limits=limits, metrics=metrics),
     )
 
 
@@ -296,9 +318,9 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     """Put the faces over the domain and start the worker; closing the stack drains it."""
     settings = loaded.settings
     domain = await open_domain(stack, loaded, report)
-    metrics = Metrics()
+    metrics = domain.metrics
     domain.shards.listen_for_refusals(metrics.count_refusal)
-    egress = await stack.enter_async_context(EgressClient(settings.egress()))
+    egress = await stack.enter_async_context(domain.egress)
     circuits = Circuits(
         settings.circuits(), domain.clock, opened=metrics.breakers_opened.inc, refused=metrics.calls_refused.inc
     )
@@ -315,6 +337,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         "jobs_forgotten": partial(forget_jobs, domain.shards, settings.job_retention_days),
         "webhook_events_forgotten": partial(forget_events, domain.shards),
         "reports_forgotten": partial(forget_reports, domain.shards, settings.report_retention_days),
+        "webhook_messages_forgotten": partial(forget_messages, domain.shards, settings.webhook_retention_days),
     }
     relay = _relay(domain, executions, metrics, loaded)
     await stack.enter_async_context(relaying(relay))
@@ -357,7 +380,7 @@ def _running(executions: "_Executions", domain: Domain, more: Mapping[str, Care]
 
 def _relay(domain: Domain, executions: "_Executions", metrics: Metrics, loaded: LoadedSettings) -> Relay:
     live = LiveSubscription(kinds=_HEARD_FROM_AFAR, hear=executions.hear_from_afar)
-    return Relay(domain.shards, metrics, RelayConfig(node=loaded.node_id), [live], [Counting()])
+    return Relay(domain.shards, metrics, RelayConfig(node=loaded.node_id), [live], [Counting(), domain.telling])
 
 
 # What lets something in the queue begin: a run, a retry, or a turn that nothing stands before any more.

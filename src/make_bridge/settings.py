@@ -29,6 +29,7 @@ from pydantic_settings import (
 )
 
 from make_bridge.domain.data_stores.model import DataStoreLimits
+from make_bridge.domain.deliveries.model import DeliveryLimits
 from make_bridge.domain.executions.incomplete import IncompleteLimits
 from make_bridge.domain.executions.journal import JournalConfig
 from make_bridge.domain.reports.model import ReportLimits
@@ -173,6 +174,16 @@ class Settings(BaseSettings):
     reports: Annotated[int, Field(ge=1, le=100_000)]
     report_retention_days: Annotated[int, Field(ge=1, le=3650)]
     report_download_seconds: Seconds
+    webhook_endpoints: Annotated[int, Field(ge=1, le=1000)]
+    webhook_plain_http: bool
+    webhook_seconds: Annotated[float, Field(ge=1, le=120, allow_inf_nan=False)]
+    webhook_in_flight: Annotated[int, Field(ge=1, le=100)]
+    webhook_unfinished: Annotated[int, Field(ge=1, le=1_000_000)]
+    webhook_logged_attempts: Annotated[int, Field(ge=1, le=1000)]
+    webhook_retention_days: Annotated[int, Field(ge=1, le=3650)]
+    webhook_disable_days: Annotated[int, Field(ge=1, le=365)]
+    webhook_disable_attempts: Annotated[int, Field(ge=1, le=10_000)]
+    webhook_secret_overlap_hours: Annotated[int, Field(ge=0, le=8760)]
     data_store_record_bytes: Bytes
     data_store_records: Annotated[int, Field(ge=1, le=100_000_000)]
     data_store_bytes: Annotated[int, Field(ge=1024 * 1024, le=1024**4)]
@@ -337,6 +348,21 @@ class Settings(BaseSettings):
     def report_limits(self) -> ReportLimits:
         """Produce what reports may measure."""
         return ReportLimits(days=self.report_days, bytes=self.report_bytes, reports=self.reports)
+
+    def deliveries(self) -> DeliveryLimits:
+        """Produce the limits of outbound webhooks."""
+        return DeliveryLimits(
+            endpoints=self.webhook_endpoints,
+            plain_http=self.webhook_plain_http,
+            seconds=self.webhook_seconds,
+            in_flight=self.webhook_in_flight,
+            unfinished=self.webhook_unfinished,
+            logged_attempts=self.webhook_logged_attempts,
+            retention_days=self.webhook_retention_days,
+            disable_days=self.webhook_disable_days,
+            disable_attempts=self.webhook_disable_attempts,
+            overlap_hours=self.webhook_secret_overlap_hours,
+        )
 
     def egress(self) -> EgressConfig:
         """Produce the configuration of calls out."""

@@ -14,6 +14,9 @@ from make_bridge.domain.data_stores import views as data_store_views
 from make_bridge.domain.data_stores.model import DataStoreLimits
 from make_bridge.domain.data_structures import handlers as data_structure_handlers
 from make_bridge.domain.data_structures import views as data_structure_views
+from make_bridge.domain.deliveries import views as delivery_views
+from make_bridge.domain.deliveries.handlers import DeliveryHandlers
+from make_bridge.domain.deliveries.model import RELEASE, SEND, DeliveryLimits
 from make_bridge.domain.executions.dead_letter_handlers import DeadLetterHandlers
 from make_bridge.domain.executions.dead_letter_replays import ReplayingDeadLetters
 from make_bridge.domain.executions.incomplete_handlers import IncompleteHandlers
@@ -42,8 +45,9 @@ from make_bridge.platform.bus.commands import CommandBus
 from make_bridge.platform.bus.queries import QueryBus
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.egress.circuits import Circuits, CircuitsConfig
+from make_bridge.platform.egress.guard import EgressPolicy
 from make_bridge.platform.queue.job_queue import JobQueue
-from make_bridge.platform.queue.jobs import JobTypes
+from make_bridge.platform.queue.jobs import JobResult, JobType, JobTypes, RunningJob
 from make_bridge.platform.security.portal_tokens import ExpectedClaims
 from support.asgi import Answer, Client
 from support.edge import LIMITS, client_of
@@ -94,6 +98,10 @@ class Integrator:
         await self.api.commands.execute(context, DeleteCustomer(customer_id=found.id))
 
 
+async def _nobody_works(job: RunningJob) -> JobResult:
+    raise AssertionError(job.type)
+
+
 class Api:
     """The API, ready to be asked."""
 
@@ -107,6 +115,12 @@ class Api:
         self.circuits = Circuits(CircuitsConfig(), clock)
         self.jobs = JobQueue(types=JobTypes())
         letters = DeadLetterHandlers(jobs=self.jobs)
+        deliveries = DeliveryHandlers(
+            sealing=data_keys, jobs=self.jobs, clock=clock, policy=EgressPolicy(),
+            limits=DeliveryLimits(endpoints=3, known_types=frozenset({"execution.failed.v1", "scenario.paused.v1"})),
+        )  # fmt: skip
+        for name in (SEND, RELEASE):
+            self.jobs.types.add(JobType(name=name, run=_nobody_works))
         self.commands = CommandBus(
             [
                 *customer_handlers.commands(customers, organizations),
@@ -121,6 +135,7 @@ class Api:
                 *letters.commands(),
                 *JobHandlers(jobs=self.jobs).commands(),
                 *ReportHandlers(jobs=self.jobs, clock=clock).commands(),
+                *deliveries.commands(),
             ],
             shards,
             data_keys,
@@ -140,6 +155,7 @@ class Api:
                 *letters.queries(),
                 *job_views.queries(),
                 *report_views.queries(),
+                *delivery_views.queries(),
             ],
             shards,
         )

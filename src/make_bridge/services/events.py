@@ -5,6 +5,7 @@ A test compares it with the classes there are.
 
 from typing import Final
 
+from make_bridge.domain.deliveries.messages import EndpointDisabled
 from make_bridge.domain.executions.incomplete_messages import (
     ExecutionFailed,
     ExecutionWarned,
@@ -34,6 +35,7 @@ from make_bridge.platform.queue.job_messages import BatchCompleted, JobCompleted
 EVENTS: Final[tuple[type[Event], ...]] = (
     BatchCompleted,
     BlueprintSaved,
+    EndpointDisabled,
     ExecutionFailed,
     ExecutionRequested,
     ExecutionWarned,

@@ -14,6 +14,8 @@ Spec = Annotated[list[JsonObject], Field(max_length=500)]
 Moment = Annotated[AwareDatetime, Field(strict=False)]
 Megabytes = Annotated[int, Field(ge=1, le=1_000_000)]
 Limit = Annotated[int, Field(ge=0, le=MAX_ID)]
+Pattern = Annotated[str, Field(min_length=1, max_length=100)]
+WebAddress = Annotated[str, Field(min_length=1, max_length=2048)]
 _MAX_SIZE = AliasChoices("maxSizeMB", "maxSizeMb")
 
 
@@ -157,3 +159,25 @@ class NewReportBody(Body):
     last: Annotated[date, Field(strict=False, validation_alias="to")]
     group_by: Annotated[list[Literal["day", "team", "customer", "scenario"]], Field(max_length=4)] | None = None
     format: Literal["csv", "json"] = "csv"
+
+
+class NewWebhookEndpointBody(Body):
+    """A new webhook endpoint; without events it hears of all."""
+
+    url: WebAddress
+    description: Annotated[str, Field(max_length=500)] = ""
+    events: Annotated[list[Pattern], Field(max_length=50)] = Field(default_factory=list)
+
+
+class WebhookEndpointChangesBody(Body):
+    """Changes to a webhook endpoint; what is absent stays."""
+
+    url: WebAddress | None = None
+    description: Annotated[str, Field(max_length=500)] | None = None
+    events: Annotated[list[Pattern], Field(max_length=50)] | None = None
+
+
+class ReplayFailedBody(Body):
+    """Which failed messages to send again: those since a moment."""
+
+    since: Moment

@@ -16,6 +16,7 @@ from make_bridge.faces.api_v2.records import RecordRoutes
 from make_bridge.faces.api_v2.reports import ReportRoutes
 from make_bridge.faces.api_v2.scenario_ordering import OrderingRoutes
 from make_bridge.faces.api_v2.usage import UsageRoutes
+from make_bridge.faces.api_v2.webhook_endpoints import WebhookEndpointRoutes
 from make_bridge.faces.edge.gates import TokenGate
 from make_bridge.faces.edge.teams import TeamChooser
 
@@ -35,6 +36,7 @@ def api_routes(api: ApiDependencies) -> list[BaseRoute]:
         "Reports": ReportRoutes(api=api).operations(),
         "Events": EventRoutes(api=api).operations(),
         "Usage": UsageRoutes(api=api).operations(),
+        "Webhook endpoints": WebhookEndpointRoutes(api=api).operations(),
         "Circuit breakers": CircuitBreakerRoutes(api=api).operations(),
     }
     return [

@@ -49,6 +49,16 @@ async def read_body(response: ClientResponse, limit: int) -> tuple[bytes, bool]:
     return b"".join(pieces), unpacker is not None and received > 0
 
 
+async def read_start(response: ClientResponse, limit: int) -> bytes:
+    """Return the first bytes of a body as they were sent, and leave the rest unread."""
+    start = bytearray()
+    async for chunk in response.content.iter_chunked(limit):
+        start += chunk
+        if len(start) >= limit:
+            break
+    return bytes(start[:limit])
+
+
 def too_large(limit: int) -> EgressFailure:
     """Return the failure of an answer past the limit."""
     return EgressFailure("too_large", f"The answer is larger than {limit} bytes.", sent=True)

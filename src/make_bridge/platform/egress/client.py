@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from multidict import CIMultiDict
 
-from make_bridge.platform.egress.bodies import ACCEPTED_ENCODINGS, read_body
+from make_bridge.platform.egress.bodies import ACCEPTED_ENCODINGS, read_body, read_start
 from make_bridge.platform.egress.guard import BlockedAddress, EgressGuard, EgressPolicy
 from make_bridge.platform.egress.messages import EgressFailure, EgressRequest, EgressResponse, FailureKind, refused
 from make_bridge.platform.egress.redirects import REDIRECTS, redirected, resolve_location
@@ -183,6 +183,9 @@ class EgressClient:
                 if location and request.follow_redirects:
                     response.close()
                     return _Redirect(status=response.status, location=location)
+                if request.cut_response:
+                    start = await read_start(response, request.max_response_bytes)
+                    return response.status, _received(response, unpacked=False), start
                 body, unpacked = await read_body(response, request.max_response_bytes)
                 return response.status, _received(response, unpacked=unpacked), body
         except aiohttp.ClientError as error:

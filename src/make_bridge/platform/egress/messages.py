@@ -48,6 +48,8 @@ class EgressRequest:
     timeout: float = DEFAULT_TIMEOUT
     follow_redirects: bool = True
     max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES
+    cut_response: bool = False
+    """Read only the first ``max_response_bytes``, as they come; otherwise a larger answer is a failure."""
     verify_tls: bool = True
     trust: TlsTrust | None = None
     cookies: EgressCookies | None = None

@@ -66,6 +66,17 @@ class Metrics:
             "jobs_unknown_total", "Jobs left to others because this process does not know their type.",
             registry=registry,
         )  # fmt: skip
+        self.webhook_attempts = Counter(
+            "webhook_attempts_total", "Attempts to deliver to webhook endpoints, by what came of them.", ["result"],
+            registry=registry,
+        )  # fmt: skip
+        self.webhook_messages_dropped = Counter(
+            "webhook_messages_dropped_total", "Messages that an endpoint had no room for.", registry=registry
+        )
+        self.webhook_endpoints_disabled = Counter(
+            "webhook_endpoints_disabled_total", "Webhook endpoints switched off because they kept failing.",
+            registry=registry,
+        )  # fmt: skip
         ticks = Counter(
             "schedule_ticks_total", "Due schedules handled by this process, by what came of it.", ["result"],
             registry=registry,
