@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from faults.scene import new_seed, tell
 from support.integrator import new_organization
 from support.network import send
 from support.server import installed
-from support.target import serving_target
+from support.target import Target, serving_target
 from support.waiting import until
 from support.webhooks import verify
 
@@ -58,7 +59,7 @@ def test_a_webhook_that_was_sent_and_not_settled_is_delivered_again_under_its_id
         wanted = {ask("POST", f"{one}/ping")["message"]["id"] for _ in range(PINGS)}
         for turn in range(1, KILLS + 1):
             arrived = PINGS * turn
-            until(lambda wanted=arrived: len(ears.calls) >= wanted, f"seed {seed}: {arrived} calls", within=WITHIN)
+            until(partial(_have_arrived, ears, arrived), f"seed {seed}: {arrived} calls", within=WITHIN)
             server.kill()
             server.start()
             if turn < KILLS:
@@ -79,6 +80,10 @@ def test_a_webhook_that_was_sent_and_not_settled_is_delivered_again_under_its_id
         assert {shown for found in ids.values() for shown in found} >= wanted, f"seed {seed}: LOST"
         assert all(len(found) == 1 for found in ids.values()), f"seed {seed}: DUP_EFFECT: {dict(ids)}"
         assert len(ears.calls) > PINGS, f"seed {seed}: nothing was broken off"
+
+
+def _have_arrived(ears: Target, calls: int) -> bool:
+    return len(ears.calls) >= calls
 
 
 def _let_time_pass(dsn: str) -> None:

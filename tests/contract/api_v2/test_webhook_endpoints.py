@@ -59,17 +59,17 @@ async def test_an_endpoint_is_changed_rotated_paused_resumed_and_deleted(acme):
     ids=["plain-http", "private", "with-credentials", "unknown-event"],
 )
 async def test_what_cannot_be_told_is_refused_with_a_sentence(acme, body, code):
-    refusal(await acme.send("POST", "/webhook-endpoints", body), 400, code)
+    refusal(await acme.send("POST", "/webhook-endpoints", body), 422, code)
 
 
 async def test_other_bad_requests_are_refused_with_a_sentence(acme):
     endpoint = await made(acme)
     one = f"/webhook-endpoints/{endpoint['id']}"
     for method, path, body, status in (
-        ("POST", "/webhook-endpoints", {}, 400),
-        ("POST", "/webhook-endpoints", {"url": URL, "events": [""]}, 400),
-        ("POST", f"{one}/replay", {}, 400),
-        ("POST", f"{one}/replay", {"since": "yesterday"}, 400),
+        ("POST", "/webhook-endpoints", {}, 422),
+        ("POST", "/webhook-endpoints", {"url": URL, "events": [""]}, 422),
+        ("POST", f"{one}/replay", {}, 422),
+        ("POST", f"{one}/replay", {"since": "yesterday"}, 422),
         ("GET", f"{one}/messages?state=lost", None, 400),
         ("GET", f"{one}/messages/{NOWHERE}", None, 404),
         ("GET", f"{one}/messages/x", None, 404),

@@ -86,6 +86,7 @@ class Webhooks:
     async def relay(self):
         shard = self.place.shard
         fence = await Leadership(shard, DUTY, "one").hold()
+        assert fence is not None
         async with shard.engine_statement() as tx:
             await event_store.stamp(tx, Lead(name=DUTY, owner="one", fence=fence), 1000)
             await event_store.join(tx, self.telling.name)

@@ -87,7 +87,7 @@ def checked_patterns(patterns: Sequence[str], known: Collection[str]) -> tuple[s
     for pattern in patterns:
         if not any(matches(pattern, name) for name in offered):
             near = difflib.get_close_matches(pattern, [*offered, *(name[:-3] for name in offered)], n=1)
-            hint = f" Did you mean {near[0]}?" if near else " The types stand in the reference of events."
+            hint = f" The nearest is {near[0]}." if near else " The types stand in the reference of events."
             raise _unfit(f"No event is of the type {pattern[:80]!r}.{hint}")
     return tuple(dict.fromkeys(patterns))
 

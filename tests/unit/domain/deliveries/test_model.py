@@ -51,7 +51,7 @@ def test_patterns_that_no_event_can_match_are_refused_with_the_nearest():
         "execution.*",
         "scenario.paused",
     )
-    with pytest.raises(InvalidInput, match=r"Did you mean execution\.failed\?"):
+    with pytest.raises(InvalidInput, match=r"The nearest is execution\.failed\."):
         checked_patterns(["execution.faild"], KNOWN)
     with pytest.raises(InvalidInput):
         checked_patterns(["job.progress"], KNOWN)
