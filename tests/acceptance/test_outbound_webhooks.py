@@ -11,7 +11,7 @@ import pytest
 
 from support.integrator import Integrator, new_organization
 from support.network import send
-from support.server import installed
+from support.server import Installation, installed
 from support.target import Target, serving_target
 from support.waiting import until
 from support.webhooks import verify
@@ -35,15 +35,18 @@ def ears() -> Iterator[Target]:
 
 
 @pytest.fixture(scope="module")
-def integrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Integrator]:
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     with ExitStack() as exits:
         folder = tmp_path_factory.mktemp("webhooks") / "installation"
         settings = {"EGRESS_ALLOW": "127.0.0.1", "WEBHOOK_PLAIN_HTTP": "true"}
-        installation = exits.enter_context(installed("embedded", folder, None, **settings))
-        server = installation.server()
-        exits.callback(server.end)
-        server.start()
-        yield new_organization(installation, server.url)
+        yield exits.enter_context(installed("embedded", folder, None, **settings))
+
+
+@pytest.fixture(scope="module")
+def integrator(installation: Installation) -> Integrator:
+    server = installation.server()
+    server.start()
+    return new_organization(installation, server.url)
 
 
 def ask(integrator: Integrator, method: str, path: str, body: object = None) -> Any:
@@ -81,3 +84,27 @@ def test_an_endpoint_hears_that_a_scenario_has_failed(integrator: Integrator, ea
     assert verify(endpoint["secret"], again.headers, again.body, time.time()) == shown
     said = tmp_path.parent.parent.glob("webhooks*/**/*.log")
     assert not any(endpoint["secret"] in path.read_text(errors="replace") for path in said)
+
+
+def test_the_command_line_makes_and_tries_endpoints_beside_the_server(
+    installation: Installation, integrator: Integrator, ears: Target
+) -> None:
+    whose = ("--organization", str(integrator.organization_id))
+    url = f"{ears.url}/command"
+    made = json.loads(installation.command("webhooks", "create", url, "--event", "scenario.*", *whose, "--json").stdout)
+    number = str(made["id"])
+    said = installation.command("webhooks", "ping", number, *whose).stdout
+    [call] = until(lambda: ears.calls_to("/command"), "the test event arrives", within=WITHIN)
+    assert verify(made["secret"], call.headers, call.body, time.time()) in said
+    assert number in installation.command("webhooks", "list", *whose).stdout
+    installation.command("webhooks", "pause", number, *whose)
+    installation.command("webhooks", "ping", number, *whose)
+    held = installation.command("webhooks", "messages", number, "--state", "held", *whose, "--json").stdout
+    assert len(json.loads(held)) == 1
+    installation.command("webhooks", "resume", number, *whose)
+    until(lambda: len(ears.calls_to("/command")) > 1, "what was kept arrives", within=WITHIN)
+    told = installation.command("webhooks", "replay", number, "--since", "2026-01-01", *whose).stdout
+    assert "0 messages" in told
+    refused = installation.command("webhooks", "create", "https://127.0.0.2/", *whose, check=False)
+    assert refused.returncode != 0
+    assert "not open" in refused.stderr

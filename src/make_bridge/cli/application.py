@@ -10,6 +10,7 @@ from make_bridge.cli.lazy import Deferred, Family, group_of
 
 _BLUEPRINTS: Final = "make_bridge.cli.blueprints"
 _JOBS: Final = "make_bridge.cli.jobs"
+_WEBHOOKS: Final = "make_bridge.cli.webhooks"
 _OPERATIONS: Final = "make_bridge.cli.operations"
 _REPORTS: Final = "make_bridge.cli.reports"
 _SERVING: Final = "make_bridge.cli.serving"
@@ -124,6 +125,32 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
             ),
             "delete": Deferred(
                 module=_REPORTS, function="delete_report", help="Delete a report; one under way is cancelled."
+            ),
+        },
+    ),
+    "webhooks": Family(
+        help="Endpoints that are told of an organization's events.",
+        commands={
+            "list": Deferred(module=_WEBHOOKS, function="list_webhooks", help="List the organization's endpoints."),
+            "create": Deferred(
+                module=_WEBHOOKS, function="create_webhook", help="Make an endpoint and print its secret, this once."
+            ),
+            "pause": Deferred(
+                module=_WEBHOOKS, function="pause_webhook", help="Keep messages until the endpoint is resumed."
+            ),
+            "resume": Deferred(
+                module=_WEBHOOKS, function="resume_webhook", help="Send to a paused or disabled endpoint again."
+            ),
+            "ping": Deferred(module=_WEBHOOKS, function="ping_webhook", help="Send a test event."),
+            "messages": Deferred(
+                module=_WEBHOOKS,
+                function="list_webhook_messages",
+                help="List the messages to an endpoint, the newest first.",
+            ),
+            "replay": Deferred(
+                module=_WEBHOOKS,
+                function="replay_webhook_messages",
+                help="Send again what failed since a moment, up to a batch of jobs.",
             ),
         },
     ),

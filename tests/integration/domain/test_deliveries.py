@@ -471,6 +471,8 @@ async def test_what_there_is_no_room_for_is_dropped_and_counted(build):
     assert len(await hooks.messages(endpoint, "held")) == 2
     assert (await hooks.endpoint(endpoint)).dropped == 3
     assert hooks.scene.count("webhook_messages_dropped_total") == 3
+    with pytest.raises(LimitExceeded):
+        await hooks.do(PingEndpoint(endpoint_id=endpoint))
 
 
 async def test_an_organization_has_only_so_many_endpoints(build):

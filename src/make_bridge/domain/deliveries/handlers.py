@@ -125,6 +125,9 @@ class DeliveryHandlers:
         """Send a test event; raises NotFound, Conflict."""
         organization_id = self._organization(work)
         state = await self._require_enabled(work, command.endpoint_id)
+        most = self.limits.unfinished
+        if not await store.has_room(work.tx, organization_id, command.endpoint_id, most):
+            raise LimitExceeded(f"An endpoint leaves at most {most} messages undelivered.", code="too_many_messages")
         message_id = MessageId(random_hex(_ID_BYTES))
         envelope = Envelope(
             id=message_id,

@@ -74,6 +74,11 @@ _LOG: Final = """
 SELECT number, at, status, failure, duration_ms, answer, next_at FROM shard.webhook_attempts
 WHERE organization_id = %s AND message_id = %s ORDER BY number
 """
+_UNFINISHED: Final = """
+SELECT count(*) AS unfinished FROM (
+    SELECT FROM shard.webhook_messages
+    WHERE organization_id = %s AND endpoint_id = %s AND state IN ('waiting', 'held') LIMIT %s) AS first_ones
+"""
 _INSERT_MESSAGE: Final = """
 INSERT INTO shard.webhook_messages (id, organization_id, endpoint_id, event_id, type, body, state)
 VALUES (%s, %s, %s, %s, %s, %s, %s)
@@ -190,6 +195,12 @@ async def get_message(
     row = _required(await tx.one(_MESSAGE, (organization_id, endpoint_id, message_id)), _UNKNOWN_MESSAGE)
     log = [Attempt(**attempt) for attempt in await tx.all(_LOG, (organization_id, message_id))]
     return _message(row), bytes(row["body"]), log
+
+
+async def has_room(tx: ReadTx, organization_id: OrganizationId, endpoint_id: EndpointId, most: int) -> bool:
+    """Say whether fewer than so many messages of an endpoint wait or are kept."""
+    [row] = await tx.all(_UNFINISHED, (organization_id, endpoint_id, most))
+    return int(row["unfinished"]) < most
 
 
 async def insert_message(

@@ -75,7 +75,8 @@ GRANT SELECT, INSERT, DELETE, UPDATE (url, description, events, state, secret_se
 GRANT SELECT, INSERT, UPDATE (state, job_id, attempts, sending_until, error, finished_at)
     ON shard.webhook_messages TO bridge_app;
 GRANT SELECT, INSERT, DELETE ON shard.webhook_attempts TO bridge_app;
-GRANT SELECT (id, organization_id, events, state, dropped), UPDATE (dropped) ON shard.webhook_endpoints TO bridge_engine;
+GRANT SELECT (id, organization_id, events, state, dropped), UPDATE (dropped)
+    ON shard.webhook_endpoints TO bridge_engine;
 GRANT SELECT, INSERT, UPDATE (state, job_id, error, finished_at), DELETE ON shard.webhook_messages TO bridge_engine;
 """
 
