@@ -29,7 +29,7 @@ Id = Annotated[int, typer.Argument(help="The endpoint's id.")]
 async def list_webhooks(
     *, organization: Organization, data_dir: DataDir = None, config: Config = None, as_json_: Json = False
 ) -> None:
-    """List the organization's webhook endpoints."""
+    """List the organization's endpoints."""
     async with domain(data_dir, config) as opened:
         found = await opened.queries.ask(operator(organization), ListEndpoints())
     if as_json_:
@@ -53,7 +53,7 @@ async def create_webhook(
     config: Config = None,
     as_json_: Json = False,
 ) -> None:
-    """Make a webhook endpoint and print its secret, this once."""
+    """Make an endpoint and print its secret, this once."""
     wanted = CreateEndpoint(url=url, description=description, events=tuple(events or ()))
     async with domain(data_dir, config) as opened:
         made = await opened.commands.execute(operator(organization), wanted)
@@ -78,7 +78,7 @@ async def pause_webhook(
 async def resume_webhook(
     endpoint_id: Id, *, organization: Organization, data_dir: DataDir = None, config: Config = None
 ) -> None:
-    """Send again to a paused or disabled endpoint, what a pause has kept first."""
+    """Send to a paused or disabled endpoint again."""
     async with domain(data_dir, config) as opened:
         await opened.commands.execute(operator(organization), ResumeEndpoint(endpoint_id=EndpointId(endpoint_id)))
     say("Active: messages are sent.")
