@@ -24,6 +24,8 @@ from make_bridge.domain.scenarios.messages import ActivateScenario, CreateScenar
 from make_bridge.settings import load_settings
 
 PORT = 18080
+# What is measured is the server, not its rate limits: they would answer most of a benchmark with 429.
+_UNLIMITED = {"rate_hook": "0", "rate_api": "0", "rate_general": "0"}
 _HEADERS = [{"key": "content-type", "value": "application/json"}]
 
 
@@ -110,7 +112,7 @@ def serving(data_dir: Path | None = None, **settings: str) -> Iterator[Subject]:
         began = time.perf_counter()
         command = [str(Path(sys.executable).with_name("make-bridge")), "serve", "--port", str(PORT)]
         log = (folder.parent / "bench.log").open("ab")
-        given = {f"MAKE_BRIDGE_{name.upper()}": value for name, value in settings.items()}
+        given = {f"MAKE_BRIDGE_{name.upper()}": value for name, value in (_UNLIMITED | settings).items()}
         environment = {**os.environ, **given}
         process = subprocess.Popen([*command, "--data-dir", str(folder)], stdout=log, stderr=log, env=environment)
         try:

@@ -72,7 +72,14 @@ from make_bridge.domain.integrations.reading import FlowReader
 from make_bridge.domain.jobs import views as job_views
 from make_bridge.domain.jobs.handlers import JobHandlers
 from make_bridge.domain.organizations.facts import SealedFacts, require_same_root_key
-from make_bridge.domain.organizations.keys import ApiTokens, DataKeys, OrganizationReader, PortalKeys, TokenLedger
+from make_bridge.domain.organizations.keys import (
+    ApiTokens,
+    DataKeys,
+    ListedOrigins,
+    OrganizationReader,
+    PortalKeys,
+    TokenLedger,
+)
 from make_bridge.domain.organizations.service import OrganizationService
 from make_bridge.domain.organizations.zones import Zones
 from make_bridge.domain.reports import views as report_views
@@ -103,12 +110,14 @@ from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.demo.routes import Demo, DemoConfig, demo_routes
 from make_bridge.faces.edge.application import build_application
 from make_bridge.faces.edge.authentication import Authenticator
+from make_bridge.faces.edge.limiters import Limiters
+from make_bridge.faces.edge.turnstile import Turnstile
 from make_bridge.faces.hooks.endpoint import PREFIX, HookEndpoint, hook_face
 from make_bridge.faces.ops.routes import Operations
 from make_bridge.faces.portal.dependencies import PortalConfig, PortalDependencies
 from make_bridge.faces.portal.routes import PORTAL_ALIASES
 from make_bridge.faces.wizard.calls import WizardCalls
-from make_bridge.faces.wizard.gate import FlowGate
+from make_bridge.faces.wizard.gate import FlowGate, FlowLimits
 from make_bridge.faces.wizard.page import WizardPage
 from make_bridge.kernel.clock import Clock, SystemClock
 from make_bridge.kernel.context import Context
@@ -343,6 +352,8 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     await stack.enter_async_context(relaying(relay))
     await stack.enter_async_context(_running(executions, domain, cares))
     domain.listeners.extend([executions.hear, relay.hear])
+    limiters = Limiters.of(settings.rate_limits(), domain.clock, metrics)
+    turnstile = limiters.turnstile(ListedOrigins(domain.shards.directory, domain.clock), domain.organizations)
     routes = [
         *gateway_routes(
             operations=Operations(domain.shards, metrics, token=None),
@@ -352,21 +363,29 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
                 public_url=settings.origin,
                 max_depth=settings.json_depth,
             ),
-            gate=FlowGate(domain.shards, max_body=settings.api_body_bytes),
+            gate=FlowGate(
+                domain.shards,
+                FlowLimits(attempts=limiters.attempts, calls=limiters.flow),
+                max_body=settings.api_body_bytes,
+            ),
             page=WizardPage(settings.pages, domain.organizations),
             folder=settings.pages,
         ),
         *bridge_routes(
-            portal := _portal(domain, executions.waiting, settings), _api(domain, portal, circuits, settings)
+            portal := _portal(domain, executions.waiting, turnstile, settings), _api(domain, portal, circuits, settings)
         ),
     ]
     demo = await ensure_demo(domain, settings) if settings.mode == "demo" else None
     if demo is not None:
         routes += _demo_routes(domain, settings, demo)
     senders = Senders(domain.clock, lambda reason: metrics.signatures_refused[reason].inc())
-    hooks = HookEndpoint(executions.targets, executions.ingest, senders, max_body_bytes=settings.hook_body_bytes)
+    hooks = HookEndpoint(
+        executions.targets, executions.ingest, senders, limiters.hook, max_body_bytes=settings.hook_body_bytes
+    )
     direct = {PREFIX: hook_face(hooks)}
-    app = build_application(routes, settings.edge(), aliases=PORTAL_ALIASES, direct=direct)
+    app = build_application(
+        routes, settings.edge(), aliases=PORTAL_ALIASES, direct=direct, cross_origin=turnstile.cross_origin
+    )
     return Serving(app=app, demo=demo)
 
 
@@ -506,7 +525,7 @@ def _records(domain: Domain, settings: Settings) -> StoresByTeam:
     return StoresByTeam(shards=domain.shards, limits=settings.data_store_limits())
 
 
-def _portal(domain: Domain, waiting: Waiting, settings: Settings) -> PortalDependencies:
+def _portal(domain: Domain, waiting: Waiting, turnstile: Turnstile, settings: Settings) -> PortalDependencies:
     return PortalDependencies(
         commands=domain.commands,
         queries=domain.queries,
@@ -522,6 +541,7 @@ def _portal(domain: Domain, waiting: Waiting, settings: Settings) -> PortalDepen
         organizations=domain.organizations,
         teams=domain.customers,
         waiter=waiting,
+        turnstile=turnstile,
         config=PortalConfig(
             public_url=settings.origin,
             responsive_run_seconds=settings.responsive_run_seconds,
@@ -539,6 +559,7 @@ def _api(domain: Domain, portal: PortalDependencies, circuits: Circuits, setting
         organizations=domain.organizations,
         teams=domain.customers,
         circuits=circuits,
+        turnstile=portal.turnstile,
         json_depth=settings.json_depth,
         bodies=settings.edge().limits.bodies,
         download_seconds=settings.report_download_seconds,

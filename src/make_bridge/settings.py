@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -36,7 +37,9 @@ from make_bridge.domain.reports.model import ReportLimits
 from make_bridge.domain.scenarios.inbound import InboundLimits
 from make_bridge.domain.usage.model import QuotaConfig
 from make_bridge.engine.runner.request import RunLimits
-from make_bridge.faces.edge.config import BodyLimits, ConnectionLimits, EdgeConfig, EdgeLimits
+from make_bridge.faces.edge.addresses import Addresses
+from make_bridge.faces.edge.config import BodyLimits, ConnectionLimits, EdgeConfig, EdgeLimits, RateLimits
+from make_bridge.faces.edge.hosts import HostRule
 from make_bridge.faces.edge.origins import read_origin
 from make_bridge.faces.edge.shape_errors import sentence_of
 from make_bridge.kernel.errors import ConfigurationError
@@ -46,6 +49,7 @@ from make_bridge.platform.egress.circuits import CircuitsConfig
 from make_bridge.platform.egress.client import EgressConfig
 from make_bridge.platform.egress.guard import EgressPolicy
 from make_bridge.platform.egress.host_turns import TurnLimits
+from make_bridge.platform.limits.port import Rate
 from make_bridge.platform.queue.jobs import JobLimits
 from make_bridge.platform.queue.leases import ClaimRules
 from make_bridge.platform.security.portal_tokens import ExpectedClaims
@@ -99,8 +103,30 @@ def _allowed(entries: tuple[str, ...]) -> tuple[str, ...]:
     return entries
 
 
+def _network(entry: str) -> IPv4Network | IPv6Network:
+    return ip_network(entry)
+
+
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in value:
+        try:
+            ip_network(entry)
+        except ValueError:
+            raise ValueError(f"holds '{entry}', which is neither an address nor a network like 10.1.0.0/16") from None
+    return value
+
+
+def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in value:
+        if not re.fullmatch(r"[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?", entry):
+            raise ValueError(f"holds '{entry}', which is not a host: give names or addresses without scheme and port")
+    return value
+
+
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgresql)]
 Bytes = Annotated[int, Field(ge=1024, le=256 * 1024 * 1024)]
+RateMost = Annotated[int, Field(ge=0, le=10_000_000)]
+RateSeconds = Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
@@ -141,6 +167,21 @@ class Settings(BaseSettings):
     url_bytes: Annotated[int, Field(ge=256, le=65536)]
     header_bytes: Annotated[int, Field(ge=1024, le=262144)]
     token_bytes: Annotated[int, Field(ge=256, le=65536)]
+    write_seconds: Seconds
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_hosts)]
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_networks)]
+    rate_general: RateMost
+    rate_general_seconds: RateSeconds
+    rate_failures: RateMost
+    rate_failures_seconds: RateSeconds
+    rate_failures_block_seconds: RateSeconds
+    rate_api: RateMost
+    rate_api_seconds: RateSeconds
+    rate_hook: RateMost
+    rate_hook_seconds: RateSeconds
+    rate_flow: RateMost
+    rate_flow_seconds: RateSeconds
+    rate_keys: Annotated[int, Field(ge=100, le=10_000_000)]
     token_issuers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
     token_audiences: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
@@ -271,13 +312,34 @@ class Settings(BaseSettings):
             body_seconds=self.body_seconds,
             bodies=bodies,
         )
-        return EdgeConfig(limits=limits, is_https=self.origin.startswith("https://"))
+        return EdgeConfig(
+            limits=limits,
+            is_https=self.origin.startswith("https://"),
+            hosts=HostRule.of(
+                (urlsplit(self.origin).hostname or "", self.host, *self.allowed_hosts),
+                takes_public_numbers=self.public_url is None,
+            ),
+            addresses=Addresses([_network(entry) for entry in self.trusted_proxies]),
+        )
+
+    def rate_limits(self) -> RateLimits:
+        """Produce how often callers may come."""
+        return RateLimits(
+            general=Rate(name="general", most=self.rate_general, seconds=self.rate_general_seconds),
+            failures=Rate(name="failures", most=self.rate_failures, seconds=self.rate_failures_seconds),
+            api=Rate(name="api", most=self.rate_api, seconds=self.rate_api_seconds),
+            hook=Rate(name="hook", most=self.rate_hook, seconds=self.rate_hook_seconds),
+            flow=Rate(name="flow", most=self.rate_flow, seconds=self.rate_flow_seconds),
+            block_seconds=self.rate_failures_block_seconds,
+            keys=self.rate_keys,
+        )
 
     def client_connections(self) -> ConnectionLimits:
         """Produce the limits of the connections that clients open."""
         return ConnectionLimits(
             head_seconds=self.head_seconds,
             idle_seconds=self.idle_seconds,
+            write_seconds=self.write_seconds,
             head_bytes=self.header_bytes + self.url_bytes,
             most=self.connections,
         )

@@ -30,6 +30,8 @@ PROGRAM = Path(sys.executable).with_name("make-bridge")
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
 _SHOWN_LOG = 12_000
+# Tests call from one address with one key, as fast as they can; those of rate limits set them.
+_UNLIMITED = {"RATE_GENERAL": "0", "RATE_FAILURES": "0", "RATE_API": "0", "RATE_HOOK": "0", "RATE_FLOW": "0"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -233,7 +235,7 @@ def installed(
 ) -> Iterator[Installation]:
     """Prepare an installation; `postgres` is where the external layouts get their databases. All servers end here."""
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {"DATA_DIR": str(folder / "data"), **settings}
+    environment = {"DATA_DIR": str(folder / "data"), **_UNLIMITED, **settings}
     external = None
     if layout != "embedded":
         assert postgres is not None, "an external layout needs a PostgreSQL"

@@ -5,6 +5,7 @@ is one table in ``faces/edge/problems.py``. A message is a sentence a person can
 docstring is the default message. ``code`` is a stable word that clients may test for.
 """
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -79,6 +80,23 @@ class LimitExceeded(BridgeError):
         """``retry_after`` is in seconds."""
         super().__init__(message, code=code)
         self.retry_after = retry_after
+
+
+class RateLimited(LimitExceeded):
+    """Too many requests in a short time: wait and try again."""
+
+    code = "rate_limited"
+
+    def __init__(self, *, policy: str, most: int, seconds: float, wait: float) -> None:
+        """Say for how many whole seconds to wait; ``policy`` is the name of the limit, ``most`` in ``seconds``."""
+        self.policy = policy
+        self.most = most
+        self.seconds = seconds
+        whole = max(1, math.ceil(wait - 1e-6))
+        super().__init__(
+            f"Too many requests: {most} are allowed within {seconds:g} seconds. Try again in {whole} seconds.",
+            retry_after=whole,
+        )
 
 
 class Unavailable(BridgeError):

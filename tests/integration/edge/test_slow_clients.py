@@ -22,6 +22,7 @@ from support.edge import LIMITS
 from support.slow_line import slow_line
 
 PATIENCE = 20.0
+LARGE = 16 * 1024 * 1024
 GET = b"GET /api/a HTTP/1.1\r\nHost: bridge.example\r\n"
 POST = b"POST /hook/t HTTP/1.1\r\nHost: bridge.example\r\nContent-Length: 10\r\n\r\n"
 
@@ -47,17 +48,34 @@ async def hasty(request):
     return PlainTextResponse(b"done")
 
 
+async def large(request):
+    """Answer far more than sockets hold."""
+    return PlainTextResponse(b"x" * LARGE)
+
+
 @contextlib.asynccontextmanager
-async def serving(hook=echo, *, body_seconds=30.0, head_seconds=30.0, idle_seconds=65.0, head_bytes=40_960, most=100):
+async def serving(
+    hook=echo,
+    *,
+    body_seconds=30.0,
+    head_seconds=30.0,
+    idle_seconds=65.0,
+    head_bytes=40_960,
+    most=100,
+    write_seconds=30.0,
+):
     """Serve on a port of its own as the product does; only the watch looks more often."""
     routes = [
         PublicRoute(path, endpoint, because="a test", methods=("GET", "POST"))
-        for path, endpoint in (("/api/a", echo), ("/api/hasty", hasty))
+        for path, endpoint in (("/api/a", echo), ("/api/hasty", hasty), ("/api/large", large))
     ]
     edge = EdgeConfig(limits=replace(LIMITS, body_seconds=body_seconds), is_https=False)
     direct = {"/hook/": DirectFace(application=hook_application(hook), plain=plain)}
     app = build_application(routes, edge, direct=direct)
-    limits = ConnectionLimits(head_seconds=head_seconds, idle_seconds=idle_seconds, head_bytes=head_bytes, most=most)
+    limits = ConnectionLimits(
+        head_seconds=head_seconds, idle_seconds=idle_seconds, write_seconds=write_seconds, head_bytes=head_bytes,
+        most=most,
+    )  # fmt: skip
     config = uvicorn.Config(
         app, http=protocol_of(limits), lifespan="off", log_config=None, proxy_headers=False, access_log=False,
         timeout_graceful_shutdown=1, timeout_keep_alive=65,

@@ -160,6 +160,22 @@ class OrganizationReader:
         return await self._directory.ask(lambda tx: store.get(tx, organization_id))
 
 
+class ListedOrigins:
+    """The origins that any organization lists: what a browser may be told before anybody knows whose page it shows."""
+
+    def __init__(self, directory: Directory, clock: Clock) -> None:
+        """Read from the directory."""
+        self._directory = directory
+        self._finder = NearLookUp(clock, self._look_up, seconds=_SECONDS, most=_MOST)
+
+    async def is_listed(self, origin: str) -> bool:
+        """Say whether any organization lists this origin, to the letter."""
+        return await self._finder.find(origin) is not None
+
+    async def _look_up(self, origin: str) -> str | None:
+        return origin if await self._directory.ask(lambda tx: store.is_listed(tx, origin)) else None
+
+
 class TokenLedger:
     """Which single-use tokens were used. Remembered in the directory, so all nodes agree, and nothing else forgets."""
 

@@ -71,6 +71,7 @@ SELECT o.id, o.name, o.timezone, o.root_team_id, o.is_demo,
     ARRAY(SELECT g.origin FROM directory.origins g WHERE g.organization_id = o.id ORDER BY g.origin) AS origins
 FROM directory.organizations o WHERE o.id = %s
 """
+_IS_LISTED: Final = "SELECT 1 AS listed FROM directory.origins WHERE origin = %s LIMIT 1"
 _CONSUME: Final = """
 INSERT INTO directory.used_tokens (digest, expires_at) VALUES (%s, %s) ON CONFLICT (digest) DO NOTHING
 """
@@ -119,6 +120,11 @@ async def add_origins(tx: WriteTx, organization_id: OrganizationId, origins: Ite
     """Let pages of these origins embed the widget."""
     for origin in origins:
         await tx.execute(_ADD_ORIGIN, (organization_id, origin))
+
+
+async def is_listed(tx: ReadTx, origin: str) -> bool:
+    """Say whether any organization lists an origin."""
+    return await tx.one(_IS_LISTED, (origin,)) is not None
 
 
 async def add_data_key(tx: WriteTx, organization_id: OrganizationId, version: int, wrapped: str) -> None:

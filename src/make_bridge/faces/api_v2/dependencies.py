@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from make_bridge.faces.edge.authentication import Authenticator
 from make_bridge.faces.edge.config import BodyLimits
 from make_bridge.faces.edge.teams import Organizations, Teams
+from make_bridge.faces.edge.turnstile import Turnstile
 from make_bridge.faces.portal.dependencies import Commands, Queries
 from make_bridge.platform.egress.circuits import Circuits
 
@@ -23,3 +24,4 @@ class ApiDependencies:
     bodies: BodyLimits
     download_seconds: float = 900.0
     """In which an answer that is sent piece by piece has to be taken."""
+    turnstile: Turnstile | None = None

@@ -40,7 +40,7 @@ def api_routes(api: ApiDependencies) -> list[BaseRoute]:
         "Circuit breakers": CircuitBreakerRoutes(api=api).operations(),
     }
     return [
-        route(operation, TokenGate(operation.access, api.authenticator, choose), tag)
+        route(operation, TokenGate(operation.access, api.authenticator, choose, api.turnstile), tag)
         for tag, operations in tables.items()
         for operation in operations
     ]

@@ -15,6 +15,7 @@ from starlette.types import Lifespan
 
 from make_bridge.faces.edge.access import require_declared
 from make_bridge.faces.edge.config import EdgeConfig
+from make_bridge.faces.edge.cross_origin import CrossOrigin
 from make_bridge.faces.edge.pipeline import DirectFace, Edge
 from make_bridge.faces.edge.problems import answer
 from make_bridge.kernel.errors import BridgeError
@@ -26,12 +27,13 @@ def build_application(
     *,
     aliases: Mapping[str, str] | None = None,
     direct: Mapping[str, DirectFace] | None = None,
+    cross_origin: CrossOrigin | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
 ) -> Edge:
     """Put the application together; raises ConfigurationError when a route does not say who may pass.
 
     Routes are tried in their order, so the busiest come first. ``aliases`` maps short paths to full ones, ``direct``
-    prefixes to public faces that the edge calls itself, past the router.
+    prefixes to public faces that the edge calls itself, past the router; ``cross_origin`` answers browsers' preflights.
     """
     require_declared(routes)
     kinds: tuple[int | type[Exception], ...] = (BridgeError, HTTPException, RequestValidationError, Exception)
@@ -43,4 +45,4 @@ def build_application(
         lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    return Edge(app, config, aliases or {}, direct or {})
+    return Edge(app, config, aliases or {}, direct or {}, cross_origin)

@@ -93,12 +93,16 @@ class CustomerResolver(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who acts; ``team_id`` is a customer's own team, None for those who act for the whole organization."""
+    """Who acts; ``team_id`` is a customer's own team, None for those who act for the whole organization.
+
+    ``credential`` names the key or token that was shown, within its kind; it is no secret.
+    """
 
     organization_id: OrganizationId
     actor: Actor
     permissions: frozenset[str]
     team_id: TeamId | None
+    credential: str
 
 
 class VerifyingKeys:
@@ -208,13 +212,20 @@ class Authenticator:
         permissions = permissions_of(claims.permissions, claims.subject)
         if claims.subject == ADMINISTRATOR_SUB:
             actor = Actor(kind=ActorKind.ADMINISTRATOR, reference=ADMINISTRATOR_SUB)
-            return Identity(organization_id=claims.organization_id, actor=actor, permissions=permissions, team_id=None)
+            return Identity(
+                organization_id=claims.organization_id,
+                actor=actor,
+                permissions=permissions,
+                team_id=None,
+                credential=claims.key_id,
+            )
         customer = await self.customers.resolve(claims.organization_id, claims.subject, request_id=request_id)
         return Identity(
             organization_id=claims.organization_id,
             actor=Actor(kind=ActorKind.CUSTOMER, reference=claims.subject),
             permissions=permissions,
             team_id=customer.team_id,
+            credential=claims.key_id,
         )
 
     async def _by_api_token(self, secret: str) -> Identity:
@@ -226,6 +237,7 @@ class Authenticator:
             actor=Actor(kind=ActorKind.API_TOKEN, reference=str(found.id)),
             permissions=found.permissions,
             team_id=None,
+            credential=f"token {found.id}",
         )
 
     def _refused(self, fault: str, message: str, code: str, **facts: object) -> Unauthenticated:

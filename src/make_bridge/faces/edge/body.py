@@ -38,6 +38,13 @@ def check_content_type(request: Request) -> None:
         raise InvalidInput(message, code="unsupported_media_type")
 
 
+def require_json(request: Request) -> None:
+    """Refuse a body that does not say it is JSON: a page elsewhere cannot send one without the browser asking first."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        message = "This address takes JSON: send the body with the content type application/json."
+        raise InvalidInput(message, code="unsupported_media_type")
+
+
 def parse_object(raw: bytes, model: type[Model], *, max_depth: int) -> Model:
     """Return the body as its model; raises InvalidInput with a sentence for each wrong member."""
     value = json.loads(raw, max_bytes=len(raw), max_depth=max_depth)

@@ -1,6 +1,10 @@
 """The numbers of the edge, produced by ``settings``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from make_bridge.faces.edge.addresses import Addresses
+from make_bridge.faces.edge.hosts import HostRule
+from make_bridge.platform.limits.port import Rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,17 +30,36 @@ class EdgeLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
-    """Seconds for a request's head and between requests, bytes of a head, and how many connections there may be."""
+    """Seconds for a head, between requests and for an answer to be taken; bytes of a head; how many there may be."""
 
     head_seconds: float
     idle_seconds: float
+    write_seconds: float
     head_bytes: int
     most: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeConfig:
-    """``is_https`` says that the public address is https, so browsers may be told to stay there."""
+    """``is_https`` says that the public address is https, so browsers may be told to stay there.
+
+    Without ``hosts`` a request may name any.
+    """
 
     limits: EdgeLimits
     is_https: bool
+    hosts: HostRule | None = None
+    addresses: Addresses = field(default_factory=Addresses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimits:
+    """How often what may happen; for how long failing credentials stay unread; how many keys each limit keeps."""
+
+    general: Rate
+    failures: Rate
+    api: Rate
+    hook: Rate
+    flow: Rate
+    block_seconds: float
+    keys: int

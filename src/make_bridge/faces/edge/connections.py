@@ -3,8 +3,10 @@
 The HTTP server under us waits for ever for the end of a request's head and keeps whatever it is sent of it; a few
 thousand sockets that drip a byte now and then would hold every file the process may open. So a connection has its
 head complete in time or is closed, as one is that stays idle; head lines (and the lines behind a body sent in pieces)
-are counted as they come in; and there are only so many connections. ``cli`` serves with ``protocol_of`` and lets
-``watch`` look at all connections once a second: that costs a request nothing but the note of when it ended.
+are counted as they come in; and there are only so many connections. A client that asks and does not read what it is
+answered holds the answer in our memory: it has time by the answer's length, then it is cut off. ``cli`` serves with
+``protocol_of`` and lets ``watch`` look at all connections once a second: that costs a request nothing but the note of
+when it ended.
 
 The body has its own deadline in ``pipeline``, where a refusal can still be told.
 """
@@ -28,7 +30,10 @@ _log = structlog.get_logger(__name__)
 _LOOKS_EVERY_SECONDS: Final = 1.0
 # What a request line and the lines of a body in pieces may add to header lines of the largest size.
 _SPARE_BYTES: Final = 4096
+# A client that reads slower than this is as good as one that does not read.
+_SLOWEST_BYTES_PER_SECOND: Final = 8192
 _MALFORMED: Final = "What was sent is not an HTTP/1.1 request."
+_ELSEWHERE: Final = "The address of this request names another host than its Host header."
 _CROWDED: Final = "This server has as many connections as it may have: try again in a moment."
 
 
@@ -40,6 +45,9 @@ class LimitedHttpProtocol(BridgeHttpProtocol):
     _taken: int = 0
     _allowed: int = 0
     _has_answered: bool = False
+    _unread: int = 0
+    _read_until: float = 0.0
+    _names_two_hosts: bool = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; one connection too many is told so and closed."""
@@ -65,6 +73,17 @@ class LimitedHttpProtocol(BridgeHttpProtocol):
         self._taken, self._allowed = 0, self.limits.head_bytes + _SPARE_BYTES
         super().on_message_begin()
 
+    def on_headers_complete(self) -> None:
+        """Take the head; its address may name a host, as it does for a proxy, but no other one."""
+        if not self.url.startswith(b"/"):
+            authority = self.url.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
+            hosts = [value.lower() for name, value in self.headers if name == b"host"]
+            self._names_two_hosts = hosts != [authority.lower()]
+            if self._names_two_hosts:
+                # What a callback raises makes the parser stop and the request malformed.
+                raise ValueError(_ELSEWHERE)
+        super().on_headers_complete()
+
     def on_body(self, body: bytes) -> None:
         """Leave a body to the edge; sent in pieces, it may have as much around it as in it."""
         self._allowed += 2 * len(body)
@@ -86,6 +105,9 @@ class LimitedHttpProtocol(BridgeHttpProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no request in the shape of all refusals."""
         _log.info("request_malformed", reason=msg)
+        if self._names_two_hosts:
+            self._refuse(InvalidInput(_ELSEWHERE, code="invalid_host"))
+            return
         self._refuse(InvalidInput(_MALFORMED, code="malformed_request"))
 
     def is_overdue(self, now: float) -> bool:
@@ -94,6 +116,24 @@ class LimitedHttpProtocol(BridgeHttpProtocol):
             return False
         allowed = self.limits.head_seconds + (self.limits.idle_seconds if self._has_answered else 0.0)
         return now - self.quiet_since > allowed
+
+    def resume_writing(self) -> None:
+        """Go on with an answer: most of what waited was read."""
+        self._unread = 0
+        super().resume_writing()
+
+    def is_unread(self, now: float) -> bool:
+        """Say whether an answer waits too long for its client; each look notes what waits."""
+        waiting = self._wire.get_write_buffer_size()
+        if not waiting:
+            self._unread = 0
+            return False
+        if not self._unread:
+            self._read_until = now + self.limits.write_seconds
+        if waiting > self._unread:
+            self._read_until += (waiting - self._unread) / _SLOWEST_BYTES_PER_SECOND
+            self._unread = waiting
+        return now > self._read_until
 
     def _refuse(self, error: BridgeError) -> None:
         if self._may_speak():
@@ -130,5 +170,7 @@ async def watch(connections: Iterable[asyncio.Protocol], *, every: float = _LOOK
         await asyncio.sleep(every)
         now = clock.time()
         for connection in list(connections):
-            if isinstance(connection, LimitedHttpProtocol) and connection.is_overdue(now):
+            if isinstance(connection, LimitedHttpProtocol) and (
+                connection.is_overdue(now) or connection.is_unread(now)
+            ):
                 connection.transport.abort()

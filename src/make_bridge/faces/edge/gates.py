@@ -16,8 +16,9 @@ from make_bridge.faces.edge.authentication import Authenticator, Credentials, Id
 from make_bridge.faces.edge.body import check_content_type, read_bytes
 from make_bridge.faces.edge.idempotency import read_repetition
 from make_bridge.faces.edge.teams import TeamChooser
+from make_bridge.faces.edge.turnstile import Turnstile
 from make_bridge.kernel.context import ActorKind, Context
-from make_bridge.kernel.errors import PermissionDenied
+from make_bridge.kernel.errors import PermissionDenied, Unauthenticated
 from make_bridge.kernel.ids import TeamId
 
 _READING: Final = frozenset({"GET", "HEAD"})
@@ -50,17 +51,19 @@ class Call:
 class TokenGate(Gate):
     """Lets portal tokens and, where a route accepts them, API tokens pass."""
 
-    def __init__(self, access: Access, authenticator: Authenticator, teams: TeamChooser) -> None:
-        """Stand before one route."""
+    def __init__(
+        self, access: Access, authenticator: Authenticator, teams: TeamChooser, turnstile: Turnstile | None = None
+    ) -> None:
+        """Stand before one route; without a turnstile, anybody may come as often as they like."""
         self.access = access
         self._authenticator = authenticator
         self._teams = teams
+        self._turnstile = turnstile
 
     async def __call__(self, request: Request) -> None:
         """Leave the ``Call`` on the request, or raise."""
         request_id = request.state.request_id
-        headers = request.headers.getlist("authorization")
-        identity = await self._authenticator.authenticate(headers, self.access.accepts, request_id=request_id)
+        identity = await self._identify(request)
         self._require_permission(identity)
         choice = await self._teams.choose(request.query_params.getlist("teamId"), identity)
         body = b""
@@ -79,6 +82,29 @@ class TokenGate(Gate):
             body_digest=repetition.digest if repetition else None,
         )
         request.state.call = Call(context=context, team_id=choice.team_id, body=body)
+
+    async def _identify(self, request: Request) -> Identity:
+        """Return who sends this, counted."""
+        turnstile = self._turnstile
+        if turnstile is None:
+            return await self._authenticate(request)
+        attempt = turnstile.admit(request)
+        is_for_pages = Credentials.PORTAL_TOKEN in self.access.accepts
+        if is_for_pages:
+            await turnstile.cross_origin.meet(request)
+        try:
+            identity = await self._authenticate(request)
+        except Unauthenticated as error:
+            raise turnstile.failed(attempt, error) from error
+        if is_for_pages:
+            await turnstile.cross_origin.settle(request, identity.organization_id)
+        turnstile.passed(request, attempt, identity)
+        return identity
+
+    async def _authenticate(self, request: Request) -> Identity:
+        headers = request.headers.getlist("authorization")
+        request_id = request.state.request_id
+        return await self._authenticator.authenticate(headers, self.access.accepts, request_id=request_id)
 
     def _require_permission(self, identity: Identity) -> None:
         if self.access.administrators_only and identity.actor.kind is ActorKind.CUSTOMER:

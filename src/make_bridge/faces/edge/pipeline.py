@@ -26,6 +26,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from make_bridge.faces.edge import problems
 from make_bridge.faces.edge.config import EdgeConfig
+from make_bridge.faces.edge.cross_origin import CrossOrigin
+from make_bridge.faces.edge.hosts import EXEMPT
 from make_bridge.faces.edge.plain_http import PlainRequest, check_headers, render
 from make_bridge.faces.edge.request_head import RawHeaders, RequestHead, check_address, read_head
 from make_bridge.faces.edge.surfaces import HTTPS_ONLY, Surface, find_surface, surfaces
@@ -33,6 +35,8 @@ from make_bridge.kernel.entropy import random_hex
 from make_bridge.kernel.errors import InvalidInput, TooLarge
 
 _REFUSED: Final = 400
+_NO_CONTENT: Final = 204
+_FOR_PAGES: Final = "/portal/api/"
 _LINGER_SECONDS: Final = 2.0
 _LINGER_BYTES: Final = 32 * 1024 * 1024
 TakePlain = Callable[[PlainRequest], Awaitable[tuple[int, RawHeaders, bytes]]]
@@ -54,16 +58,23 @@ class Edge:
     """See the module."""
 
     def __init__(
-        self, app: ASGIApp, config: EdgeConfig, aliases: Mapping[str, str], direct: Mapping[str, DirectFace]
+        self,
+        app: ASGIApp,
+        config: EdgeConfig,
+        aliases: Mapping[str, str],
+        direct: Mapping[str, DirectFace],
+        cross_origin: CrossOrigin | None = None,
     ) -> None:
         """``aliases`` maps a short path to the one it stands for, each for itself and what lies below it.
 
-        ``direct`` maps a prefix to a face that is called without the router.
+        ``direct`` maps a prefix to a face that is called without the router, ``cross_origin`` answers browsers that ask
+        before they call.
         """
         self._app = app
         self._direct = tuple(direct.items())
         self._config = config
         self._aliases = tuple(aliases.items())
+        self._cross_origin = cross_origin
         self._surfaces = surfaces(config.limits.bodies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,9 +86,18 @@ class Edge:
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         try:
             admitted = self._admit(scope, exchange)
+            if self._cross_origin is not None and _is_preflight(admitted):
+                await self._answer_preflight(self._cross_origin, admitted, exchange)
+                return
             await self._face(admitted["path"])(admitted, exchange.receive, exchange.send)
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
             await exchange.fail(error, scope)
+
+    async def _answer_preflight(self, cross_origin: CrossOrigin, scope: Scope, exchange: "Exchange") -> None:
+        [origin] = [value for name, value in scope["headers"] if name == b"origin"]
+        headers = await cross_origin.preflight(origin.decode("latin-1"), scope["state"]["address"])
+        await exchange.send({"type": "http.response.start", "status": _NO_CONTENT, "headers": headers})
+        await exchange.send({"type": "http.response.body", "body": b""})
 
     def takes_plain(self, path: str) -> TakePlain | None:
         """Return the short way to the face of a path, if it has one."""
@@ -93,7 +113,9 @@ class Edge:
         limits, surface = self._config.limits, find_surface(self._surfaces, request.path)
         try:
             check_address(request.path.encode(), request.query, limits)
-            request.headers = read_head(request.headers, limits, keeps_identity=surface.keeps_identity).headers
+            request.headers = read_head(
+                request.headers, limits, keeps_identity=surface.keeps_identity, allowed=self._config.hosts
+            ).headers
             _check_size(request, surface)
             status, headers, body = await take(request)
             completed = _complete(server_headers + check_headers(headers), surface, request_id, self._config)
@@ -117,10 +139,17 @@ class Edge:
         check_address(scope.get("raw_path") or scope["path"].encode(), scope["query_string"], limits)
         # Only HTTP/1.0, which simple health checks still speak, may leave the host out.
         needs_host = scope["http_version"] == "1.1"
-        head = read_head(scope["headers"], limits, keeps_identity=surface.keeps_identity, needs_host=needs_host)
+        allowed = None if scope["path"] in EXEMPT else self._config.hosts
+        head = read_head(
+            scope["headers"], limits, keeps_identity=surface.keeps_identity, needs_host=needs_host, allowed=allowed
+        )
         exchange.expect(head)
+        client = scope.get("client")
         state = {**scope.get("state", {}), "request_id": exchange.request_id}
         state["client_request_id"] = head.client_request_id
+        state["address"] = self._config.addresses.of(client[0], head.headers) if client else ""
+        # What gates learn and every answer has to say, also one that refuses later.
+        state["answer_headers"] = exchange.more_headers
         return {**scope, "headers": head.headers, "state": state, "path": self._canonical(scope["path"], surface)}
 
     def _canonical(self, path: str, surface: Surface) -> str:
@@ -140,13 +169,14 @@ class Exchange:
 
     __slots__ = (
         *("_config", "_deadline", "_ended", "_read", "_receive", "_refused", "_send", "_started", "_unread"),
-        *("request_id", "surface"),
+        *("more_headers", "request_id", "surface"),
     )
 
     def __init__(self, receive: Receive, send: Send, surface: Surface, config: EdgeConfig) -> None:
         """Begin with nothing read and nothing sent."""
         self.request_id = random_hex(16)
         self.surface = surface
+        self.more_headers: RawHeaders = []
         self._receive = receive
         self._send = send
         self._config = config
@@ -220,7 +250,8 @@ class Exchange:
         await self.send({"type": "http.response.body", "body": body})
 
     def _complete(self, message: Message) -> RawHeaders:
-        given = _complete(list(message.get("headers", ())), self.surface, self.request_id, self._config)
+        given = [*message.get("headers", ()), *self.more_headers]
+        given = _complete(given, self.surface, self.request_id, self._config)
         if self._refused:
             given.append((b"connection", b"close"))
         return given
@@ -237,6 +268,14 @@ class Exchange:
 
     def _too_large(self) -> TooLarge:
         return _too_large(self.surface)
+
+
+def _is_preflight(scope: Scope) -> bool:
+    """Say whether a browser asks if a page may call the portal API."""
+    if scope["method"] != "OPTIONS" or not scope["path"].startswith(_FOR_PAGES):
+        return False
+    names = [name for name, _ in scope["headers"]]
+    return names.count(b"origin") == 1 and b"access-control-request-method" in names
 
 
 def _check_size(request: PlainRequest, surface: Surface) -> None:

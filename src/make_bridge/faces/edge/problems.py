@@ -31,6 +31,7 @@ from make_bridge.kernel.errors import (
     LimitExceeded,
     NotFound,
     PermissionDenied,
+    RateLimited,
     TooLarge,
     Unauthenticated,
     Unavailable,
@@ -57,6 +58,7 @@ _STATUS: Final[Mapping[type[BridgeError], int]] = {
 _STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "request_timeout": 408,
     "url_too_long": 414,
+    "misdirected_host": 421,
     "unsupported_media_type": 415,
     "headers_too_large": 431,
     "IM004": 406,
@@ -124,8 +126,24 @@ def _headers_of(error: BridgeError) -> tuple[tuple[bytes, bytes], ...]:
     if isinstance(error, Unauthenticated):
         return ((b"www-authenticate", b"Bearer"),)
     if isinstance(error, LimitExceeded | Unavailable):
-        return ((b"retry-after", str(max(1, math.ceil(error.retry_after))).encode()),)
+        retry_after = (b"retry-after", str(max(1, math.ceil(error.retry_after))).encode())
+        return (retry_after, *limit_headers(error)) if isinstance(error, RateLimited) else (retry_after,)
     return ()
+
+
+def limit_headers(error: RateLimited) -> tuple[tuple[bytes, bytes], ...]:
+    """Return how the limit stands that refuses: nothing left, until the moment that Retry-After names."""
+    return rate_headers(error.policy, error.most, error.seconds, left=0, clear_in=error.retry_after)
+
+
+def rate_headers(
+    policy: str, most: int, seconds: float, *, left: int, clear_in: float
+) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the ``RateLimit`` fields (draft-ietf-httpapi-ratelimit-headers) of one limit."""
+    return (
+        (b"ratelimit-policy", f'"{policy}";q={most};w={math.ceil(seconds)}'.encode()),
+        (b"ratelimit", f'"{policy}";r={left};t={math.ceil(clear_in)}'.encode()),
+    )
 
 
 def _of_http(error: HTTPException) -> Problem:

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from make_bridge.faces.edge.config import EdgeLimits
+from make_bridge.faces.edge.hosts import HostRule
 from make_bridge.kernel.errors import InvalidInput, TooLarge
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -65,9 +66,14 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_head(
-    headers: Iterable[tuple[bytes, bytes]], limits: EdgeLimits, *, keeps_identity: bool, needs_host: bool = True
+    headers: Iterable[tuple[bytes, bytes]],
+    limits: EdgeLimits,
+    *,
+    keeps_identity: bool,
+    needs_host: bool = True,
+    allowed: HostRule | None = None,
 ) -> RequestHead:
-    """Measure and check the headers; raises TooLarge and InvalidInput."""
+    """Measure and check the headers; raises TooLarge and InvalidInput. Without ``allowed`` any host may be named."""
     kept: RawHeaders = []
     size, hosts = 0, 0
     length, client_id = None, None
@@ -77,7 +83,7 @@ def read_head(
         size += len(name) + len(value) + _LINE
         if name == b"host":
             hosts += 1
-            _check_host(value, hosts)
+            _check_host(value, hosts, allowed)
         elif name == b"content-length":
             length = _read_length(value, length)
         elif name == b"transfer-encoding":
@@ -113,9 +119,12 @@ def _is_claim(name: bytes, *, keeps_identity: bool) -> bool:
     return not keeps_identity and (plain in _IDENTITY or plain.startswith(_IDENTITY_FAMILIES))
 
 
-def _check_host(value: bytes, hosts: int) -> None:
+def _check_host(value: bytes, hosts: int, allowed: HostRule | None) -> None:
     if hosts > 1 or not _HOST.fullmatch(value):
         raise InvalidInput("The Host header of this request is not a host name.", code="invalid_host")
+    if allowed is not None and not allowed.allows(value):
+        message = "This server is not known by the Host of this request: its operator can list it in allowed_hosts."
+        raise InvalidInput(message, code="misdirected_host")
 
 
 def _read_length(value: bytes, before: int | None) -> int:

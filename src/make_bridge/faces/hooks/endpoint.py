@@ -3,6 +3,8 @@
 The body is read once, counted while it streams. The answer goes out after the commit, or when the
 scenario's own response module has spoken. Headers are kept without credentials: a stored execution
 is read by people. A hook's signed senders are asked for their signature over the bytes as they came.
+
+Calls are limited for each hook, and counted only once key and signature are right: strangers use up nothing of it.
 """
 
 from starlette.exceptions import HTTPException
@@ -19,6 +21,7 @@ from make_bridge.faces.edge.pipeline import DirectFace
 from make_bridge.faces.edge.plain_http import PlainRequest
 from make_bridge.faces.edge.request_head import RawHeaders
 from make_bridge.kernel.errors import NotFound, TooLarge
+from make_bridge.platform.limits.port import RateLimit
 
 PREFIX = "/hook/"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
@@ -31,19 +34,25 @@ _MAX_HEADERS = 100
 class HookEndpoint:
     """Takes webhook calls."""
 
-    def __init__(self, targets: Targets, ingest: Ingest, senders: Senders, *, max_body_bytes: int) -> None:
+    def __init__(
+        self, targets: Targets, ingest: Ingest, senders: Senders, calls: RateLimit, *, max_body_bytes: int
+    ) -> None:
         """``max_body_bytes`` bounds what is read; beyond it the answer is 413 and reading stops."""
         self._targets = targets
         self._ingest = ingest
         self._senders = senders
+        self._calls = calls
         self._max_body_bytes = max_body_bytes
 
     async def handle(self, request: Request, token: str) -> Response:
         """Handle one call."""
         target = await self._find(token, request.headers.raw)
+        if target.signature is None:
+            self._calls.require(target.hook_id)
         body = await read_bytes(request, self._max_body_bytes)
         if target.signature is not None:
             self._senders.require(target.signature, request.headers.raw, body)
+            self._calls.require(target.hook_id)
         head = _head(request.method, request.scope["query_string"], request.headers.raw)
         execution_id, answer = await self._ingest.take(target, head, body)
         response = Response(answer.body, status_code=answer.status)
@@ -59,6 +68,7 @@ class HookEndpoint:
             raise TooLarge(f"The body of this request is larger than {self._max_body_bytes} bytes.")
         if target.signature is not None:
             self._senders.require(target.signature, request.headers, request.body)
+        self._calls.require(target.hook_id)
         head = _head("POST", request.query, request.headers)
         execution_id, answer = await self._ingest.take(target, head, request.body)
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]

@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 from make_bridge.faces.edge.authentication import Authenticator
 from make_bridge.faces.edge.config import BodyLimits
 from make_bridge.faces.edge.teams import Organizations, Teams
+from make_bridge.faces.edge.turnstile import Turnstile
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.ids import ExecutionId, OrganizationId
 from make_bridge.kernel.messages import Command, Query
@@ -58,3 +59,4 @@ class PortalDependencies:
     teams: Teams
     waiter: OutcomeWaiter
     config: PortalConfig
+    turnstile: Turnstile | None = None

@@ -21,6 +21,7 @@ class Metrics:
         self._registry = registry
         self._count_breakers: Callable[[], Mapping[str, int]] = dict
         self._count_turns: Callable[[], Mapping[str, int]] = dict
+        self._count_limited: Callable[[], Mapping[str, int]] = dict
         ProcessCollector(registry=registry)
         self.executions = Counter(
             "executions_total", "Executions settled by this process, by result.", ["status"], registry=registry
@@ -131,6 +132,13 @@ class Metrics:
         self.limits_reached = Gauge(
             "usage_limits_reached", "Limits of usage that are reached, as far as this process knows.", registry=registry
         )
+        limited = Counter(
+            "rate_limited_total", "Requests answered with 429 by a rate limit, by which.", ["of"], registry=registry
+        )
+        self.rate_limited = {of: limited.labels(of) for of in ("general", "failures", "api", "hook", "flow")}
+        self._limited_keys = Gauge(
+            "rate_limit_keys", "Callers that the rate limits of this process keep count of.", ["of"], registry=registry
+        )
         self.running = Gauge("executions_running", "Executions in flight in this process.", registry=registry)
 
     def count_settled(self, statuses: Mapping[str, int], operations: int) -> None:
@@ -151,10 +159,16 @@ class Metrics:
         """Take the calls out from there, each time somebody asks for the counters."""
         self._count_turns = count
 
+    def watch_limits(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """Take how many keys rate limits keep from there, each time somebody asks for the counters."""
+        self._count_limited = count
+
     def render(self) -> bytes:
         """Return the text exposition format."""
         for state, number in self._count_breakers().items():
             self._breakers[state].set(number)
         for state, number in self._count_turns().items():
             self._turns.labels(state).set(number)
+        for of, number in self._count_limited().items():
+            self._limited_keys.labels(of).set(number)
         return generate_latest(self._registry)

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,8 +13,10 @@ from make_bridge.domain.scenarios.signatures import SignatureRule
 from make_bridge.engine.ports import WebhookResponse
 from make_bridge.faces.edge.plain_http import PlainRequest
 from make_bridge.faces.hooks.endpoint import HookEndpoint, hook_face
-from make_bridge.kernel.clock import SystemClock
+from make_bridge.kernel.clock import ManualClock, SystemClock
 from make_bridge.kernel.errors import Unauthenticated
+from make_bridge.platform.limits.local import LocalRateLimit
+from make_bridge.platform.limits.port import Rate
 from support.asgi import Client
 
 KEY = "hook-key-1"
@@ -24,6 +27,7 @@ class Accepting:
     """Targets and ingest in one: it knows one hook, and keeps the heads of the calls it takes."""
 
     settings: HookSettings
+    hook_id: int = 1
     signature: Signed | None = None
     taken: list[CallHead] = field(default_factory=list)
 
@@ -41,14 +45,22 @@ def accepting():
 
 
 @pytest.fixture
+def calls():
+    """The limit of calls for each hook: as many as a test here needs."""
+    return LocalRateLimit(
+        Rate(name="hook", most=3, seconds=3.0), ManualClock(datetime(2026, 11, 22, tzinfo=UTC)), keys=9
+    )
+
+
+@pytest.fixture
 def refused():
     return []
 
 
 @pytest.fixture
-def face(accepting, refused):
+def face(accepting, refused, calls):
     senders = Senders(SystemClock(), refused.append)
-    return hook_face(HookEndpoint(accepting, accepting, senders, max_body_bytes=100))
+    return hook_face(HookEndpoint(accepting, accepting, senders, calls, max_body_bytes=100))
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Rate limits: how often something may happen, and how long to wait when it happened too often."""
