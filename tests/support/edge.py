@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute
 
 from make_bridge.faces.edge.application import build_application
 from make_bridge.faces.edge.config import BodyLimits, EdgeConfig, EdgeLimits
+from make_bridge.faces.edge.cross_origin import CrossOrigin
 from support.asgi import Client
 
 LIMITS = EdgeLimits(
@@ -24,6 +25,11 @@ def client_of(
     aliases: Mapping[str, str] | None = None,
     limits: EdgeLimits = LIMITS,
     is_https: bool = False,
+    cross_origin: CrossOrigin | None = None,
 ) -> Client:
     """Return a client of an application with these routes."""
-    return Client(build_application(routes, EdgeConfig(limits=limits, is_https=is_https), aliases=aliases))
+    return Client(
+        build_application(
+            routes, EdgeConfig(limits=limits, is_https=is_https), aliases=aliases, cross_origin=cross_origin
+        )
+    )

@@ -18,12 +18,17 @@ from make_bridge.domain.organizations.messages import Organization, PortalKey
 from make_bridge.domain.organizations.model import ApiToken
 from make_bridge.domain.scenarios.messages import GetScenario, Scenario
 from make_bridge.faces.edge.authentication import Authenticator
+from make_bridge.faces.edge.config import RateLimits
+from make_bridge.faces.edge.limiters import Limiters
+from make_bridge.faces.edge.turnstile import Turnstile
 from make_bridge.faces.portal.dependencies import PortalConfig, PortalDependencies
 from make_bridge.faces.portal.routes import PORTAL_ALIASES, portal_routes
 from make_bridge.kernel.clock import ManualClock
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import CustomerId, OrganizationId, ScenarioId, TeamId
+from make_bridge.platform.limits.port import Rate
+from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.security.portal_tokens import ExpectedClaims, mint_portal_token, shared_key
 from support.asgi import Answer, Client
 from support.edge import LIMITS, client_of
@@ -34,6 +39,7 @@ ROOT_TEAM, DANA_TEAM, EVE_TEAM, RIVAL_TEAM = TeamId(3072), TeamId(4096), TeamId(
 KEY_ID, SECRET = "acmekey00001", "acme-secret-that-is-long-enough-for-hs256"
 RIVAL_KEY_ID, RIVAL_SECRET = "rivalkey0001", "rival-secret-that-is-long-enough-for-hs256"
 API_TOKEN = "8c2b7b1e-1d8f-4a6e-9d2c-0123456789ab"
+RIVAL_ORIGIN = "https://rival.example"
 PUBLIC_URL = "https://bridge.example"
 
 
@@ -140,8 +146,17 @@ class Directories:
 
     async def get(self, organization_id: OrganizationId) -> Organization:
         return Organization(
-            id=organization_id, name="Acme", timezone="UTC", root_team_id=ROOT_TEAM, origins=self.origins, is_demo=False
+            id=organization_id,
+            name="Acme",
+            timezone="UTC",
+            root_team_id=ROOT_TEAM,
+            origins=self.origins if organization_id == ACME else (RIVAL_ORIGIN,),
+            is_demo=False,
         )
+
+    async def is_listed(self, origin: str) -> bool:
+        self.looked_up.append(origin)
+        return origin in {*self.origins, RIVAL_ORIGIN}
 
 
 def customer(sub: str = "dana", team_id: TeamId = DANA_TEAM, organization_id: OrganizationId = ACME) -> Customer:
@@ -169,13 +184,19 @@ class Waiter:
 class Portal:
     """The portal, ready to be asked. Putting it together takes a while: tests share one and ``forget`` in between."""
 
-    def __init__(self) -> None:
+    def __init__(self, rates: RateLimits | None = None) -> None:
+        """Without ``rates`` callers may come as often as they like, and no other origin's pages."""
         self.buses = Buses()
         self.directories = Directories()
         self.waiter = Waiter()
         self.clock = ManualClock(NOW)
+        self.turnstile: Turnstile | None = None
+        if rates is not None:
+            limiters = Limiters.of(rates, self.clock, Metrics())
+            self.turnstile = limiters.turnstile(self.directories, self.directories)
+        cross_origin = self.turnstile.cross_origin if self.turnstile else None
         self.routes: list[BaseRoute] = portal_routes(self._dependencies())
-        self.client: Client = client_of(self.routes, aliases=PORTAL_ALIASES)
+        self.client: Client = client_of(self.routes, aliases=PORTAL_ALIASES, cross_origin=cross_origin)
 
     def forget(self) -> None:
         """Begin again, with one scenario of Dana's."""
@@ -225,10 +246,24 @@ class Portal:
             organizations=directories,
             teams=directories,
             waiter=self.waiter,
+            turnstile=self.turnstile,
             config=PortalConfig(
                 public_url=PUBLIC_URL, responsive_run_seconds=40.0, json_depth=LIMITS.json_depth, bodies=LIMITS.bodies
             ),
         )
+
+
+def rates(*, general: int = 100, failures: int = 5, api: int = 20) -> RateLimits:
+    """Return limits of the token-protected APIs, small enough for a test to reach."""
+    return RateLimits(
+        general=Rate(name="general", most=general, seconds=900.0),
+        failures=Rate(name="failures", most=failures, seconds=900.0),
+        api=Rate(name="api", most=api, seconds=3600.0),
+        hook=Rate(name="hook", most=0, seconds=1.0),
+        flow=Rate(name="flow", most=0, seconds=1.0),
+        block_seconds=3600.0,
+        keys=1000,
+    )
 
 
 def refusal(answer: Answer, status: int, code: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import socket
 from dataclasses import replace
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from make_bridge.cli.serving import Server
+from make_bridge.faces.edge import connections
 from make_bridge.faces.edge.access import PublicRoute
 from make_bridge.faces.edge.application import build_application
 from make_bridge.faces.edge.config import ConnectionLimits, EdgeConfig
@@ -50,7 +52,11 @@ async def hasty(request):
 
 async def large(request):
     """Answer far more than sockets hold."""
+    large.served += 1
     return PlainTextResponse(b"x" * LARGE)
+
+
+large.served = 0
 
 
 @contextlib.asynccontextmanager
@@ -90,6 +96,15 @@ async def serving(
             server.should_exit = True
             watching.cancel()
             await running
+
+
+def socket_that_reads_nothing(port):
+    """Ask for more than the sockets hold, with a small buffer of its own, and read nothing of it."""
+    lazy = socket.socket()
+    lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    lazy.connect(("127.0.0.1", port))
+    lazy.sendall(GET.replace(b"/api/a", b"/api/large") + b"\r\n")
+    return lazy
 
 
 @contextlib.asynccontextmanager
@@ -270,3 +285,59 @@ async def test_one_connection_too_many_is_turned_away_and_the_others_stay():
         async with connected(port) as (reader, _):
             assert told_of(await rest_of(reader)) == (503, "too_many_connections")
         assert [(await asked(*pair))[0] for pair in (first, second)] == [200, 200]
+
+
+def is_cut(lazy):
+    """Say whether the connection was broken from the other side."""
+    return lazy.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
+
+
+async def until_cut(lazy):
+    async with asyncio.timeout(PATIENCE):
+        while not is_cut(lazy):  # noqa: ASYNC110 - a plain socket, which no loop watches
+            await asyncio.sleep(0.02)
+
+
+async def test_c20_a_client_that_does_not_read_its_answer_is_cut_off_and_holds_nothing(monkeypatch):
+    monkeypatch.setattr(connections, "_SLOWEST_BYTES_PER_SECOND", LARGE * 2)
+    async with serving(write_seconds=0.3) as port, connected(port) as beside:
+        with contextlib.closing(socket_that_reads_nothing(port)) as lazy:
+            await until_cut(lazy)
+        # Who reads is served meanwhile and after, on a connection that was there before.
+        assert (await asked(*beside))[0] == 200
+
+
+async def test_c20_who_asks_again_and_again_and_reads_nothing_is_answered_once():
+    async with serving(write_seconds=30.0) as port:
+        with contextlib.closing(socket_that_reads_nothing(port)) as lazy:
+            lazy.setblocking(False)
+            served = large.served
+            with contextlib.suppress(BlockingIOError):
+                for _ in range(200):
+                    lazy.send(GET.replace(b"/api/a", b"/api/large") + b"\r\n")
+            await asyncio.sleep(0.5)
+            assert large.served - served <= 2
+
+
+async def test_c20_a_large_answer_that_is_read_slowly_enough_arrives_whole():
+    async with serving(write_seconds=0.5) as port, connected(port) as (reader, writer):
+        writer.write(GET.replace(b"/api/a", b"/api/large") + b"\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b" 200 " in head
+        read = 0
+        while read < LARGE:
+            read += len(await reader.readexactly(min(LARGE - read, 1 << 20)))
+            await asyncio.sleep(0.06)
+
+
+@pytest.mark.parametrize("target", ["http://evil.example/api/a", "http://evil.example", "http://bridge.example@evil/x"])
+async def test_c15_an_address_that_names_another_host_than_the_header_is_refused(target):
+    async with serving() as port, connected(port) as (reader, writer):
+        writer.write(GET.replace(b"/api/a", target.encode()) + b"\r\n")
+        assert told_of(await rest_of(reader)) == (400, "invalid_host")
+
+
+async def test_c15_an_address_in_the_form_for_proxies_that_names_the_same_host_is_taken():
+    async with serving() as port, connected(port) as (reader, writer):
+        assert (await asked(reader, writer, GET.replace(b"/api/a", b"http://bridge.example/api/a")))[0] == 200
+        assert (await asked(reader, writer))[0] == 200

@@ -12,6 +12,8 @@ The body has its own deadline in ``pipeline``, where a refusal can still be told
 """
 
 import asyncio
+import socket
+import struct
 from collections.abc import Iterable
 from secrets import token_hex
 from typing import Final
@@ -32,6 +34,7 @@ _LOOKS_EVERY_SECONDS: Final = 1.0
 _SPARE_BYTES: Final = 4096
 # A client that reads slower than this is as good as one that does not read.
 _SLOWEST_BYTES_PER_SECOND: Final = 8192
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
 _MALFORMED: Final = "What was sent is not an HTTP/1.1 request."
 _ELSEWHERE: Final = "The address of this request names another host than its Host header."
 _CROWDED: Final = "This server has as many connections as it may have: try again in a moment."
@@ -135,6 +138,11 @@ class LimitedHttpProtocol(BridgeHttpProtocol):
             self._unread = waiting
         return now > self._read_until
 
+    def throw_away(self) -> None:
+        """End the connection with all that waits for its client, in the kernel too: a plain close would keep that."""
+        self._wire.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self._wire.abort()
+
     def _refuse(self, error: BridgeError) -> None:
         if self._may_speak():
             problem = problem_of(error)
@@ -170,7 +178,9 @@ async def watch(connections: Iterable[asyncio.Protocol], *, every: float = _LOOK
         await asyncio.sleep(every)
         now = clock.time()
         for connection in list(connections):
-            if isinstance(connection, LimitedHttpProtocol) and (
-                connection.is_overdue(now) or connection.is_unread(now)
-            ):
+            if not isinstance(connection, LimitedHttpProtocol):
+                continue
+            if connection.is_overdue(now):
                 connection.transport.abort()
+            elif connection.is_unread(now):
+                connection.throw_away()

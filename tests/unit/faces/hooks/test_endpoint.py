@@ -14,7 +14,7 @@ from make_bridge.engine.ports import WebhookResponse
 from make_bridge.faces.edge.plain_http import PlainRequest
 from make_bridge.faces.hooks.endpoint import HookEndpoint, hook_face
 from make_bridge.kernel.clock import ManualClock, SystemClock
-from make_bridge.kernel.errors import Unauthenticated
+from make_bridge.kernel.errors import RateLimited, Unauthenticated
 from make_bridge.platform.limits.local import LocalRateLimit
 from make_bridge.platform.limits.port import Rate
 from support.asgi import Client
@@ -124,3 +124,32 @@ async def test_a_hook_that_is_to_be_signed_and_has_no_secret_takes_nothing(face,
 
 def test_keys_are_not_shown(signing):
     assert "secret-1" not in repr(signing.signature)
+
+
+async def test_a_hook_called_too_often_says_when_to_come_back_and_takes_nothing(face, accepting):
+    accepting.settings = HookSettings()
+    client = Client(face.application)
+    for _ in range(3):
+        assert (await client.send("POST", "/hook/t", body=b"{}")).status == 200
+    for send in (client.send("POST", "/hook/t", body=b"{}"), face.plain(PlainRequest("/hook/t", b"", [], b"{}"))):
+        with pytest.raises(RateLimited) as raised:
+            await send
+        assert raised.value.retry_after == 1
+    assert len(accepting.taken) == 3
+    accepting.hook_id = 2
+    assert (await client.send("POST", "/hook/t", body=b"{}")).status == 200
+
+
+async def test_strangers_without_key_or_signature_use_up_nothing_of_a_hook(face, accepting, signing):
+    signature = "sha256=" + hmac.new(b"secret-1", b"{}", "sha256").hexdigest()
+    for _ in range(20):
+        with pytest.raises(Unauthenticated):
+            await face.plain(PlainRequest("/hook/t", b"", [(b"x-hub-signature-256", b"sha256=0")], b"{}"))
+    status, _, _ = await face.plain(PlainRequest("/hook/t", b"", [(b"x-hub-signature-256", signature.encode())], b"{}"))
+    assert status == 200
+    accepting.signature, accepting.settings = None, HookSettings(api_keys=["0" * 64])
+    for _ in range(20):
+        with pytest.raises(Unauthenticated):
+            await face.plain(PlainRequest("/hook/t", b"", [], b"{}"))
+    accepting.settings = HookSettings()
+    assert (await face.plain(PlainRequest("/hook/t", b"", [], b"{}")))[0] == 200
