@@ -175,6 +175,8 @@ class Settings(BaseSettings):
     rate_failures: RateMost
     rate_failures_seconds: RateSeconds
     rate_failures_block_seconds: RateSeconds
+    rate_strangers: RateMost
+    rate_strangers_seconds: RateSeconds
     rate_api: RateMost
     rate_api_seconds: RateSeconds
     rate_hook: RateMost
@@ -327,6 +329,7 @@ class Settings(BaseSettings):
         return RateLimits(
             general=Rate(name="general", most=self.rate_general, seconds=self.rate_general_seconds),
             failures=Rate(name="failures", most=self.rate_failures, seconds=self.rate_failures_seconds),
+            strangers=Rate(name="strangers", most=self.rate_strangers, seconds=self.rate_strangers_seconds),
             api=Rate(name="api", most=self.rate_api, seconds=self.rate_api_seconds),
             hook=Rate(name="hook", most=self.rate_hook, seconds=self.rate_hook_seconds),
             flow=Rate(name="flow", most=self.rate_flow, seconds=self.rate_flow_seconds),

@@ -253,11 +253,12 @@ class Portal:
         )
 
 
-def rates(*, general: int = 100, failures: int = 5, api: int = 20) -> RateLimits:
+def rates(*, general: int = 100, failures: int = 5, api: int = 20, strangers: int = 20) -> RateLimits:
     """Return limits of the token-protected APIs, small enough for a test to reach."""
     return RateLimits(
         general=Rate(name="general", most=general, seconds=900.0),
         failures=Rate(name="failures", most=failures, seconds=900.0),
+        strangers=Rate(name="strangers", most=strangers, seconds=60.0),
         api=Rate(name="api", most=api, seconds=3600.0),
         hook=Rate(name="hook", most=0, seconds=1.0),
         flow=Rate(name="flow", most=0, seconds=1.0),

@@ -172,6 +172,10 @@ def test_shards_are_numbered_addresses(monkeypatch, tmp_path):
         ("PUBLIC_URL", "bridge.example.com", "MAKE_BRIDGE_PUBLIC_URL must be scheme, host and port"),
         ("PUBLIC_URL", "https://bridge.example.com/sub", "MAKE_BRIDGE_PUBLIC_URL must be scheme, host and port"),
         ("PUBLIC_URL", "https://user@bridge.example.com", "MAKE_BRIDGE_PUBLIC_URL must be scheme, host and port"),
+        ("TRUSTED_PROXIES", "nginx", "MAKE_BRIDGE_TRUSTED_PROXIES holds 'nginx', which is neither an address nor a"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "MAKE_BRIDGE_TRUSTED_PROXIES holds '10.0.0.1/8', which is neither"),
+        ("ALLOWED_HOSTS", "https://b.example", "MAKE_BRIDGE_ALLOWED_HOSTS holds 'https://b.example', which is not a"),
+        ("RATE_HOOK", "-1", "MAKE_BRIDGE_RATE_HOOK must be 0 or more."),
         ("DATABASE_URL", "mysql://a/b", "MAKE_BRIDGE_DATABASE_URL must be an address that begins with postgresql://."),
         ("MIGRATION_URL", "postgresql://a/b", "need MAKE_BRIDGE_DATABASE_URL beside them"),
         ("SHARD_URLS", "postgresql://a/b", "MAKE_BRIDGE_SHARD_URLS must name each shard once"),
@@ -248,3 +252,31 @@ def test_what_a_webhook_may_set_at_most_is_a_setting(monkeypatch):
     monkeypatch.setenv("MAKE_BRIDGE_WEBHOOK_TOLERANCE_LONGEST_SECONDS", "600")
     monkeypatch.setenv("MAKE_BRIDGE_WEBHOOK_WINDOW_LONGEST_SECONDS", "3600")
     assert load_settings().settings.inbound() == InboundLimits(tolerance=600, window=3600)
+
+
+def test_rate_limits_are_what_the_settings_say(monkeypatch):
+    limits = load_settings().settings.rate_limits()
+    shown = {rate.name: (rate.most, rate.seconds) for rate in (limits.general, limits.failures, limits.api)}
+    assert shown == {"general": (100, 900.0), "failures": (5, 900.0), "api": (1000, 3600.0)}
+    assert (limits.hook.most, limits.hook.seconds, limits.flow.most, limits.flow.seconds) == (300, 10.0, 600, 900.0)
+    assert (limits.block_seconds, limits.keys) == (3600.0, 20_000)
+    monkeypatch.setenv("MAKE_BRIDGE_RATE_HOOK", "0")
+    monkeypatch.setenv("MAKE_BRIDGE_RATE_KEYS", "500")
+    limits = load_settings().settings.rate_limits()
+    assert (limits.hook.most, limits.keys) == (0, 500)
+
+
+def test_hosts_and_proxies_are_those_of_the_settings(monkeypatch):
+    local = load_settings().settings.edge()
+    assert local.hosts.allows(b"127.0.0.1:8080")
+    assert local.hosts.allows(b"6.6.6.6")
+    assert not local.hosts.allows(b"bridge.example.com")
+    monkeypatch.setenv("MAKE_BRIDGE_PUBLIC_URL", "https://bridge.example.com")
+    monkeypatch.setenv("MAKE_BRIDGE_ALLOWED_HOSTS", "Bridge.internal, 2001:db8::7")
+    monkeypatch.setenv("MAKE_BRIDGE_TRUSTED_PROXIES", "10.0.0.0/8")
+    edge = load_settings().settings.edge()
+    assert [edge.hosts.allows(host) for host in (b"bridge.example.com:8443", b"bridge.internal", b"[2001:db8::7]")] == [
+        True, True, True
+    ]  # fmt: skip
+    assert [edge.hosts.allows(host) for host in (b"6.6.6.6", b"evil.example")] == [False, False]
+    assert edge.addresses.of("10.0.0.1", [(b"x-forwarded-for", b"203.0.113.9")]) == "203.0.113.9"

@@ -1,10 +1,11 @@
 """Attempts to get in: what those cost who bring no credentials, or wrong ones.
 
-The gates ask before they look anything up, and tell how it went. Two limits count here, both by address:
+The gates ask before they look anything up, and tell how it went. Three limits count here, all by address:
 
-* *general*: requests without valid credentials. Over it, whoever brings none, or some that never passed here, is
-  refused before any look-up; credentials of a kind that has passed before go on to be verified. So a flood from an
-  address that others share costs no look-ups, and does not lock out those who were let in.
+* *general*: requests without valid credentials. Over it, whoever brings none is refused at once. Credentials of a kind
+  that has passed before go on to be verified, others while *strangers* has room. So a flood from an address that many
+  share (a proxy that was not named as one, at worst) costs few look-ups, and shuts out neither those who were let in
+  before nor, for long, those who come for the first time.
 * *failures*: one and the same credential, refused again and again from one address, is not looked at any more for a
   while. What was refused does not become valid, so this locks out nobody, least of all an organization.
 
@@ -49,11 +50,19 @@ class Attempts:
     """Counts; see the module."""
 
     def __init__(
-        self, general: LocalRateLimit, failures: LocalRateLimit, clock: Clock, *, block_seconds: float, keys: int
+        self,
+        general: LocalRateLimit,
+        failures: LocalRateLimit,
+        strangers: LocalRateLimit,
+        clock: Clock,
+        *,
+        block_seconds: float,
+        keys: int,
     ) -> None:
         """``block_seconds`` is for how long a credential that failed too often is not looked at."""
         self._general = general
         self._failures = failures
+        self._strangers = strangers
         self._clock = clock
         self._block_seconds = block_seconds
         self._blocked: NearCache[tuple[str, bytes], float] = NearCache(clock, seconds=block_seconds, most=keys)
@@ -65,7 +74,9 @@ class Attempts:
         if until is not None:
             raise self._failures.refusal(until - self._clock.monotonic())
         wait = self._general.wait(attempt.address)
-        if wait and not self._familiar.get(attempt.family):
+        if not wait or self._familiar.get(attempt.family):
+            return
+        if not attempt.credential or self._strangers.take(attempt.address):
             raise self._general.refusal(wait)
 
     def passed(self, attempt: Attempt) -> None:

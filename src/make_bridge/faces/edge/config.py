@@ -58,6 +58,7 @@ class RateLimits:
 
     general: Rate
     failures: Rate
+    strangers: Rate
     api: Rate
     hook: Rate
     flow: Rate

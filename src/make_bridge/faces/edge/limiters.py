@@ -30,15 +30,15 @@ class Limiters:
             counter = metrics.rate_limited[rate.name]
             return LocalRateLimit(rate, clock, keys=limits.keys, refused=lambda _name: counter.inc())
 
-        general, failures = limit(limits.general), limit(limits.failures)
+        general, failures, strangers = limit(limits.general), limit(limits.failures), limit(limits.strangers)
         api, hook, flow = limit(limits.api), limit(limits.hook), limit(limits.flow)
-        counted = (general, failures, api, hook, flow)
+        counted = (general, failures, strangers, api, hook, flow)
 
         def keys() -> Mapping[str, int]:
             return {one.rate.name: len(one) for one in counted}
 
         metrics.watch_limits(keys)
-        attempts = Attempts(general, failures, clock, block_seconds=limits.block_seconds, keys=limits.keys)
+        attempts = Attempts(general, failures, strangers, clock, block_seconds=limits.block_seconds, keys=limits.keys)
         return cls(attempts=attempts, api=api, hook=hook, flow=flow)
 
     def turnstile(self, origins: Origins, organizations: OrganizationFacts) -> Turnstile:

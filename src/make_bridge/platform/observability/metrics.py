@@ -135,7 +135,9 @@ class Metrics:
         limited = Counter(
             "rate_limited_total", "Requests answered with 429 by a rate limit, by which.", ["of"], registry=registry
         )
-        self.rate_limited = {of: limited.labels(of) for of in ("general", "failures", "api", "hook", "flow")}
+        self.rate_limited = {
+            of: limited.labels(of) for of in ("general", "failures", "strangers", "api", "hook", "flow")
+        }
         self._limited_keys = Gauge(
             "rate_limit_keys", "Callers that the rate limits of this process keep count of.", ["of"], registry=registry
         )

@@ -36,7 +36,7 @@ def test_c15_other_names_and_public_numbers_are_not(host):
 
 
 def test_c15_without_a_public_address_numbers_are_taken_and_names_are_not():
-    assert LOCAL.allows(b"203.0.113.9:8080")
+    assert LOCAL.allows(b"6.6.6.6:8080")
     assert not LOCAL.allows(b"rebound.evil.example")
 
 

@@ -114,7 +114,7 @@ def test_a_key_s_standing_tells_what_is_left():
 
 
 def test_a_refusal_names_whole_seconds_rounded_up_and_is_counted():
-    heard = []
+    heard: list[str] = []
     clock = ManualClock(datetime(2026, 11, 22, tzinfo=UTC))
     limit = LocalRateLimit(Rate(name="hook", most=2, seconds=5.0), clock, keys=10, refused=heard.append)
     limit.require("a")
