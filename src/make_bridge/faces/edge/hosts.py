@@ -10,10 +10,11 @@ a public address every numeric address is, because the server does not know its 
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import Final
 
+# The hosts of a server are few; what strangers put in beside them only makes others slower.
+_MOST_SEEN: Final = 256
 _OWN: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 # Machines that look after this one call by whatever address they find; neither answer says anything of use.
 EXEMPT: Final = frozenset({"/live", "/ready"})
@@ -25,6 +26,7 @@ class HostRule:
 
     names: frozenset[str]
     takes_public_numbers: bool
+    _seen: set[bytes] = field(init=False, repr=False, compare=False, default_factory=set)
 
     @classmethod
     def of(cls, names: Iterable[str], *, takes_public_numbers: bool) -> "HostRule":
@@ -34,22 +36,23 @@ class HostRule:
 
     def allows(self, host: bytes) -> bool:
         """Say whether a request may name this host; ``host`` has the form of one."""
-        return _allows(self, host)
+        if host in self._seen:
+            return True
+        allows = self._names(_without_port(host.decode("ascii").lower()))
+        if allows and len(self._seen) < _MOST_SEEN:
+            self._seen.add(host)
+        return allows
 
-
-# The hosts of a server are few. Strangers can fill it with others, and only slow it down.
-@lru_cache(maxsize=256)
-def _allows(rule: HostRule, host: bytes) -> bool:
-    name = _without_port(host.decode("ascii").lower())
-    if name in rule.names:
-        return True
-    try:
-        address = ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return rule.takes_public_numbers or address.is_private or address.is_link_local
+    def _names(self, name: str) -> bool:
+        if name in self.names:
+            return True
+        try:
+            address = ipaddress.ip_address(name.strip("[]"))
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return self.takes_public_numbers or address.is_private or address.is_link_local
 
 
 def _without_port(host: str) -> str:
