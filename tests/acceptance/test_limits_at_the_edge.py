@@ -114,3 +114,17 @@ def test_c18_the_wizard_takes_bodies_that_say_they_are_json(integrator: Integrat
     taken = send("POST", url, headers=headers | {"Content-Type": "application/json; charset=utf-8"}, body=body)
     assert taken.status != 415
     assert b"/etc/passwd" not in taken.body
+
+
+def test_b08_a_walk_and_a_wrong_secret_have_limits_of_their_own(tmp_path: Path) -> None:
+    settings = {"RATE_FLOW": "4", "RATE_FLOW_SECONDS": "3600", "RATE_FAILURES": "5"}
+    with installed("embedded", tmp_path / "w", None, **settings) as served:
+        integrator = new_organization(served, served.server().start().url)
+        version_id = integrator.publish(json.loads(SUM.read_text()))
+        walked, other = integrator.customer().begin(version_id), integrator.customer().begin(version_id)
+        assert [walked.call("GET").status for _ in range(5)] == [200] * 4 + [429]
+        refused = walked.call("GET")
+        assert (refused.headers["ratelimit-policy"], refused.headers["retry-after"]) == ('"flow";q=4;w=3600', "900")
+        wrong = [other.call("GET", **{"Flow-Secret": other.secret[:-1]}).status for _ in range(7)]
+        assert wrong == [401] * 5 + [429] * 2
+        assert other.call("GET").status == 200
