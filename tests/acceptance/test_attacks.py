@@ -170,7 +170,7 @@ def test_a_method_nobody_takes_is_not_allowed(product, method, path):
 
 
 def request_of(method, path):
-    lines = (f"{method} {path} HTTP/1.1", "Host: a", "Content-Length: 0", "Connection: close", "", "")
+    lines = (f"{method} {path} HTTP/1.1", "Host: localhost", "Content-Length: 0", "Connection: close", "", "")
     return "\r\n".join(lines).encode()
 
 
@@ -181,9 +181,9 @@ def test_a_header_overrides_no_method(product, override):
     assert scenario.portal.get(f"/scenarios/{scenario.id}")["id"] == scenario.id
 
 
-POST = b"POST /hook/x HTTP/1.1\r\nHost: a\r\n"
+POST = b"POST /hook/x HTTP/1.1\r\nHost: localhost\r\n"
 SMUGGLED = {
-    "two hosts": b"GET /live HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "two hosts": b"GET /live HTTP/1.1\r\nHost: localhost\r\nHost: localhost:1\r\n\r\n",
     "a host with a path": b"GET /live HTTP/1.1\r\nHost: a/b\r\n\r\n",
     "a host with a user": b"GET /live HTTP/1.1\r\nHost: x@a\r\n\r\n",
     "two lengths": POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
@@ -191,15 +191,15 @@ SMUGGLED = {
     "a length with a sign": POST + b"Content-Length: +1\r\n\r\na",
     "a length of blanks": POST + b"Content-Length: \r\n\r\n",
     "a name with a blank": POST + b"Content-Length : 1\r\n\r\na",
-    "a folded line": b"GET /live HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n",
-    "a bare carriage return": b"GET /live HTTP/1.1\r\nHost: a\r\nX-A: b\rX-B: c\r\n\r\n",
-    "an octet zero": b"GET /live HTTP/1.1\r\nHost: a\r\nX-A: \0\r\n\r\n",
+    "a folded line": b"GET /live HTTP/1.1\r\nHost: localhost\r\nX-A: b\r\n c\r\n\r\n",
+    "a bare carriage return": b"GET /live HTTP/1.1\r\nHost: localhost\r\nX-A: b\rX-B: c\r\n\r\n",
+    "an octet zero": b"GET /live HTTP/1.1\r\nHost: localhost\r\nX-A: \0\r\n\r\n",
     "an unknown coding": POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     "chunks said twice": POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
     "a chunk of a wrong size": POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
     "no host": b"GET /live HTTP/1.1\r\n\r\n",
     "no host for a webhook": b"POST /hook/x HTTP/1.1\r\nContent-Length: 1\r\n\r\na",
-    "version 3": b"GET /live HTTP/3.0\r\nHost: a\r\n\r\n",
+    "version 3": b"GET /live HTTP/3.0\r\nHost: localhost\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 64,
 }
 

@@ -64,12 +64,10 @@ def test_a05_a_flood_of_unknown_keys_is_told_to_wait_and_a_known_key_is_not(inte
 
 
 def test_c01_headers_that_name_an_address_are_believed_of_nobody(integrator: Integrator) -> None:
-    for number in range(110):
-        headers = dict.fromkeys(
-            ("X-Forwarded-For", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP"), f"6.6.6.{number}"
-        )
-        reply = send("GET", integrator.url + LISTED, headers=headers)
-    assert reply.status == 429
+    names = ("X-Forwarded-For", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP")
+    spoofed = [dict.fromkeys(names, f"6.6.6.{number}") for number in range(110)]
+    replies = [send("GET", integrator.url + LISTED, headers=headers) for headers in spoofed]
+    assert replies[-1].status == 429
 
 
 @pytest.mark.parametrize("path", [LISTED, "/hook/nothing", "/", "/metrics", "/flow/x"])

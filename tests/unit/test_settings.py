@@ -268,6 +268,7 @@ def test_rate_limits_are_what_the_settings_say(monkeypatch):
 
 def test_hosts_and_proxies_are_those_of_the_settings(monkeypatch):
     local = load_settings().settings.edge()
+    assert local.hosts is not None
     assert local.hosts.allows(b"127.0.0.1:8080")
     assert local.hosts.allows(b"6.6.6.6")
     assert not local.hosts.allows(b"bridge.example.com")
@@ -275,6 +276,7 @@ def test_hosts_and_proxies_are_those_of_the_settings(monkeypatch):
     monkeypatch.setenv("MAKE_BRIDGE_ALLOWED_HOSTS", "Bridge.internal, 2001:db8::7")
     monkeypatch.setenv("MAKE_BRIDGE_TRUSTED_PROXIES", "10.0.0.0/8")
     edge = load_settings().settings.edge()
+    assert edge.hosts is not None
     assert [edge.hosts.allows(host) for host in (b"bridge.example.com:8443", b"bridge.internal", b"[2001:db8::7]")] == [
         True, True, True
     ]  # fmt: skip
