@@ -36,6 +36,8 @@ async def test_c06_an_origin_that_is_not_listed_to_the_letter_is_never_named(por
     answer = await portal.get(TARGET, headers=[("Origin", origin)])
     assert (answer.status, headers_of_cors(answer)) == (200, set())
     assert answer.header("vary") == "origin"
+    without_token = await portal.get(TARGET, sub=None, headers=[("Origin", origin)])
+    assert (without_token.status, headers_of_cors(without_token)) == (401, set())
     asked = await portal.send("OPTIONS", TARGET, sub=None, headers=asking(origin))
     refusal(asked, 403, "origin_not_allowed")
     assert headers_of_cors(asked) == set()
