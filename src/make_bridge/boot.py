@@ -20,6 +20,7 @@ from make_bridge.domain.connections import handlers as connection_handlers
 from make_bridge.domain.connections import views as connection_views
 from make_bridge.domain.connections.handlers import ComponentHandlers
 from make_bridge.domain.connections.opening import ComponentOpener
+from make_bridge.domain.connections.resealing import SealedConnections
 from make_bridge.domain.connections.store import ComponentStore
 from make_bridge.domain.customers import handlers as customer_handlers
 from make_bridge.domain.customers import views as customer_views
@@ -71,6 +72,8 @@ from make_bridge.domain.integrations.handlers import FlowHandlers
 from make_bridge.domain.integrations.reading import FlowReader
 from make_bridge.domain.jobs import views as job_views
 from make_bridge.domain.jobs.handlers import JobHandlers
+from make_bridge.domain.organizations.credential_handlers import CredentialHandlers
+from make_bridge.domain.organizations.data_key_rotation import RotatingDataKeys
 from make_bridge.domain.organizations.facts import SealedFacts, require_same_root_key
 from make_bridge.domain.organizations.keys import (
     ApiTokens,
@@ -80,6 +83,7 @@ from make_bridge.domain.organizations.keys import (
     PortalKeys,
     TokenLedger,
 )
+from make_bridge.domain.organizations.rotation_messages import OrganizationShredded
 from make_bridge.domain.organizations.service import OrganizationService
 from make_bridge.domain.organizations.zones import Zones
 from make_bridge.domain.reports import views as report_views
@@ -97,6 +101,7 @@ from make_bridge.domain.scenarios.messages import (
     ScenarioDeleted,
     ScenarioEdited,
 )
+from make_bridge.domain.scenarios.resealing import SealedHooks
 from make_bridge.domain.templates import handlers as template_handlers
 from make_bridge.domain.templates import views as template_views
 from make_bridge.domain.templates.handlers import TemplateHandlers
@@ -121,6 +126,7 @@ from make_bridge.faces.wizard.gate import FlowGate, FlowLimits
 from make_bridge.faces.wizard.page import WizardPage
 from make_bridge.kernel.clock import Clock, SystemClock
 from make_bridge.kernel.context import Context
+from make_bridge.kernel.errors import ConfigurationError
 from make_bridge.kernel.ids import OrganizationId, ScenarioId
 from make_bridge.kernel.messages import Event
 from make_bridge.platform.bus.commands import CommandBus, Listener
@@ -129,7 +135,13 @@ from make_bridge.platform.bus.queries import QueryBus
 from make_bridge.platform.bus.relay import Relay, RelayConfig
 from make_bridge.platform.database.awaiting import await_server
 from make_bridge.platform.database.embedded import EmbeddedConfig, EmbeddedPostgres, facts_of_running
-from make_bridge.platform.database.opening import DatabaseAddress, DatabasePlan, open_databases, prepare
+from make_bridge.platform.database.opening import (
+    DatabaseAddress,
+    DatabasePlan,
+    kept_role_secret,
+    open_databases,
+    prepare,
+)
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.egress.circuits import Circuits
 from make_bridge.platform.egress.client import EgressClient
@@ -138,8 +150,8 @@ from make_bridge.platform.egress.mail import MailSender
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue.job_queue import JobQueue, forget_jobs
 from make_bridge.platform.queue.jobs import JobTypes
-from make_bridge.platform.security.root_key import RootKey
-from make_bridge.platform.security.sealing import KeyRing
+from make_bridge.platform.security.root_key import ROLE_PURPOSE, RootKey, RootKeys, role_secret_place
+from make_bridge.platform.security.sealing import SealBroken, Sealed
 from make_bridge.services.bridge import bridge_routes
 from make_bridge.services.demonstration import NAME, USER, DemoFacts, Demonstration
 from make_bridge.services.events import EVENTS
@@ -159,6 +171,7 @@ class Domain:
     clock: Clock
     data_keys: DataKeys
     organizations: OrganizationReader
+    roots: RootKeys
     service: OrganizationService
     portal_keys: PortalKeys
     api_tokens: ApiTokens
@@ -177,13 +190,12 @@ class Domain:
 async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Report, *, join: bool = False) -> Domain:
     """Open the database and wire the domain over it; ``join`` uses the embedded one of a server that runs."""
     settings, clock = loaded.settings, SystemClock()
-    root_key = await asyncio.to_thread(_root_key, settings)
+    roots = await asyncio.to_thread(_root_keys, settings)
     plan = await _plan(stack, settings, join=join)
     if not join:
         await _await_databases(plan, settings, report)
-    shards = await _open_shards(stack, plan, settings, root_key, clock, report)
-    await require_same_root_key(shards.directory, root_key.derive(b"root key check"))
-    roots = KeyRing(current=root_key)
+    shards = await _open_shards(stack, plan, settings, roots, clock, report)
+    await require_same_root_key(shards.directory, roots)
     data_keys = DataKeys(shards.directory, roots, clock)
     organizations = OrganizationReader(shards.directory, clock)
     customers = CustomerDirectory(shards, clock)
@@ -201,8 +213,15 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     metrics, egress, policy = Metrics(), EgressClient(settings.egress()), settings.egress().policy
     limits = replace(settings.deliveries(), known_types=frozenset(event.wire_name for event in EVENTS))
     deliveries = DeliveryHandlers(sealing=data_keys, jobs=jobs, clock=clock, policy=policy, limits=limits)
+    credentials = CredentialHandlers(roots=roots, clock=clock, limits=settings.credentials())
+    resealing = RotatingDataKeys(
+        shards=shards, sealing=data_keys, roots=roots, jobs=jobs, rows=(SealedConnections(), SealedHooks())
+    )
+    jobs.types.add(resealing.type())
     commands = CommandBus(
         [
+            *credentials.commands(),
+            *resealing.commands(),
             *customer_handlers.commands(customers, organizations),
             *usage_handlers.commands(customers),
             *template_handlers.commands(TemplateHandlers(shortest_interval=shortest)),
@@ -233,6 +252,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         jobs.types.add(kind)
     queries = QueryBus(
         [
+            *credentials.queries(),
             *customer_views.queries(),
             *activity_views.queries(),
             *UsageViews(near_percent=settings.usage_near_percent).queries(),
@@ -257,6 +277,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         clock=clock,
         data_keys=data_keys,
         organizations=organizations,
+        roots=roots,
         service=OrganizationService(shards.directory, shards, roots, clock),
         portal_keys=PortalKeys(shards.directory, data_keys, clock),
         api_tokens=ApiTokens(shards.directory, clock),
@@ -273,21 +294,34 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     )
 
 
-def _root_key(settings: Settings) -> RootKey:
-    """Read the root key; only the embedded default may make one of its own."""
+def _root_keys(settings: Settings) -> RootKeys:
+    """Read the root key and, during a rotation, the next; only the embedded default may make one of its own."""
     path = settings.root_key_path
     if settings.root_key_file is None and not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         RootKey.create(path)
-    root_key = RootKey.load(path)
-    root_key.self_test()
-    return root_key
+    roots = RootKeys.load(path)
+    roots.current.self_test()
+    return roots
+
+
+async def _role_secret(plan: DatabasePlan, roots: RootKeys) -> bytes:
+    """Return what the serving role's password is made of: of the root key, unless a rotation has kept it apart."""
+    kept = await kept_role_secret(plan)
+    if kept is None:
+        return roots.current.derive(ROLE_PURPOSE)
+    try:
+        return await roots.unwrap(role_secret_place(), Sealed(kept))
+    except SealBroken:
+        raise ConfigurationError(
+            "The root key of this database was rotated, and this process has another one: give it the key in force."
+        ) from None
 
 
 async def _open_shards(
-    stack: AsyncExitStack, plan: DatabasePlan, settings: Settings, root_key: RootKey, clock: Clock, report: Report
+    stack: AsyncExitStack, plan: DatabasePlan, settings: Settings, roots: RootKeys, clock: Clock, report: Report
 ) -> Shards:
-    lines, serving = await prepare(plan, root_key.derive(b"database role"))
+    lines, serving = await prepare(plan, await _role_secret(plan, roots))
     for line in lines:
         report(line)
     return await open_databases(stack, plan, serving, settings.pools(), clock)
@@ -420,7 +454,7 @@ _MOVING = (
     HookEdited,
 )
 _SCHEDULING = (ScenarioActivated, ScenarioEdited)
-_HEARD_FROM_AFAR = (*_MOVING, UsageLimitsChanged)
+_HEARD_FROM_AFAR = (*_MOVING, UsageLimitsChanged, OrganizationShredded)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -433,6 +467,7 @@ class _Executions:
     ingest: Ingest
     scheduler: Scheduler
     watch: QuotaWatch
+    forget_keys: Callable[[OrganizationId], None]
 
     def hear(self, _context: Context, events: Sequence[Event]) -> None:
         """Drop near entries of what changed here, and wake the worker for what was asked for."""
@@ -450,6 +485,9 @@ class _Executions:
             self.scheduler.wake()
         if any(isinstance(event, UsageLimitsChanged) for event in events):
             self.watch.wake()
+        for event in events:
+            if isinstance(event, OrganizationShredded):
+                self.forget_keys(OrganizationId(event.organization_id))
 
 
 def _executions(
@@ -518,6 +556,7 @@ def _executions(
         ingest=ingest,
         scheduler=Scheduler(shards, zones, metrics, scheduler_config, worker.wake, quotas),
         watch=QuotaWatch(shards, quotas, metrics, settings.quotas(), worker.wake),
+        forget_keys=domain.data_keys.forget,
     )
 
 

@@ -33,6 +33,7 @@ from make_bridge.domain.data_stores.model import DataStoreLimits
 from make_bridge.domain.deliveries.model import DeliveryLimits
 from make_bridge.domain.executions.incomplete import IncompleteLimits
 from make_bridge.domain.executions.journal import JournalConfig
+from make_bridge.domain.organizations.model import LONGEST_OVERLAP, CredentialLimits
 from make_bridge.domain.reports.model import ReportLimits
 from make_bridge.domain.scenarios.inbound import InboundLimits
 from make_bridge.domain.usage.model import QuotaConfig
@@ -186,6 +187,8 @@ class Settings(BaseSettings):
     rate_keys: Annotated[int, Field(ge=100, le=10_000_000)]
     token_issuers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
     token_audiences: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+    portal_key_overlap_seconds: Annotated[int, Field(ge=0, le=LONGEST_OVERLAP)]
+    api_tokens: Annotated[int, Field(ge=1, le=100_000)]
 
     execution_concurrency: Annotated[int, Field(ge=1, le=10_000)]
     execution_attempts: Annotated[int, Field(ge=1, le=100)]
@@ -351,6 +354,10 @@ class Settings(BaseSettings):
         """Produce who a portal token may name; this server's own address is always an audience."""
         audiences = {*self.token_audiences, self.origin} if self.token_audiences else ()
         return ExpectedClaims(issuers=frozenset(self.token_issuers), audiences=frozenset(audiences))
+
+    def credentials(self) -> CredentialLimits:
+        """Produce how long rotated keys go on, and how many API tokens there may be."""
+        return CredentialLimits(overlap_seconds=self.portal_key_overlap_seconds, api_tokens=self.api_tokens)
 
     def run_limits(self) -> RunLimits:
         """Produce where one execution is stopped."""

@@ -24,8 +24,10 @@ from make_bridge.domain.executions.incomplete_views import IncompleteViews
 from make_bridge.domain.executions.parking import Documents
 from make_bridge.domain.jobs import views as job_views
 from make_bridge.domain.jobs.handlers import JobHandlers
+from make_bridge.domain.organizations.credential_handlers import CredentialHandlers
 from make_bridge.domain.organizations.keys import ApiTokens, PortalKeys, TokenLedger
 from make_bridge.domain.organizations.messages import OrganizationCreated
+from make_bridge.domain.organizations.model import ApiToken, CredentialLimits
 from make_bridge.domain.organizations.zones import Zones
 from make_bridge.domain.reports import views as report_views
 from make_bridge.domain.reports.generating import GeneratingReports
@@ -51,7 +53,7 @@ from make_bridge.platform.queue.jobs import JobResult, JobType, JobTypes, Runnin
 from make_bridge.platform.security.portal_tokens import ExpectedClaims
 from support.asgi import Answer, Client
 from support.edge import LIMITS, client_of
-from support.organizations import administrator, data_keys_of, make_organization, organizations_of
+from support.organizations import ROOTS, administrator, data_keys_of, make_organization, organizations_of
 
 MEGABYTE = 1024 * 1024
 _CUT_DOWN = "UPDATE directory.api_tokens SET permissions = %s WHERE organization_id = %s"
@@ -121,8 +123,10 @@ class Api:
         )  # fmt: skip
         for name in (SEND, RELEASE):
             self.jobs.types.add(JobType(name=name, run=_nobody_works))
+        credentials = CredentialHandlers(roots=ROOTS, clock=clock, limits=CredentialLimits(api_tokens=5))
         self.commands = CommandBus(
             [
+                *credentials.commands(),
                 *customer_handlers.commands(customers, organizations),
                 *data_structure_handlers.commands(),
                 *data_store_handlers.commands(limits),
@@ -144,6 +148,7 @@ class Api:
         self.jobs.types.add(GeneratingReports(shards=shards).type())
         self.queries = QueryBus(
             [
+                *credentials.queries(),
                 *customer_views.queries(),
                 *activity_views.queries(),
                 *data_structure_views.queries(),
@@ -164,7 +169,7 @@ class Api:
             queries=self.queries,
             authenticator=Authenticator(
                 portal_keys=PortalKeys(shards.directory, data_keys, clock),
-                api_tokens=ApiTokens(shards.directory, clock),
+                api_tokens=self,
                 ledger=TokenLedger(shards.directory),
                 customers=customers,
                 clock=clock,
@@ -177,7 +182,16 @@ class Api:
             json_depth=LIMITS.json_depth,
             bodies=LIMITS.bodies,
         )
-        self.client: Client = client_of(api_routes(api))
+        self.routes = api_routes(api)
+        self.client: Client = client_of(self.routes)
+        self.forget_tokens()
+
+    def forget_tokens(self) -> None:
+        """Be a node that has seen no API token yet."""
+        self._tokens = ApiTokens(self.shards.directory, SystemClock())
+
+    async def find(self, token: str) -> ApiToken | None:
+        return await self._tokens.find(token)
 
     async def integrator(self, name: str = "Acme CRM") -> Integrator:
         """Make an organization."""

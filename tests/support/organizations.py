@@ -10,10 +10,9 @@ from make_bridge.kernel.clock import Clock, SystemClock
 from make_bridge.kernel.context import Actor, ActorKind, Context
 from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.database.shards import Shards
-from make_bridge.platform.security.root_key import RootKey
-from make_bridge.platform.security.sealing import KeyRing
+from make_bridge.platform.security.root_key import RootKey, RootKeys
 
-ROOTS = KeyRing(RootKey(bytes(range(32))))
+ROOTS = RootKeys(RootKey(bytes(range(32))))
 
 
 def service_of(shards: Shards, clock: Clock | None = None) -> OrganizationService:

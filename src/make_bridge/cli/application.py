@@ -11,9 +11,12 @@ from make_bridge.cli.lazy import Deferred, Family, group_of
 _BLUEPRINTS: Final = "make_bridge.cli.blueprints"
 _JOBS: Final = "make_bridge.cli.jobs"
 _WEBHOOKS: Final = "make_bridge.cli.webhooks"
+_KEYS: Final = "make_bridge.cli.keys"
 _OPERATIONS: Final = "make_bridge.cli.operations"
 _REPORTS: Final = "make_bridge.cli.reports"
+_ROTATIONS: Final = "make_bridge.cli.rotations"
 _SERVING: Final = "make_bridge.cli.serving"
+_TOKENS: Final = "make_bridge.cli.tokens"
 
 COMMANDS: Final[Mapping[str, Deferred | Family]] = {
     "serve": Deferred(
@@ -50,11 +53,59 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
                 help="Create an organization and print what the integrator needs. The secret and the token are shown "
                 "this once.",
             ),
+            "shred": Deferred(
+                module=_ROTATIONS,
+                function="shred_organization",
+                help="Destroy an organization's keys for good: its credentials can never be read again.",
+            ),
             "limits": Deferred(
                 module="make_bridge.cli.usage",
                 function="organization_limits",
                 help="Show an organization's limits with what it has used this month (UTC), and set those that are "
                 "given.",
+            ),
+        },
+    ),
+    "keys": Family(
+        help="Portal keys of an organization, data keys, and the root key.",
+        commands={
+            "list": Deferred(module=_KEYS, function="list_keys", help="List an organization's portal keys."),
+            "create": Deferred(
+                module=_KEYS,
+                function="create_key",
+                help="Put a portal key into the free slot. Its secret is shown this once.",
+            ),
+            "rotate": Deferred(
+                module=_KEYS,
+                function="rotate_key",
+                help="Make a new current portal key; the one before is accepted until the overlap ends.",
+            ),
+            "revoke": Deferred(
+                module=_KEYS, function="revoke_key", help="Remove a portal key: refused everywhere within 5 seconds."
+            ),
+            "rotate-data": Deferred(
+                module=_ROTATIONS,
+                function="rotate_data",
+                help="Seal an organization's secrets anew under a new data key, as a job beside what runs.",
+            ),
+            "rotate-root": Deferred(
+                module=_ROTATIONS,
+                function="rotate_root",
+                help="Wrap every data key with a new root key, beside servers that run; repeat it if it breaks off.",
+            ),
+        },
+    ),
+    "tokens": Family(
+        help="API tokens of an organization.",
+        commands={
+            "list": Deferred(module=_TOKENS, function="list_tokens", help="List API tokens with their last use."),
+            "create": Deferred(
+                module=_TOKENS, function="create_token", help="Make an API token with scopes. It is shown this once."
+            ),
+            "revoke": Deferred(
+                module=_TOKENS,
+                function="revoke_token",
+                help="Remove an API token: refused everywhere in 5 seconds.",
             ),
         },
     ),

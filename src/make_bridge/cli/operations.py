@@ -151,6 +151,9 @@ async def mint_token(
         if key is None:
             message = f"There is no key {key_id}."
             raise InvalidInput(message)
+        if key.algorithm != "HS256":
+            message = f"The key {key_id} is for {key.algorithm}: its private half, which signs, is not here."
+            raise InvalidInput(message)
         token = mint_portal_token(key_id, key.secret.decode(), sub, opened.clock.now())
     if as_json_:
         as_json({"token": token})

@@ -19,6 +19,14 @@ from make_bridge.domain.executions.incomplete_messages import (
 )
 from make_bridge.domain.executions.messages import ExecutionRequested
 from make_bridge.domain.integrations.messages import FlowCompleted
+from make_bridge.domain.organizations.credential_messages import (
+    ApiTokenCreated,
+    ApiTokenRevoked,
+    PortalKeyCreated,
+    PortalKeyRevoked,
+    PortalKeyRotated,
+)
+from make_bridge.domain.organizations.rotation_messages import DataKeyRotated, OrganizationShredded
 from make_bridge.domain.scenarios.hook_messages import HookEdited
 from make_bridge.domain.scenarios.messages import (
     BlueprintSaved,
@@ -33,9 +41,12 @@ from make_bridge.kernel.messages import Event
 from make_bridge.platform.queue.job_messages import BatchCompleted, JobCompleted, JobFailed, JobProgressed
 
 EVENTS: Final[tuple[type[Event], ...]] = (
+    ApiTokenCreated,
+    ApiTokenRevoked,
     BatchCompleted,
     BlueprintSaved,
     EndpointDisabled,
+    DataKeyRotated,
     ExecutionFailed,
     ExecutionRequested,
     ExecutionWarned,
@@ -50,6 +61,10 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     JobCompleted,
     JobFailed,
     JobProgressed,
+    OrganizationShredded,
+    PortalKeyCreated,
+    PortalKeyRevoked,
+    PortalKeyRotated,
     ScenarioActivated,
     ScenarioCreated,
     ScenarioDeactivated,

@@ -9,10 +9,11 @@ from make_bridge.domain.organizations import store
 from make_bridge.domain.organizations.keys import ApiTokens, DataKeys, PortalKeys, TokenLedger
 from make_bridge.domain.organizations.messages import NewOrganization
 from make_bridge.kernel.clock import ManualClock, SystemClock
-from make_bridge.kernel.errors import Conflict, InvalidInput, NotFound
+from make_bridge.kernel.errors import InvalidInput, NotFound
 from make_bridge.kernel.ids import OrganizationId
-from make_bridge.platform.security.root_key import RootKey, new_data_key
-from make_bridge.platform.security.sealing import KeyRing, SealBroken
+from make_bridge.platform.security.key_wrapping import wrap_data_key
+from make_bridge.platform.security.root_key import RootKey, RootKeys
+from make_bridge.platform.security.sealing import SealBroken
 from support.organizations import ROOTS, data_keys_of, make_organization, organizations_of, service_of
 
 NEW = NewOrganization(
@@ -81,13 +82,11 @@ async def test_no_secret_is_stored_in_the_clear(service, rows):
 
 async def test_making_an_organization_is_audited(service, rows):
     made = await service.create(NEW)
-    await service.rotate_key(made.organization_id)
     audit = await rows(
         "SELECT action, actor FROM directory.audit WHERE organization_id = %s ORDER BY id", made.organization_id
     )
     assert [(row["action"], row["actor"]) for row in audit] == [
         ("organization.create", "operator"),
-        ("organization.rotate_key", "operator"),
     ]
 
 
@@ -151,57 +150,6 @@ async def test_one_that_is_being_made_right_now_is_not_taken_over(service, rows,
     assert made.team_id is not None
 
 
-async def test_two_keys_overlap_and_a_third_takes_the_place_of_the_oldest(service, portal_keys, clock):
-    made = await service.create(NEW)
-    second = await service.rotate_key(made.organization_id)
-    for key_id, secret in ((made.key_id, made.secret), (second.key_id, second.secret)):
-        found = await portal_keys.find(key_id)
-        assert found is not None
-        assert found.secret == secret.encode()
-    third = await service.rotate_key(made.organization_id)
-    clock.advance(5.1)
-    assert await portal_keys.find(made.key_id) is None
-    assert await portal_keys.find(second.key_id) is not None
-    assert await portal_keys.find(third.key_id) is not None
-
-
-async def test_two_rotations_at_once_leave_two_keys(service, rows):
-    made = await service.create(NEW)
-    await asyncio.gather(*(service.rotate_key(made.organization_id) for _ in range(5)))
-    keys = await rows("SELECT slot FROM directory.portal_keys WHERE organization_id = %s", made.organization_id)
-    assert sorted(row["slot"] for row in keys) == [1, 2]
-
-
-async def test_a_key_is_retired_but_not_the_last_one(service, portal_keys):
-    made = await service.create(NEW)
-    second = await service.rotate_key(made.organization_id)
-    await service.retire_key(made.organization_id, made.key_id)
-    assert await portal_keys.find(made.key_id) is None
-    with pytest.raises(Conflict):
-        await service.retire_key(made.organization_id, second.key_id)
-    with pytest.raises(NotFound):
-        await service.retire_key(made.organization_id, made.key_id)
-    assert await portal_keys.find(second.key_id) is not None
-
-
-async def test_a_stranger_can_neither_rotate_nor_retire(service):
-    made, other = await service.create(NEW), await service.create(NEW)
-    with pytest.raises(NotFound):
-        await service.retire_key(other.organization_id, made.key_id)
-    with pytest.raises(NotFound):
-        await service.rotate_key(OrganizationId(2**40))
-
-
-async def test_an_answer_is_remembered_for_five_seconds_and_not_longer(service, portal_keys, clock):
-    made = await service.create(NEW)
-    await service.rotate_key(made.organization_id)
-    assert await portal_keys.find(made.key_id) is not None
-    await service.retire_key(made.organization_id, made.key_id)
-    assert await portal_keys.find(made.key_id) is not None
-    clock.advance(5.0)
-    assert await portal_keys.find(made.key_id) is None
-
-
 async def test_that_a_key_does_not_exist_is_remembered_too(portal_keys, shards, monkeypatch):
     assert await portal_keys.find("invented-key") is None
     monkeypatch.setattr(shards.directory, "read", None)  # another look-up would fail
@@ -253,7 +201,7 @@ async def test_a_secret_opens_only_for_its_own_organization_and_purpose(shards):
 
 async def test_under_another_root_key_nothing_opens(shards):
     made = await make_organization(shards)
-    strange = DataKeys(shards.directory, KeyRing(RootKey(bytes(range(1, 33)))), SystemClock())
+    strange = DataKeys(shards.directory, RootKeys(RootKey(bytes(range(1, 33)))), SystemClock())
     with pytest.raises(SealBroken):
         await strange.seal(made.organization_id, ("hook", 1, "token"), b"x")
 
@@ -263,7 +211,7 @@ async def test_a_newer_data_key_seals_and_the_older_still_opens(shards, rows):
     node, other_node = data_keys_of(shards), data_keys_of(shards)
     old = await node.seal(organization_id, ("hook", 1, "token"), b"old")
     await other_node.open(organization_id, ("hook", 1, "token"), old)  # it now remembers the first version alone
-    _, wrapped = new_data_key(ROOTS, organization_id, 2)
+    wrapped = await wrap_data_key(ROOTS, organization_id, 2, None)
     await rows(
         "INSERT INTO directory.data_keys (organization_id, version, wrapped) VALUES (%s, 2, %s) RETURNING 1",
         organization_id,

@@ -7,36 +7,55 @@ on every node within that time; that something does not exist is remembered too.
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
-from make_bridge.domain.organizations import store
+from make_bridge.domain.organizations import credential_store, store
 from make_bridge.domain.organizations.messages import Organization, PortalKey
 from make_bridge.domain.organizations.model import ApiToken
 from make_bridge.kernel.clock import Clock
-from make_bridge.kernel.errors import NotFound
+from make_bridge.kernel.errors import Gone, NotFound, Unavailable
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.cache.near import NearCache, NearLookUp
 from make_bridge.platform.database.pools import Directory
-from make_bridge.platform.database.transactions import ConnectionLost
-from make_bridge.platform.security.root_key import open_data_key
+from make_bridge.platform.database.transactions import ConnectionLost, WriteTx
+from make_bridge.platform.security.key_wrapping import Wrapping, open_data_key, wrap_data_key
 from make_bridge.platform.security.sealing import KeyRing, Place, SealBroken, Sealed
 from make_bridge.platform.security.secrets import digest_of, is_api_token
 
 _SECONDS: Final = 5.0
-_RING_SECONDS: Final = 60.0
+RING_SECONDS: Final = 5.0
 _MOST: Final = 10_000
 _LENGTH_BYTES: Final = 4
+
+ROOT_IN_FORCE: Final = "root_key_check"
+"""The fact that says which root key wraps what is made now."""
 
 Purpose = tuple[str, int, str]
 """What a secret is sealed for: the kind of object, its id, the field."""
 
 
-def ring_of(roots: KeyRing, organization_id: OrganizationId, wrapped: Mapping[int, str]) -> KeyRing:
-    """Return an organization's keys, the newest for sealing; raises SealBroken under another root key."""
+async def ring_of(roots: Wrapping, organization_id: OrganizationId, wrapped: Mapping[int, str]) -> KeyRing:
+    """Return an organization's keys, the newest for sealing.
+
+    Raises SealBroken under another root key, Gone where the keys were destroyed.
+    """
+    if not wrapped:
+        raise Gone("The keys of this organization were destroyed: nothing that was sealed for it can be opened.")
     versions = sorted(wrapped, reverse=True)
-    current, *older = (open_data_key(roots, organization_id, version, Sealed(wrapped[version])) for version in versions)
-    return KeyRing(current, tuple(older))
+    keys = [await open_data_key(roots, organization_id, version, Sealed(wrapped[version])) for version in versions]
+    return KeyRing(keys[0], tuple(keys[1:]))
+
+
+async def add_data_key(tx: WriteTx, roots: Wrapping, organization_id: OrganizationId, version: int) -> None:
+    """Make a data key of this version unless there is one, wrapped by the root that the database says is in force.
+
+    What says so is held until the commit, so a rotation of the root that begins meanwhile waits and finds this key.
+    """
+    check = await store.hold_fact(tx, ROOT_IN_FORCE)
+    wrapped = await wrap_data_key(roots, organization_id, version, check)
+    await store.add_data_key(tx, organization_id, version, wrapped.text)
 
 
 def portal_key_place(organization_id: OrganizationId, kid: str) -> Place:
@@ -44,7 +63,8 @@ def portal_key_place(organization_id: OrganizationId, kid: str) -> Place:
     return Place(organization_id=organization_id, kind="portal_key", object_id=kid, field="secret")
 
 
-def _place(organization_id: OrganizationId, purpose: Purpose) -> Place:
+def place_of(organization_id: OrganizationId, purpose: Purpose) -> Place:
+    """Return where what is sealed for a purpose belongs."""
     kind, object_id, field = purpose
     return Place(organization_id=organization_id, kind=kind, object_id=object_id, field=field)
 
@@ -52,20 +72,20 @@ def _place(organization_id: OrganizationId, purpose: Purpose) -> Place:
 class DataKeys:
     """The keys that organizations' secrets are sealed with; stores see sealed text and nothing more."""
 
-    def __init__(self, directory: Directory, roots: KeyRing, clock: Clock) -> None:
-        """``roots`` holds the root key, and older ones while a rotation is under way."""
+    def __init__(self, directory: Directory, roots: Wrapping, clock: Clock) -> None:
+        """``roots`` holds the root key, and the next one while a rotation is under way."""
         self._directory = directory
         self._roots = roots
-        self._rings: NearCache[OrganizationId, KeyRing] = NearCache(clock, seconds=_RING_SECONDS, most=_MOST)
+        self._rings: NearCache[OrganizationId, KeyRing] = NearCache(clock, seconds=RING_SECONDS, most=_MOST)
 
     async def seal(self, organization_id: OrganizationId, purpose: Purpose, secret: bytes) -> str:
         """Return the sealed text; it opens for this organization and purpose only."""
         ring = await self._ring(organization_id)
-        return ring.seal(_place(organization_id, purpose), secret).text
+        return ring.seal(place_of(organization_id, purpose), secret).text
 
     async def open(self, organization_id: OrganizationId, purpose: Purpose, sealed: str) -> bytes:
         """Return the secret; raises SealBroken for text that was changed or moved."""
-        return await self.open_at(_place(organization_id, purpose), sealed)
+        return await self.open_at(place_of(organization_id, purpose), sealed)
 
     async def open_at(self, place: Place, sealed: str) -> bytes:
         """Return the secret of a place that is no row of a shard."""
@@ -77,14 +97,23 @@ class DataKeys:
             self._rings.forget(organization_id)
             return (await self._ring(organization_id)).open(place, Sealed(sealed))
 
+    async def newest_ring(self, organization_id: OrganizationId) -> KeyRing:
+        """Return the organization's keys as the directory has them now."""
+        self._rings.forget(organization_id)
+        return await self._ring(organization_id)
+
+    def forget(self, organization_id: OrganizationId) -> None:
+        """Drop what is remembered of keys that were destroyed."""
+        self._rings.forget(organization_id)
+
     async def _ring(self, organization_id: OrganizationId) -> KeyRing:
         known = self._rings.get(organization_id)
         if known is not None:
             return known
         wrapped = await self._directory.ask(lambda tx: store.data_keys(tx, organization_id))
-        if not wrapped:
+        if not wrapped and await self._directory.ask(lambda tx: store.get(tx, organization_id)) is None:
             raise NotFound("There is no such organization.")
-        ring = ring_of(self._roots, organization_id, wrapped)
+        ring = await ring_of(self._roots, organization_id, wrapped)
         self._rings.put(organization_id, ring)
         return ring
 
@@ -127,14 +156,24 @@ class ApiTokens:
     def __init__(self, directory: Directory, clock: Clock) -> None:
         """Look tokens up by their digests."""
         self._directory = directory
+        self._clock = clock
         self._finder = NearLookUp(clock, self._look_up, seconds=_SECONDS, most=_MOST)
 
     async def find(self, token: str) -> ApiToken | None:
         """Return whose token this is; None for one that is unknown, expired or of another form."""
-        return await self._finder.find(digest_of(token)) if is_api_token(token) else None
+        found = await self._finder.find(digest_of(token)) if is_api_token(token) else None
+        has_ended = found is not None and found.expires_at is not None and found.expires_at <= self._clock.now()
+        return None if has_ended else found
 
     async def _look_up(self, digest: bytes) -> ApiToken | None:
-        return await self._directory.ask(lambda tx: store.find_token(tx, digest))
+        """Find a token in the directory and note its use: with a look each five seconds, not with each request."""
+        found, is_noted = await self._directory.ask(lambda tx: store.find_token(tx, digest))
+        if found is not None and not is_noted:
+            # What only tells an owner something must not keep anybody out.
+            with suppress(Unavailable):
+                async with self._directory.write() as tx:
+                    await credential_store.touch_token(tx, found.id)
+        return found
 
 
 class OrganizationReader:

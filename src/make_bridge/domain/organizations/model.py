@@ -4,11 +4,12 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from make_bridge.kernel.errors import InvalidInput
+from make_bridge.kernel.errors import InvalidInput, PermissionDenied
 from make_bridge.kernel.ids import OrganizationId
 
 EVERYTHING: Final = frozenset({"*"})
@@ -27,6 +28,33 @@ CUSTOMER_PERMISSIONS: Final = frozenset(
         "customers:read",
     }
 )
+# Everything a route, command or query asks for; what is not here is no scope, and a test compares.
+SCOPES: Final = frozenset(
+    {
+        "connections:read",
+        "connections:write",
+        "customers:read",
+        "customers:write",
+        "datastores:read",
+        "datastores:write",
+        "datastructures:read",
+        "datastructures:write",
+        "events:read",
+        "integrations:read",
+        "integrations:write",
+        "jobs:read",
+        "jobs:write",
+        "organizations:read",
+        "organizations:write",
+        "scenarios:read",
+        "scenarios:run",
+        "scenarios:write",
+        "templates:read",
+        "templates:write",
+        "usage:read",
+    }
+)
+LONGEST_OVERLAP: Final = 90 * 86_400
 MAX_NAME: Final = 120
 MAX_ORIGINS: Final = 50
 _ORIGIN: Final = re.compile(
@@ -55,6 +83,47 @@ class ApiToken:
     organization_id: OrganizationId
     permissions: frozenset[str]
     label: str
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialLimits:
+    """How long a rotated key goes on by default, in seconds, and how many API tokens an organization has at most."""
+
+    overlap_seconds: int = 86_400
+    api_tokens: int = 100
+
+
+def checked_scopes(asked: Iterable[str], held: frozenset[str]) -> frozenset[str]:
+    """Return scopes to grant; raises InvalidInput for unknown ones, PermissionDenied for more than the giver has."""
+    scopes = frozenset(asked)
+    unknown = sorted(scopes - SCOPES - EVERYTHING)
+    if unknown:
+        sentence = f"There is no scope '{unknown[0][:64]}'. The scopes are * and {', '.join(sorted(SCOPES))}."
+        raise InvalidInput(sentence, fields={"permissions": sentence})
+    if not scopes:
+        raise InvalidInput("Name at least one scope.", fields={"permissions": "Name at least one scope."})
+    if not held & EVERYTHING and not scopes <= held:
+        raise PermissionDenied("Nobody can grant more than they may do themselves.")
+    return scopes
+
+
+def checked_label(text: str) -> str:
+    """Return the label of an API token, or raise InvalidInput."""
+    label = unicodedata.normalize("NFC", text).strip()
+    plain = not any(unicodedata.category(character) in {"Cc", "Cs"} for character in label)
+    if not label or len(label) > MAX_NAME or not plain:
+        sentence = f"A label has 1 to {MAX_NAME} characters and no control characters."
+        raise InvalidInput(sentence, fields={"label": sentence})
+    return label
+
+
+def checked_overlap(seconds: int) -> int:
+    """Return for how long a key goes on beside its successor, or raise InvalidInput."""
+    if not 0 <= seconds <= LONGEST_OVERLAP:
+        sentence = f"The overlap is 0 to {LONGEST_OVERLAP} seconds."
+        raise InvalidInput(sentence, fields={"overlapSeconds": sentence})
+    return seconds
 
 
 def permissions_of(key_permissions: frozenset[str], sub: str) -> frozenset[str]:

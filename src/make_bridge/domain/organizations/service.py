@@ -1,4 +1,4 @@
-"""Making organizations and changing their keys: what the operator's command line does.
+"""Making organizations, and destroying what they sealed: what the operator's command line does.
 
 An organization begins in the directory (placement, origins, data key, first portal key, first API
 token: one transaction) and is finished by its root team on its shard. Whoever dies in between has
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from make_bridge.domain.organizations import store
-from make_bridge.domain.organizations.keys import portal_key_place, ring_of
+from make_bridge.domain.organizations import rotation_store, store
+from make_bridge.domain.organizations.keys import add_data_key, portal_key_place, ring_of
 from make_bridge.domain.organizations.messages import NewOrganization, OrganizationCreated
 from make_bridge.domain.organizations.model import (
     EVERYTHING,
@@ -19,22 +19,23 @@ from make_bridge.domain.organizations.model import (
     checked_origins,
     checked_timezone,
 )
+from make_bridge.domain.organizations.rotation_messages import OrganizationShredded
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.context import Actor, ActorKind, Context
-from make_bridge.kernel.errors import Conflict, NotFound
+from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 from make_bridge.platform.database.pools import Directory
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import WriteTx
-from make_bridge.platform.security.root_key import new_data_key
+from make_bridge.platform.security.key_wrapping import Wrapping
 from make_bridge.platform.security.sealing import KeyRing
 from make_bridge.platform.security.secrets import digest_of, new_api_token, new_key_id, new_secret
 
 _OPERATOR: Final = Actor(kind=ActorKind.SYSTEM, reference="operator")
 _FIRST_TOKEN: Final = "First token"  # noqa: S105  a label
 _ABANDONED_AFTER: Final = timedelta(seconds=60)
-_SLOTS: Final = (1, 2)
+_FIRST_SLOT: Final = 1
 _FIRST_VERSION: Final = 1
 
 
@@ -54,7 +55,7 @@ class _Begun:
 class OrganizationService:
     """The operator's acts on organizations."""
 
-    def __init__(self, directory: Directory, shards: Shards, roots: KeyRing, clock: Clock) -> None:
+    def __init__(self, directory: Directory, shards: Shards, roots: Wrapping, clock: Clock) -> None:
         """``roots`` holds the root key, which wraps the organizations' data keys."""
         self._directory = directory
         self._shards = shards
@@ -86,33 +87,24 @@ class OrganizationService:
             api_token=begun.api_token,
         )
 
-    async def rotate_key(self, organization_id: OrganizationId) -> NewKey:
-        """Make another portal key beside the newest one, which stays valid; with both slots taken the older one goes.
+    async def shred(self, organization_id: OrganizationId) -> None:
+        """Destroy an organization's keys for good; raises NotFound. May be repeated, and then finishes what broke off.
 
-        Other nodes accept the new key at once and refuse the one that went within five seconds.
+        What was sealed stays as bytes that nothing opens, in this database and in every backup that is younger than
+        its keys; who restores an older backup has the keys again.
         """
         async with self._directory.write() as tx:
-            await store.lock(tx, organization_id)
-            held = await store.keys(tx, organization_id)
-            free = [slot for slot in _SLOTS if slot not in {row["slot"] for row in held}]
-            if not free:
-                await store.remove_key(tx, organization_id, held[0]["kid"])
-                free = [held[0]["slot"]]
-            ring = await self._ring(tx, organization_id)
-            permissions = frozenset(held[-1]["permissions"]) if held else EVERYTHING
-            key = await _add_key(tx, ring, organization_id, free[0], permissions)
-            await _record(tx, organization_id, "organization.rotate_key", f"portal_key/{key.key_id}")
-        return key
-
-    async def retire_key(self, organization_id: OrganizationId, key_id: str) -> None:
-        """Remove a portal key; raises NotFound, or Conflict for the last one."""
-        async with self._directory.write() as tx:
-            await store.lock(tx, organization_id)
-            if not await store.remove_key(tx, organization_id, key_id):
-                raise NotFound("There is no such key.")
-            if not await store.keys(tx, organization_id):
-                raise Conflict("This is the only key of the organization: make another one first.")
-            await _record(tx, organization_id, "organization.retire_key", f"portal_key/{key_id}")
+            if not await rotation_store.shred(tx, organization_id):
+                raise NotFound("There is no such organization.")
+            await _record(tx, organization_id, "organization.shred", f"organization/{organization_id}")
+        context = _operator_of(organization_id)
+        shard = await self._shards.of(organization_id)
+        async with shard.write(organization_id) as tx:
+            await rotation_store.stop_everything(tx, organization_id)
+            work = UnitOfWork(tx, context)
+            work.emit(OrganizationShredded(organization_id=organization_id), subject=f"organization/{organization_id}")
+            work.touch(f"organization/{organization_id}")
+            await work.write_record("shard", "organization.shred")
 
     async def _begin(self, new: NewOrganization) -> _Begun:
         async with self._directory.write() as tx:
@@ -120,10 +112,9 @@ class OrganizationService:
             organization_id = await store.take_unfinished(tx, new, abandoned) or await store.insert(tx, new)
             shard = await store.place(tx, organization_id, self._shards.propose())
             await store.add_origins(tx, organization_id, new.origins)
-            _, wrapped = new_data_key(self._roots, organization_id, _FIRST_VERSION)
-            await store.add_data_key(tx, organization_id, _FIRST_VERSION, wrapped.text)
+            await add_data_key(tx, self._roots, organization_id, _FIRST_VERSION)
             ring = await self._ring(tx, organization_id)
-            key = await _add_key(tx, ring, organization_id, _SLOTS[0], EVERYTHING)
+            key = await _add_key(tx, ring, organization_id, _FIRST_SLOT, EVERYTHING)
             api_token = new_api_token()
             await store.add_token(
                 tx, organization_id, digest=digest_of(api_token), label=_FIRST_TOKEN, permissions=EVERYTHING
@@ -132,7 +123,7 @@ class OrganizationService:
         return _Begun(organization_id=organization_id, shard=shard, key=key, api_token=api_token)
 
     async def _ring(self, tx: WriteTx, organization_id: OrganizationId) -> KeyRing:
-        return ring_of(self._roots, organization_id, await store.data_keys(tx, organization_id))
+        return await ring_of(self._roots, organization_id, await store.data_keys(tx, organization_id))
 
 
 async def _add_key(
@@ -145,7 +136,10 @@ async def _add_key(
 
 
 async def _record(tx: WriteTx, organization_id: OrganizationId, action: str, subject: str) -> None:
-    context = Context(organization_id=organization_id, actor=_OPERATOR, permissions=frozenset(), request_id="operator")
-    work = UnitOfWork(tx, context)
+    work = UnitOfWork(tx, _operator_of(organization_id))
     work.touch(subject)
     await work.write_record("directory", action)
+
+
+def _operator_of(organization_id: OrganizationId) -> Context:
+    return Context(organization_id=organization_id, actor=_OPERATOR, permissions=frozenset(), request_id="operator")

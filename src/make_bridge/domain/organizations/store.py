@@ -51,25 +51,25 @@ _FIND_KEY: Final = """
 SELECT kid, organization_id, slot, algorithm, secret_sealed, permissions, not_after
 FROM directory.portal_keys WHERE kid = %s
 """
-_KEYS: Final = """
-SELECT kid, slot, permissions, created_at FROM directory.portal_keys
-WHERE organization_id = %s ORDER BY created_at, slot
-"""
 _ADD_ACCESS: Final = """
 INSERT INTO directory.api_tokens (digest, organization_id, label, permissions) VALUES (%s, %s, %s, %s)
 """
 _FIND_ACCESS: Final = """
-SELECT id, organization_id, label, permissions FROM directory.api_tokens
+SELECT id, organization_id, label, permissions, expires_at,
+    coalesce(last_used_at > now() - interval '60 seconds', false) AS is_noted
+FROM directory.api_tokens
 WHERE digest = %s AND (expires_at IS NULL OR expires_at > now())
 """
-_LOCK: Final = "SELECT id, root_team_id FROM directory.organizations WHERE id = %s FOR UPDATE"
+_LOCK: Final = """
+SELECT id, root_team_id FROM directory.organizations WHERE id = %s AND shredded_at IS NULL FOR UPDATE
+"""
 _SET_ROOT_TEAM: Final = """
 UPDATE directory.organizations SET root_team_id = %s WHERE id = %s AND root_team_id IS NULL
 """
 _GET: Final = """
 SELECT o.id, o.name, o.timezone, o.root_team_id, o.is_demo,
     ARRAY(SELECT g.origin FROM directory.origins g WHERE g.organization_id = o.id ORDER BY g.origin) AS origins
-FROM directory.organizations o WHERE o.id = %s
+FROM directory.organizations o WHERE o.id = %s AND o.shredded_at IS NULL
 """
 _IS_LISTED: Final = "SELECT 1 AS listed FROM directory.origins WHERE origin = %s LIMIT 1"
 _CONSUME: Final = """
@@ -83,6 +83,10 @@ DELETE FROM directory.used_tokens WHERE digest IN (
 """
 _READ_FACT: Final = "SELECT value FROM directory.facts WHERE name = %s"
 _KEEP_FACT: Final = "INSERT INTO directory.facts (name, value) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING"
+# Shared: many may read what is in force, and whoever changes it waits for them.
+_HOLD_FACT: Final = "SELECT value FROM directory.facts WHERE name = %s FOR SHARE"
+_TAKE_FACT: Final = "SELECT value FROM directory.facts WHERE name = %s FOR UPDATE"
+_DROP_FACT: Final = "DELETE FROM directory.facts WHERE name = %s"
 _WRITE_FACT: Final = """
 INSERT INTO directory.facts (name, value) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
@@ -154,11 +158,6 @@ async def find_key(tx: ReadTx, kid: str) -> DictRow | None:
     return await tx.one(_FIND_KEY, (kid,))
 
 
-async def keys(tx: ReadTx, organization_id: OrganizationId) -> list[DictRow]:
-    """Return an organization's portal keys without their secrets, oldest first."""
-    return await tx.all(_KEYS, (organization_id,))
-
-
 async def add_token(
     tx: WriteTx, organization_id: OrganizationId, *, digest: bytes, label: str, permissions: frozenset[str]
 ) -> None:
@@ -166,17 +165,19 @@ async def add_token(
     await tx.execute(_ADD_ACCESS, (digest, organization_id, label, sorted(permissions)))
 
 
-async def find_token(tx: ReadTx, digest: bytes) -> ApiToken | None:
-    """Return the API token with this digest, unless it has expired."""
+async def find_token(tx: ReadTx, digest: bytes) -> tuple[ApiToken | None, bool]:
+    """Return the API token with this digest, unless it has expired, and whether its use was noted within a minute."""
     row = await tx.one(_FIND_ACCESS, (digest,))
     if row is None:
-        return None
-    return ApiToken(
+        return None, False
+    found = ApiToken(
         id=row["id"],
         organization_id=row["organization_id"],
         permissions=frozenset(row["permissions"]),
         label=row["label"],
+        expires_at=row["expires_at"],
     )
+    return found, row["is_noted"]
 
 
 async def lock(tx: WriteTx, organization_id: OrganizationId) -> TeamId | None:
@@ -221,6 +222,23 @@ async def read_fact(tx: ReadTx, name: str) -> str | None:
     """Return a fact of the installation, as it was written."""
     row = await tx.one(_READ_FACT, (name,))
     return None if row is None else str(row["value"])
+
+
+async def hold_fact(tx: WriteTx, name: str) -> str | None:
+    """Return a fact that nobody changes before this transaction ends."""
+    row = await tx.one(_HOLD_FACT, (name,))
+    return None if row is None else str(row["value"])
+
+
+async def take_fact(tx: WriteTx, name: str) -> str | None:
+    """Return a fact that is about to be changed, when nobody builds on it any more."""
+    row = await tx.one(_TAKE_FACT, (name,))
+    return None if row is None else str(row["value"])
+
+
+async def drop_fact(tx: WriteTx, name: str) -> None:
+    """Forget a fact of the installation."""
+    await tx.execute(_DROP_FACT, (name,))
 
 
 async def keep_first_fact(tx: WriteTx, name: str, value: str) -> str:

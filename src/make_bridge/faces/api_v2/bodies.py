@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, AwareDatetime, ConfigDict, Field
 
+from make_bridge.domain.organizations.model import LONGEST_OVERLAP
 from make_bridge.faces.portal.bodies import Body, Name, ObjectOrText, RowId
 from make_bridge.kernel.ids import MAX_ID
 
@@ -12,6 +13,7 @@ JsonObject = dict[str, Any]
 Spec = Annotated[list[JsonObject], Field(max_length=500)]
 # A time with its zone, as text: bodies are strict, and JSON has no times of its own.
 Moment = Annotated[AwareDatetime, Field(strict=False)]
+Scopes = Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=64)]
 Megabytes = Annotated[int, Field(ge=1, le=1_000_000)]
 Limit = Annotated[int, Field(ge=0, le=MAX_ID)]
 Pattern = Annotated[str, Field(min_length=1, max_length=100)]
@@ -23,6 +25,37 @@ class OrderingBody(Body):
     """By what a scenario's runs are ordered; ``null`` orders them no more."""
 
     ordering_key: Annotated[str, Field(max_length=4000)] | None
+
+
+class NewPortalKeyBody(Body):
+    """A new portal key; ``public_key`` (PEM) belongs to RS256 and EdDSA. Wrong members are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    algorithm: Literal["HS256", "RS256", "EdDSA"] = "HS256"
+    public_key: Annotated[str, Field(max_length=4000)] | None = None
+    permissions: Scopes = Field(default_factory=lambda: ["*"])
+
+
+class RotatePortalKeyBody(Body):
+    """How a portal key is rotated; without an algorithm the new key is like the current one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    overlap_seconds: Annotated[int, Field(ge=0, le=LONGEST_OVERLAP)] | None = None
+    algorithm: Literal["HS256", "RS256", "EdDSA"] | None = None
+    public_key: Annotated[str, Field(max_length=4000)] | None = None
+    replace_previous: bool = False
+
+
+class NewApiTokenBody(Body):
+    """A new API token; without ``expires_at`` it has no end."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: Name
+    permissions: Scopes
+    expires_at: Moment | None = None
 
 
 class NewDataStoreBody(Body):

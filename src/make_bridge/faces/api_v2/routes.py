@@ -3,6 +3,7 @@
 from starlette.routing import BaseRoute
 
 from make_bridge.faces.api_v2.circuit_breakers import CircuitBreakerRoutes
+from make_bridge.faces.api_v2.credentials import CredentialRoutes
 from make_bridge.faces.api_v2.data_stores import DataStoreRoutes
 from make_bridge.faces.api_v2.data_structures import DataStructureRoutes
 from make_bridge.faces.api_v2.dead_letters import DeadLetterRoutes
@@ -37,6 +38,7 @@ def api_routes(api: ApiDependencies) -> list[BaseRoute]:
         "Events": EventRoutes(api=api).operations(),
         "Usage": UsageRoutes(api=api).operations(),
         "Webhook endpoints": WebhookEndpointRoutes(api=api).operations(),
+        "Keys and tokens": CredentialRoutes(api=api).operations(),
         "Circuit breakers": CircuitBreakerRoutes(api=api).operations(),
     }
     return [

@@ -110,6 +110,9 @@ class TokenGate(Gate):
         if self.access.administrators_only and identity.actor.kind is ActorKind.CUSTOMER:
             raise PermissionDenied("Only an administrator may do this: use a token with the sub '*' or an API token.")
         if not identity.permissions & {self.access.permission, "*"}:
+            if identity.actor.kind is ActorKind.API_TOKEN:
+                sentence = f"Access denied. This token lacks the scope '{self.access.permission}'."
+                raise PermissionDenied(sentence)
             raise PermissionDenied(f"These credentials lack the permission '{self.access.permission}'.")
 
 

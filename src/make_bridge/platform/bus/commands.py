@@ -5,6 +5,10 @@ request. A command that carries an ``Idempotency-Key`` is answered from the stor
 same request comes again, and refused with 409 when another body comes under the same key; the key's
 row is written in the command's own transaction, so two at once wait for each other. Stored answers
 are sealed, because some hold a secret that is shown once.
+
+Commands whose home is the directory write rows and audit there. No transaction crosses to the shard, so their events
+follow in one of their own: a process that dies in between leaves the act audited and not told. They are not answered
+from stored answers.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -12,13 +16,16 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
+import structlog
 
 from make_bridge.kernel.context import Context
-from make_bridge.kernel.errors import ConfigurationError, Conflict, PermissionDenied
+from make_bridge.kernel.errors import ConfigurationError, Conflict, NotFound, PermissionDenied, Unavailable
 from make_bridge.kernel.messages import Command, Event
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.security.sealing import Sealing
+
+_log = structlog.get_logger(__name__)
 
 C = TypeVar("C", bound=Command[Any])
 R = TypeVar("R")
@@ -84,6 +91,7 @@ class CommandBus:
             async with self._shards.directory.write() as tx:
                 work = UnitOfWork(tx, context)
                 result = await _perform(work, registration, command)
+            await self._tell(work)
         else:
             shard = await self._shards.of(context.organization_id)
             async with shard.write(context.organization_id) as tx:
@@ -93,6 +101,18 @@ class CommandBus:
         for listener in self._listeners:
             listener(context, work.events)
         return cast("R", result)
+
+    async def _tell(self, work: UnitOfWork) -> None:
+        """Write the events of an act on the directory; the act stands whether or not this succeeds."""
+        if not work.events:
+            return
+        organization_id = work.context.organization_id
+        try:
+            shard = await self._shards.of(organization_id)
+            async with shard.write(organization_id) as tx:
+                await work.write_events(tx)
+        except (Unavailable, NotFound):
+            _log.warning("events_untold", organization_id=organization_id, events=len(work.events))
 
     async def _perform_once(
         self, work: UnitOfWork, registration: CommandRegistration[Any, Any], command: Command[Any]

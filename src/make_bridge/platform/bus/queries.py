@@ -6,7 +6,7 @@ read replicas are configured, so a caller that just wrote sees its write.
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import ConfigurationError, PermissionDenied
@@ -25,6 +25,7 @@ class QueryRegistration(Generic[Q, R]):
     query: type[Q]
     view: Callable[[ReadTx, Context, Q], Awaitable[R]]
     permission: str
+    home: Literal["shard", "directory"] = "shard"
 
 
 class QueryBus:
@@ -40,6 +41,11 @@ class QueryBus:
                 raise ConfigurationError(message)
             self._views[registration.query] = registration
 
+    @property
+    def registrations(self) -> list[QueryRegistration[Any, Any]]:
+        """Return every registration; tests read them."""
+        return list(self._views.values())
+
     async def ask(self, context: Context, query: Query[R]) -> R:
         """Answer a query; raises PermissionDenied and whatever its view raises."""
         registration = self._views.get(type(query))
@@ -49,6 +55,8 @@ class QueryBus:
         if not context.allows(registration.permission):
             message = f"These credentials lack the permission '{registration.permission}'."
             raise PermissionDenied(message)
+        if registration.home == "directory":
+            return cast("R", await self._shards.directory.ask(lambda tx: registration.view(tx, context, query)))
         shard = await self._shards.of(context.organization_id)
         answer = await shard.ask(context.organization_id, lambda tx: registration.view(tx, context, query))
         return cast("R", answer)

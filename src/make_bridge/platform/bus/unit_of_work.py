@@ -55,13 +55,19 @@ class UnitOfWork:
         self._object = subject
         self._detail = detail
 
-    async def write_record(self, home: str, action: str) -> None:
-        """Write events and the audit row; called by the bus just before the commit."""
+    async def write_events(self, tx: WriteTx) -> None:
+        """Write the events; of acts on the directory in a transaction of the shard's own, after their commit."""
         context = self.context
         for subject, event in self._events:
             payload = msgspec.json.encode(event)
             row = (context.organization_id, event.wire_name, subject, payload, context.request_id)
-            await self.tx.execute(_INSERT_EVENT, row)
+            await tx.execute(_INSERT_EVENT, row)
+
+    async def write_record(self, home: str, action: str) -> None:
+        """Write the audit row, and events where they have a table; called by the bus just before the commit."""
+        context = self.context
+        if home == "shard":
+            await self.write_events(self.tx)
         await self.tx.execute(
             _INSERT_AUDIT[home],
             (

@@ -28,6 +28,11 @@ _CONNECTIONS_OF_LOOPS = 6
 _CONNECTIONS_OF_LISTENERS = 1
 # What a server must have left beside one process: for its superuser, for migrations and commands, for a backup.
 KEPT_FREE = 10
+# A fact of the directory: the sealed secret that the serving role's password is made of, kept by the first rotation of
+# the root key. Without it the password follows from the root key itself.
+ROLE_FACT = "database_role_secret"
+_HAS_FACTS = "SELECT to_regclass('directory.facts') IS NOT NULL"
+_READ_KEPT = "SELECT value FROM directory.facts WHERE name = %s"
 _KNOW_SHARD = "INSERT INTO directory.shards (number, name) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 
 
@@ -61,6 +66,22 @@ class DatabasePlan:
     def numbers(self) -> tuple[int, ...]:
         """Return the shard numbers."""
         return tuple(sorted(self.shards)) or (0,)
+
+
+async def kept_role_secret(plan: DatabasePlan) -> str | None:
+    """Return the sealed secret of the serving role, where one is kept; a database that is away ``prepare`` tells."""
+    owner = plan.directory.owner_url or plan.directory.url
+    try:
+        if not await _may_create_roles(owner):
+            return None
+        async with await psycopg.AsyncConnection.connect(owner, autocommit=True, connect_timeout=10) as connection:
+            row = await (await connection.execute(_HAS_FACTS)).fetchone()
+            if row is None or not row[0]:
+                return None
+            kept = await (await connection.execute(_READ_KEPT, (ROLE_FACT,))).fetchone()
+            return None if kept is None else str(kept[0])
+    except psycopg.OperationalError:
+        return None
 
 
 async def prepare(plan: DatabasePlan, root_key: bytes) -> tuple[list[str], dict[str, str]]:

@@ -53,6 +53,8 @@ _MAX_AUDIENCES: Final = 16
 _MAX_DEPTH: Final = 8
 _MIN_SECRET_BYTES: Final = 32
 _MIN_RSA_BITS: Final = 2048
+# A longer key costs each verification more than it gives.
+_MAX_RSA_BITS: Final = 4096
 # What else a header may say (jku, jwk, x5u, crit, b64, zip, cty) asks the verifier to trust or do more.
 _HEADERS: Final = frozenset({"alg", "kid", "typ"})
 _TIMES: Final[tuple[str, ...]] = ("exp", "iat", "nbf")
@@ -201,13 +203,13 @@ def public_key(algorithm: Algorithm, pem: str) -> RSAKey | OKPKey:
         key = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm):
         key = None
-    if algorithm == "RS256" and isinstance(key, RSAPublicKey) and key.key_size >= _MIN_RSA_BITS:
+    if algorithm == "RS256" and isinstance(key, RSAPublicKey) and _MIN_RSA_BITS <= key.key_size <= _MAX_RSA_BITS:
         return RSAKey.import_key(key)
     if algorithm == "EdDSA" and isinstance(key, Ed25519PublicKey):
         return OKPKey.import_key(key)
     raise ConfigurationError(
-        f"This is not a public key for {algorithm}: send PEM of an RSA key of at least {_MIN_RSA_BITS} bits (RS256) "
-        "or of an Ed25519 key (EdDSA), and keep its private half."
+        f"This is not a public key for {algorithm}: send PEM of an RSA key of {_MIN_RSA_BITS} to {_MAX_RSA_BITS} bits "
+        "(RS256) or of an Ed25519 key (EdDSA), and keep its private half."
     )
 
 

@@ -5,12 +5,16 @@ makes a new one for a rotation. A wrong file must end the start with a sentence,
 key cut short by a lenient decoder, or one that others on the machine can read, is refused here.
 """
 
+import asyncio
 import base64
 import binascii
+import hmac
 import os
 import re
 import secrets
 import stat
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -19,7 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from make_bridge.kernel.errors import ConfigurationError
 from make_bridge.kernel.ids import OrganizationId
-from make_bridge.platform.security.sealing import KEY_BYTES, KeyRing, Place, SealBroken, Sealed, SealingKey
+from make_bridge.platform.security.sealing import KEY_BYTES, Place, SealBroken, Sealed, SealingKey
 
 _PURPOSE: Final = b"make-bridge root key v1"
 _NAME_BYTES: Final = 8
@@ -31,6 +35,9 @@ _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{43}=?|[A-Za-z0-9_-]{43}=?")
 _MAX_FILE_BYTES: Final = 128
 # A key that someone typed to get going ("000…", "abab…") has few different bytes; a random one never.
 _DERIVATION: Final = b"make-bridge derivations v1"
+_CHECK: Final = b"root key check"
+# What the password of the database role that serves is made of; changing it would lock out processes that run.
+ROLE_PURPOSE: Final = b"database role"
 _MIN_DIFFERENT_BYTES: Final = 12
 _ADVICE: Final = "Write one with: openssl rand -hex 32"
 
@@ -44,6 +51,11 @@ class RootKey(SealingKey):
         derived = HKDF(SHA256(), KEY_BYTES + _NAME_BYTES, salt=None, info=_PURPOSE).derive(material)
         super().__init__(derived[KEY_BYTES:].hex(), derived[:KEY_BYTES])
         self._derivation = HKDF(SHA256(), KEY_BYTES, salt=None, info=_DERIVATION).derive(material)
+
+    @property
+    def check(self) -> str:
+        """Return what tells this key from others and tells nothing about it: the database keeps it."""
+        return self.derive(_CHECK).hex()
 
     def derive(self, purpose: bytes) -> bytes:
         """Return 32 bytes for a purpose other than sealing; every holder of the root key finds the same."""
@@ -60,16 +72,7 @@ class RootKey(SealingKey):
     @classmethod
     def create(cls, path: Path) -> Self:
         """Make a new key file, whole or not at all; one that is already there is left alone and loaded."""
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(secrets.token_hex(KEY_BYTES).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            _link(draft, path)
-        finally:
-            draft.unlink()
+        _write_private_file(path, secrets.token_hex(KEY_BYTES).encode() + b"\n")
         return cls.load(path)
 
     def self_test(self) -> None:
@@ -87,26 +90,96 @@ class RootKey(SealingKey):
             )
 
 
-def new_data_key(roots: KeyRing, organization_id: OrganizationId, version: int) -> tuple[SealingKey, Sealed]:
-    """Return a fresh data key, and the wrapped form that is stored."""
-    material = secrets.token_bytes(KEY_BYTES)
-    wrapped = roots.seal(data_key_place(organization_id, version), material)
-    return SealingKey(_data_key_name(version), material), wrapped
+class RootKeys:
+    """The root keys of this process: that of its file and, while a rotation is under way, the next one's.
+
+    Files are read again when a data key is met that was wrapped by a root nobody knows here: so a process that runs
+    follows a rotation without a restart, as long as the next key's file lies beside the current one.
+    """
+
+    def __init__(self, current: RootKey, others: Iterable[RootKey] = (), *, path: Path | None = None) -> None:
+        """``path`` is where the current key was read, None for keys that are in no file."""
+        self.current = current
+        self._keys = {key.name: key for key in (current, *others)}
+        self._path = path
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the key file, and the next one's where it is there; raises ConfigurationError."""
+        current, *others = _read_keys(path)
+        return cls(current, others, path=path)
+
+    def knows(self, check: str) -> bool:
+        """Say whether the root of this check is here; the files are read again before it is not."""
+        return self._checked(check) is not None or (self._read_again() and self._checked(check) is not None)
+
+    async def wrap(self, place: Place, material: bytes, check: str | None) -> Sealed:
+        """Wrap with the root of this check, None is the current one; raises ConfigurationError where it is not here."""
+        if check is not None and not await asyncio.to_thread(self.knows, check):
+            raise ConfigurationError(
+                "The root key was rotated, and this process has the one before: give it the new one."
+            )
+        root = self.current if check is None else self._checked(check)
+        return (root or self.current).seal(place, material)
+
+    async def unwrap(self, place: Place, wrapped: Sealed) -> bytes:
+        """Return what was wrapped; raises SealBroken under a root that is not here, and for what was changed."""
+        name = wrapped.key_name
+        if name not in self._keys and not (await asyncio.to_thread(self._read_again) and name in self._keys):
+            raise SealBroken
+        return self._keys[name].open(place, wrapped)
+
+    def _checked(self, check: str) -> RootKey | None:
+        return next((key for key in self._keys.values() if hmac.compare_digest(key.check, check)), None)
+
+    def _read_again(self) -> bool:
+        """Take in what the files hold now; a file that cannot be read changes nothing."""
+        if self._path is None:
+            return False
+        with suppress(ConfigurationError):
+            self._keys |= {key.name: key for key in _read_keys(self._path)}
+            return True
+        return False
 
 
-def open_data_key(roots: KeyRing, organization_id: OrganizationId, version: int, wrapped: Sealed) -> SealingKey:
-    """Return a stored data key, or raise ``SealBroken``."""
-    material = roots.open(data_key_place(organization_id, version), wrapped)
-    return SealingKey(_data_key_name(version), material)
+def role_secret_place() -> Place:
+    """Return where that belongs once it is kept: from the first rotation on it follows from no root key any more."""
+    return Place(organization_id=OrganizationId(0), kind="installation", object_id=0, field="database_role")
 
 
-def data_key_place(organization_id: OrganizationId, version: int) -> Place:
-    """Return where a wrapped data key belongs; a rotation of the root reseals it there."""
-    return Place(organization_id=organization_id, kind="data_key", object_id=version, field="material")
+def next_key_file(path: Path) -> Path:
+    """Return where the next root key lies while a rotation is under way: beside the current one."""
+    return path.with_name(f"{path.name}.next")
 
 
-def _data_key_name(version: int) -> str:
-    return f"d{version}"
+def place_next_key(path: Path, source: Path) -> Path:
+    """Lay a new key beside the current one, for every process on this machine to find; return where.
+
+    Repeating it changes nothing; raises ConfigurationError while another key lies there, or where nothing can be
+    written.
+    """
+    key, target = RootKey.load(source), next_key_file(path)
+    if not target.exists():
+        try:
+            _write_private_file(target, _read_private_file(source))
+        except OSError as error:
+            raise ConfigurationError(
+                f"The new key cannot be put at {target}: {error.strerror}. Put it there yourself, on every machine "
+                "that runs a process of this installation, then repeat this command."
+            ) from None
+    if RootKey.load(target).name != key.name:
+        raise ConfigurationError(
+            f"Another rotation has begun, with the key in {target}: finish it first, with that file."
+        )
+    return target
+
+
+def _read_keys(path: Path) -> list[RootKey]:
+    """Return the current key and, where its file is there, the next; a key that stands in both is told once."""
+    keys, following = [RootKey.load(path)], next_key_file(path)
+    if following.exists():
+        keys += [key for key in [RootKey.load(following)] if key.name != keys[0].name]
+    return keys
 
 
 def _opens(key: SealingKey, place: Place, sealed: Sealed) -> bool:
@@ -115,6 +188,20 @@ def _opens(key: SealingKey, place: Place, sealed: Sealed) -> bool:
     except SealBroken:
         return False
     return True
+
+
+def _write_private_file(path: Path, content: bytes) -> None:
+    """Write a file that only this user reads, whole or not at all; one that is there is left alone."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        _link(draft, path)
+    finally:
+        draft.unlink()
 
 
 def _link(draft: Path, path: Path) -> None:

@@ -78,7 +78,12 @@ class SealingKey:
     @classmethod
     def generate(cls, name: str) -> Self:
         """Return a fresh key."""
-        return cls(name, secrets.token_bytes(KEY_BYTES))
+        return cls(name, cls.new_material())
+
+    @staticmethod
+    def new_material() -> bytes:
+        """Return the bytes of a fresh key, for whoever has to store them wrapped."""
+        return secrets.token_bytes(KEY_BYTES)
 
     def seal(self, place: Place, secret: bytes) -> Sealed:
         """Seal a secret for one place."""

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from make_bridge.kernel.errors import ConfigurationError
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.security import encoding
-from make_bridge.platform.security.root_key import RootKey, data_key_place, new_data_key, open_data_key
+from make_bridge.platform.security.key_wrapping import data_key_place, open_data_key, wrap_data_key
+from make_bridge.platform.security.root_key import RootKey, RootKeys
 from make_bridge.platform.security.sealing import KeyRing, Place, SealBroken, Sealed, SealingKey
 
 ONE, SEVEN, EIGHT = OrganizationId(1), OrganizationId(7), OrganizationId(8)
@@ -143,27 +145,37 @@ def test_a_ring_has_no_two_keys_of_one_name():
         KeyRing(KEY, older=(SealingKey.generate("d1"),))
 
 
-def test_a_data_key_is_wrapped_for_its_organization_and_version_only():
-    roots = KeyRing(RootKey(bytes(range(32))))
-    key, wrapped = new_data_key(roots, SEVEN, 1)
-    sealed = key.seal(PLACE, SECRET)
-    assert open_data_key(roots, SEVEN, 1, wrapped).open(PLACE, sealed) == SECRET
+OLD, NEW = RootKey(bytes(range(32))), RootKey(bytes(range(1, 33)))
+
+
+async def test_a_data_key_is_wrapped_for_its_organization_and_version_only():
+    roots = RootKeys(OLD)
+    wrapped = await wrap_data_key(roots, SEVEN, 1, None)
+    sealed = (await open_data_key(roots, SEVEN, 1, wrapped)).seal(PLACE, SECRET)
+    assert (await open_data_key(roots, SEVEN, 1, wrapped)).open(PLACE, sealed) == SECRET
     for organization_id, version in ((EIGHT, 1), (SEVEN, 2)):
         with pytest.raises(SealBroken):
-            open_data_key(roots, organization_id, version, wrapped)
+            await open_data_key(roots, organization_id, version, wrapped)
 
 
-def test_the_root_is_rotated_row_by_row_while_both_keys_are_loaded():
-    old, new = RootKey(bytes(range(32))), RootKey(bytes(range(1, 33)))
-    _, first = new_data_key(KeyRing(old), SEVEN, 1)
-    _, second = new_data_key(KeyRing(old), EIGHT, 1)
-    both = KeyRing(new, older=(old,))
-    first = both.reseal(data_key_place(SEVEN, 1), first)
+async def test_the_root_is_rotated_row_by_row_while_both_keys_are_loaded():
+    first, second = [await wrap_data_key(RootKeys(OLD), owner, 1, None) for owner in (SEVEN, EIGHT)]
+    both, ring = RootKeys(OLD, [NEW]), KeyRing(NEW, older=(OLD,))
+    first = ring.reseal(data_key_place(SEVEN, 1), first)
     # Interrupted here: both rows are readable, and it is clear which one is left.
-    assert [both.is_current(first), both.is_current(second)] == [True, False]
+    assert [ring.is_current(first), ring.is_current(second)] == [True, False]
     for organization_id, wrapped in ((SEVEN, first), (EIGHT, second)):
-        open_data_key(both, organization_id, 1, wrapped)
-    second = both.reseal(data_key_place(EIGHT, 1), second)
-    open_data_key(KeyRing(new), EIGHT, 1, second)
+        await open_data_key(both, organization_id, 1, wrapped)
+    second = ring.reseal(data_key_place(EIGHT, 1), second)
+    await open_data_key(RootKeys(NEW), EIGHT, 1, second)
     with pytest.raises(SealBroken):
-        open_data_key(KeyRing(old), EIGHT, 1, second)
+        await open_data_key(RootKeys(OLD), EIGHT, 1, second)
+
+
+async def test_what_is_wrapped_now_is_wrapped_by_the_root_in_force():
+    both = RootKeys(OLD, [NEW])
+    for check, root in ((None, OLD), (OLD.check, OLD), (NEW.check, NEW)):
+        assert (await wrap_data_key(both, SEVEN, 1, check)).key_name == root.name
+    with pytest.raises(ConfigurationError, match="rotated"):
+        await wrap_data_key(RootKeys(OLD), SEVEN, 1, NEW.check)
+    assert OLD.check != NEW.check
