@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from benchmarks import acceptance, bundles, calls, claims, executions, expressions, footprint, jobs, neighbours
+from benchmarks import acceptance, bundles, calls, claims, executions, expressions, footprint, jobs, neighbours, sealing
 from benchmarks.report import Report
 
 ALL: dict[str, Callable[[Report], None]] = {
@@ -16,6 +16,7 @@ ALL: dict[str, Callable[[Report], None]] = {
     "footprint": footprint.run,
     "jobs": jobs.run,
     "neighbours": neighbours.run,
+    "sealing": sealing.run,
 }
 
 

@@ -45,8 +45,11 @@ class Pair:
     def until_refused(self, integrator: Integrator) -> float:
         """Wait until every server refuses a key; return how long it took."""
         begun = time.monotonic()
-        for server in self.servers:
-            until(lambda server=server: self.status(integrator, server) == 401, "the key is refused", within=20)
+        until(
+            lambda: all(self.status(integrator, server) == 401 for server in self.servers),
+            "the key is refused",
+            within=20,
+        )
         return time.monotonic() - begun
 
 
@@ -173,8 +176,7 @@ def test_a_token_with_scopes_is_made_and_revoked_by_the_command(pair: Pair) -> N
     assert "There is no scope 'all'" in refused.stderr
     pair.installation.command("tokens", "revoke", str(made["id"]), *organization)
     begun = time.monotonic()
-    for server in pair.servers:
-        until(lambda server=server: status(usage, server) == 401, "the token is refused", within=20)
+    until(lambda: all(status(usage, server) == 401 for server in pair.servers), "the token is refused", within=20)
     assert time.monotonic() - begun <= REFUSED_WITHIN + SLACK
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -83,7 +84,7 @@ async def test_a_key_that_is_no_public_key_is_refused_by_name(acme):
     short = pem(generate_private_key(65537, 1024))  # noqa: S505 - what has to be refused
     long = pem(generate_private_key(65537, 4104))
     secret = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    for body in (
+    bodies: list[dict[str, Any]] = [
         {"algorithm": "RS256"},
         {"algorithm": "RS256", "publicKey": short},
         {"algorithm": "RS256", "publicKey": long},
@@ -95,7 +96,8 @@ async def test_a_key_that_is_no_public_key_is_refused_by_name(acme):
         {"secret": "x" * 40},
         {"permissions": []},
         {"permissions": ["everything:do"]},
-    ):
+    ]
+    for body in bodies:
         told = await acme.send("POST", of(acme), body)
         assert told.status in {400, 422}, (body, told.body)
         assert "PRIVATE" not in told.body.decode()

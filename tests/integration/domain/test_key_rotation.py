@@ -25,6 +25,7 @@ from make_bridge.domain.scenarios.resealing import SealedHooks
 from make_bridge.domain.scenarios.signatures import SignatureRule
 from make_bridge.kernel.clock import SystemClock
 from make_bridge.kernel.errors import ConfigurationError, Conflict, Gone, NotFound
+from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.bus.commands import CommandBus
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 from make_bridge.platform.security.root_key import RootKey, RootKeys, next_key_file, place_next_key
@@ -35,7 +36,7 @@ from support.organizations import ROOTS, administrator, data_keys_of, make_organ
 from support.postgres import open_shards
 
 CREDENTIALS = int(os.environ.get("MAKE_BRIDGE_TEST_CREDENTIALS", "500"))
-VALUES = {"key": "s3cret-key", "placement": "header", "name": "X-API-Key"}
+VALUES: dict[str, object] = {"key": "s3cret-key", "placement": "header", "name": "X-API-Key"}
 _COPY = """
 INSERT INTO shard.hooks (organization_id, team_id, name, type_name, token_digest, token_sealed, settings)
 VALUES (%s, %s, 'Orders', 'web', %s, '', %s) RETURNING id
@@ -176,7 +177,9 @@ async def test_webhooks_and_what_the_directory_keeps_are_sealed_anew(shards, pla
     fresh = data_keys_of(shards)
     assert row["token_sealed"].split(".")[1] == "d2"
     assert await fresh.open(organization_id, ("hook", hook_id, "token"), row["token_sealed"]) == b"the token"
-    stored = decode_inbound(bytes(row["settings"])).signature.secrets
+    signature = decode_inbound(bytes(row["settings"])).signature
+    assert signature is not None
+    stored = signature.secrets
     assert [box.split(".")[1] for box in stored] == ["d2", "d2"]
     assert [await fresh.open(organization_id, secret_purpose(hook_id), box) for box in stored] == [b"one", b"two"]
     assert b'"headers":true' in bytes(row["settings"])
@@ -383,11 +386,12 @@ async def test_a_shredded_organization_s_secrets_open_for_nobody_and_nothing_of_
         )
     assert audit[0]["action"] == "organization.shred"
     with pytest.raises(NotFound):
-        await service_of(shards).shred(2**40)
+        await service_of(shards).shred(OrganizationId(2**40))
     # Another organization's scenario goes on; its own stop.
     await service_of(shards).shred(place.organization_id)
     async with place.shard.read(place.organization_id) as tx:
         row = await tx.one("SELECT state FROM shard.scenarios WHERE id = %s", (place.scenario_id,))
         told = await tx.all("SELECT type FROM shard.outbox WHERE type = 'organization.shredded.v1'")
+    assert row is not None
     assert row["state"] == "inactive"
     assert len(told) == 1

@@ -27,6 +27,7 @@ _TAG_BYTES: Final = 16
 _VERSION: Final = "v1"
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LENGTH_BYTES: Final = 4
+_NAMED_PARTS: Final = 3
 
 
 class SealBroken(BridgeError):
@@ -59,8 +60,11 @@ class Sealed:
 
     @property
     def key_name(self) -> str:
-        """Return the name of the key that opens it."""
-        return _split(self.text)[0]
+        """Return the name of the key that opens it; whether the rest is whole is seen when it is opened."""
+        parts = self.text.split(".", 2)
+        if len(parts) != _NAMED_PARTS or parts[0] != _VERSION or not _KEY_NAME.fullmatch(parts[1]):
+            raise SealBroken
+        return parts[1]
 
     def __repr__(self) -> str:
         return "Sealed(…)"
