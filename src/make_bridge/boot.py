@@ -20,7 +20,7 @@ from make_bridge.domain.connections import handlers as connection_handlers
 from make_bridge.domain.connections import views as connection_views
 from make_bridge.domain.connections.handlers import ComponentHandlers
 from make_bridge.domain.connections.opening import ComponentOpener
-from make_bridge.domain.connections.resealing import SealedConnections
+from make_bridge.domain.connections.resealing_store import SealedConnections
 from make_bridge.domain.connections.store import ComponentStore
 from make_bridge.domain.customers import handlers as customer_handlers
 from make_bridge.domain.customers import views as customer_views
@@ -101,7 +101,7 @@ from make_bridge.domain.scenarios.messages import (
     ScenarioDeleted,
     ScenarioEdited,
 )
-from make_bridge.domain.scenarios.resealing import SealedHooks
+from make_bridge.domain.scenarios.resealing_store import SealedHooks
 from make_bridge.domain.templates import handlers as template_handlers
 from make_bridge.domain.templates import views as template_views
 from make_bridge.domain.templates.handlers import TemplateHandlers

@@ -10,7 +10,7 @@ from make_bridge.domain.connections import handlers
 from make_bridge.domain.connections.handlers import ComponentHandlers
 from make_bridge.domain.connections.messages import CreateComponent
 from make_bridge.domain.connections.opening import ComponentOpener
-from make_bridge.domain.connections.resealing import SealedConnections
+from make_bridge.domain.connections.resealing_store import SealedConnections
 from make_bridge.domain.organizations import store
 from make_bridge.domain.organizations.data_key_rotation import RotatingDataKeys
 from make_bridge.domain.organizations.facts import ROOT_BEFORE, SealedFacts, require_same_root_key
@@ -21,7 +21,7 @@ from make_bridge.domain.organizations.rotation_messages import RotateDataKey
 from make_bridge.domain.organizations.service import OrganizationService
 from make_bridge.domain.scenarios.hook_handlers import secret_purpose
 from make_bridge.domain.scenarios.inbound import Inbound, decode_inbound, with_inbound
-from make_bridge.domain.scenarios.resealing import SealedHooks
+from make_bridge.domain.scenarios.resealing_store import SealedHooks
 from make_bridge.domain.scenarios.signatures import SignatureRule
 from make_bridge.kernel.clock import SystemClock
 from make_bridge.kernel.errors import ConfigurationError, Conflict, Gone, NotFound

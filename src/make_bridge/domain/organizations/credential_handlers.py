@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, cast, get_args
 
-from psycopg.rows import DictRow
-
 from make_bridge.domain.organizations import credential_store, store
 from make_bridge.domain.organizations.credential_messages import (
     ApiTokenCreated,
@@ -46,6 +44,7 @@ from make_bridge.platform.security.key_wrapping import Wrapping
 from make_bridge.platform.security.portal_tokens import Algorithm, public_key
 from make_bridge.platform.security.secrets import digest_of, new_api_token, new_key_id, new_secret
 
+Row = dict[str, Any]
 _SLOTS: Final = (1, 2)
 _ALGORITHMS: Final[tuple[str, ...]] = get_args(Algorithm)
 _HMAC: Final = "HS256"
@@ -163,7 +162,7 @@ class CredentialHandlers:
         subject = f"api_token/{token_id}"
         work.touch(subject, label=label, permissions=sorted(permissions))
         work.emit(ApiTokenCreated(token_id=token_id), subject=subject)
-        return ApiTokenMade(facts=_token_facts(cast("DictRow", row)), token=secret)
+        return ApiTokenMade(facts=_token_facts(cast("Row", row)), token=secret)
 
     async def revoke_token(self, work: UnitOfWork, command: RevokeApiToken) -> None:
         """Remove an API token; raises NotFound."""
@@ -174,7 +173,7 @@ class CredentialHandlers:
         work.touch(subject)
         work.emit(ApiTokenRevoked(token_id=command.token_id), subject=subject)
 
-    def _has_ended(self, row: DictRow) -> bool:
+    def _has_ended(self, row: Row) -> bool:
         end = cast("datetime | None", row["not_after"])
         return end is not None and end <= self.clock.now()
 
@@ -275,7 +274,7 @@ async def _made(tx: ReadTx, organization_id: OrganizationId, key_id: str, materi
     return PortalKeyMade(key=next(key for key in keys if key.key_id == key_id), secret=material.told)
 
 
-def _facts_of(rows: Sequence[DictRow]) -> list[PortalKeyFacts]:
+def _facts_of(rows: Sequence[Row]) -> list[PortalKeyFacts]:
     return [
         PortalKeyFacts(
             key_id=row["kid"],
@@ -289,7 +288,7 @@ def _facts_of(rows: Sequence[DictRow]) -> list[PortalKeyFacts]:
     ]
 
 
-def _token_facts(row: DictRow) -> ApiTokenFacts:
+def _token_facts(row: Row) -> ApiTokenFacts:
     return ApiTokenFacts(
         id=row["id"],
         label=row["label"],
