@@ -25,7 +25,7 @@ from make_bridge.settings import load_settings
 
 PORT = 18080
 # What is measured is the server, not its rate limits: they would answer most of a benchmark with 429.
-_UNLIMITED = {"rate_hook": "0", "rate_api": "0", "rate_general": "0"}
+_UNLIMITED = {"rates": "off"}
 _HEADERS = [{"key": "content-type", "value": "application/json"}]
 
 

@@ -32,6 +32,7 @@ from make_bridge.domain.data_structures import handlers as data_structure_handle
 from make_bridge.domain.data_structures import views as data_structure_views
 from make_bridge.domain.deliveries import views as delivery_views
 from make_bridge.domain.deliveries.handlers import DeliveryHandlers
+from make_bridge.domain.deliveries.resealing_store import SealedEndpoints
 from make_bridge.domain.deliveries.sending import Delivering
 from make_bridge.domain.deliveries.telling import TellingEndpoints, forget_messages
 from make_bridge.domain.executions import views as execution_views
@@ -215,8 +216,9 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     deliveries = DeliveryHandlers(sealing=data_keys, jobs=jobs, clock=clock, policy=policy, limits=limits)
     credentials = CredentialHandlers(roots=roots, clock=clock, limits=settings.credentials())
     resealing = RotatingDataKeys(
-        shards=shards, sealing=data_keys, roots=roots, jobs=jobs, rows=(SealedConnections(), SealedHooks())
-    )
+        shards=shards, sealing=data_keys, roots=roots, jobs=jobs,
+        rows=(SealedConnections(), SealedHooks(), SealedEndpoints()),
+    )  # fmt: skip
     jobs.types.add(resealing.type())
     commands = CommandBus(
         [

@@ -171,6 +171,7 @@ class Settings(BaseSettings):
     write_seconds: Seconds
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_hosts)]
     trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_networks)]
+    rates: Literal["auto", "on", "off"]
     rate_general: RateMost
     rate_general_seconds: RateSeconds
     rate_failures: RateMost
@@ -328,14 +329,19 @@ class Settings(BaseSettings):
         )
 
     def rate_limits(self) -> RateLimits:
-        """Produce how often callers may come."""
+        """Produce how often callers may come; a trial without a public address has nobody to be held back."""
+        is_on = self.rates == "on" or (self.rates == "auto" and self.public_url is not None)
+
+        def rate(name: str, most: int, seconds: float) -> Rate:
+            return Rate(name=name, most=most if is_on else 0, seconds=seconds)
+
         return RateLimits(
-            general=Rate(name="general", most=self.rate_general, seconds=self.rate_general_seconds),
-            failures=Rate(name="failures", most=self.rate_failures, seconds=self.rate_failures_seconds),
-            strangers=Rate(name="strangers", most=self.rate_strangers, seconds=self.rate_strangers_seconds),
-            api=Rate(name="api", most=self.rate_api, seconds=self.rate_api_seconds),
-            hook=Rate(name="hook", most=self.rate_hook, seconds=self.rate_hook_seconds),
-            flow=Rate(name="flow", most=self.rate_flow, seconds=self.rate_flow_seconds),
+            general=rate("general", self.rate_general, self.rate_general_seconds),
+            failures=rate("failures", self.rate_failures, self.rate_failures_seconds),
+            strangers=rate("strangers", self.rate_strangers, self.rate_strangers_seconds),
+            api=rate("api", self.rate_api, self.rate_api_seconds),
+            hook=rate("hook", self.rate_hook, self.rate_hook_seconds),
+            flow=rate("flow", self.rate_flow, self.rate_flow_seconds),
             block_seconds=self.rate_failures_block_seconds,
             keys=self.rate_keys,
         )

@@ -31,7 +31,9 @@ START_SECONDS = 60.0
 STOP_SECONDS = 40.0
 _SHOWN_LOG = 12_000
 # Tests call from one address with one key, as fast as they can; those of rate limits set them.
-_UNLIMITED = {"RATE_GENERAL": "0", "RATE_FAILURES": "0", "RATE_API": "0", "RATE_HOOK": "0", "RATE_FLOW": "0"}
+_UNLIMITED = {
+    "RATES": "on", "RATE_GENERAL": "0", "RATE_FAILURES": "0", "RATE_API": "0", "RATE_HOOK": "0", "RATE_FLOW": "0",
+}  # fmt: skip
 
 
 @dataclass(slots=True, kw_only=True)

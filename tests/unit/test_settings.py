@@ -254,7 +254,16 @@ def test_what_a_webhook_may_set_at_most_is_a_setting(monkeypatch):
     assert load_settings().settings.inbound() == InboundLimits(tolerance=600, window=3600)
 
 
+def test_rate_limits_are_on_as_soon_as_there_is_a_public_address(monkeypatch):
+    assert load_settings().settings.rate_limits().hook.most == 0
+    monkeypatch.setenv("MAKE_BRIDGE_PUBLIC_URL", "https://bridge.example.com")
+    assert load_settings().settings.rate_limits().hook.most == 300
+    monkeypatch.setenv("MAKE_BRIDGE_RATES", "off")
+    assert load_settings().settings.rate_limits().hook.most == 0
+
+
 def test_rate_limits_are_what_the_settings_say(monkeypatch):
+    monkeypatch.setenv("MAKE_BRIDGE_RATES", "on")
     limits = load_settings().settings.rate_limits()
     shown = {rate.name: (rate.most, rate.seconds) for rate in (limits.general, limits.failures, limits.api)}
     assert shown == {"general": (100, 900.0), "failures": (5, 900.0), "api": (1000, 3600.0)}

@@ -11,6 +11,9 @@ from make_bridge.domain.connections.handlers import ComponentHandlers
 from make_bridge.domain.connections.messages import CreateComponent
 from make_bridge.domain.connections.opening import ComponentOpener
 from make_bridge.domain.connections.resealing_store import SealedConnections
+from make_bridge.domain.deliveries.messages import EndpointId
+from make_bridge.domain.deliveries.resealing_store import SealedEndpoints
+from make_bridge.domain.deliveries.sending import purpose_of
 from make_bridge.domain.organizations import store
 from make_bridge.domain.organizations.data_key_rotation import RotatingDataKeys
 from make_bridge.domain.organizations.facts import ROOT_BEFORE, SealedFacts, require_same_root_key
@@ -41,6 +44,10 @@ _COPY = """
 INSERT INTO shard.hooks (organization_id, team_id, name, type_name, token_digest, token_sealed, settings)
 VALUES (%s, %s, 'Orders', 'web', %s, '', %s) RETURNING id
 """
+_ENDPOINT = """
+INSERT INTO shard.webhook_endpoints (organization_id, url, description, events, secret_sealed)
+VALUES (%s, 'https://hear.example/', '', '{}', '') RETURNING id
+"""
 
 
 @pytest.fixture
@@ -63,7 +70,7 @@ def rotating(shards, scene):
         sealing=data_keys_of(shards),
         roots=ROOTS,
         jobs=scene.queue,
-        rows=(SealedConnections(), SealedHooks()),
+        rows=(SealedConnections(), SealedHooks(), SealedEndpoints()),
         settled_after=0.0,
     )
     scene.queue.types.add(made.type())
@@ -166,6 +173,12 @@ async def test_webhooks_and_what_the_directory_keeps_are_sealed_anew(shards, pla
         await tx.execute(
             "UPDATE shard.hooks SET token_sealed = %s, settings = %s WHERE id = %s", (token, settings, hook_id)
         )
+        endpoint_id = EndpointId((await tx.all(_ENDPOINT, (organization_id,)))[0]["id"])
+        kept = [await sealing.seal(organization_id, purpose_of(endpoint_id), box) for box in (b"new", b"old")]
+        await tx.execute(
+            "UPDATE shard.webhook_endpoints SET secret_sealed = %s, previous_sealed = %s WHERE id = %s",
+            (*kept, endpoint_id),
+        )
     facts = SealedFacts(directory=shards.directory, data_keys=sealing)
     name = f"demo {organization_id}"
     await facts.write_fact(name, organization_id, b"the fact")
@@ -174,6 +187,7 @@ async def test_webhooks_and_what_the_directory_keeps_are_sealed_anew(shards, pla
     await scene.until_state(job_id, "completed")
     async with place.shard.read(organization_id) as tx:
         row = await tx.one("SELECT token_sealed, settings FROM shard.hooks WHERE id = %s", (hook_id,))
+        told = await tx.one("SELECT secret_sealed, previous_sealed FROM shard.webhook_endpoints")
     fresh = data_keys_of(shards)
     assert row["token_sealed"].split(".")[1] == "d2"
     assert await fresh.open(organization_id, ("hook", hook_id, "token"), row["token_sealed"]) == b"the token"
@@ -183,6 +197,9 @@ async def test_webhooks_and_what_the_directory_keeps_are_sealed_anew(shards, pla
     assert [box.split(".")[1] for box in stored] == ["d2", "d2"]
     assert [await fresh.open(organization_id, secret_purpose(hook_id), box) for box in stored] == [b"one", b"two"]
     assert b'"headers":true' in bytes(row["settings"])
+    boxes = list(told.values())
+    assert [box.split(".")[1] for box in boxes] == ["d2", "d2"]
+    assert [await fresh.open(organization_id, purpose_of(endpoint_id), box) for box in boxes] == [b"new", b"old"]
     assert await SealedFacts(directory=shards.directory, data_keys=fresh).read_fact(name) == b"the fact"
     async with shards.directory.read() as tx:
         keys = await tx.all(

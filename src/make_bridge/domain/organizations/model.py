@@ -46,12 +46,16 @@ SCOPES: Final = frozenset(
         "jobs:write",
         "organizations:read",
         "organizations:write",
+        "reports:read",
+        "reports:write",
         "scenarios:read",
         "scenarios:run",
         "scenarios:write",
         "templates:read",
         "templates:write",
         "usage:read",
+        "webhooks:read",
+        "webhooks:write",
     }
 )
 LONGEST_OVERLAP: Final = 90 * 86_400
