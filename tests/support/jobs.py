@@ -47,7 +47,9 @@ class Work:
 class JobScene:
     """One worker on the shard of a place; types are added with `type`."""
 
-    def __init__(self, shards: Shards, place: Place, name: str = "me", types: JobTypes | None = None) -> None:
+    def __init__(
+        self, shards: Shards, place: Place, name: str = "me", types: JobTypes | None = None, **config: Any
+    ) -> None:
         self.place, self.metrics = place, Metrics()
         self.queue = JobQueue(types=types or JobTypes())
         unasked: Any = None
@@ -62,7 +64,7 @@ class JobScene:
             answers=unasked,
             jobs=self.queue.types,
         )
-        self.worker = Worker(machinery, WorkerConfig(node=name, idle_poll=0.02, drain_patience=0.2))
+        self.worker = Worker(machinery, WorkerConfig(node=name, idle_poll=0.02, drain_patience=0.2, **config))
 
     def type(self, name: str = "test.work", work: Work | None = None, **policy: Any) -> Work:
         work = work or Work()

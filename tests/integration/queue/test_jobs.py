@@ -356,6 +356,28 @@ async def test_a_type_this_process_does_not_know_is_left_to_others(shards, scene
     await scene.until_state(job_id, "completed")
 
 
+async def test_what_was_claimed_ahead_goes_back_at_a_drain(shards, place):
+    scene = JobScene(shards, place, most_running=2)
+    quick, slow = scene.type("test.quick"), scene.type("test.slow")
+    slow.may_end = asyncio.Event()
+    for _ in range(20):
+        await scene.enqueue("test.quick")
+    for _ in range(20):
+        await scene.enqueue("test.slow")
+    await scene.worker.start()
+
+    async def is_ahead():
+        held = [row for row in await scene.queued() if row["lease_owner"] is not None]
+        return len(slow.seen) == 2 and len(held) > 2 and {row["kind"] for row in held} == {"test.slow"}
+
+    await until(is_ahead)
+    await scene.worker.stop()
+    rows = await scene.queued()
+    assert len(quick.seen) == 20
+    assert {(row["lease_owner"], row["attempts"]) for row in rows} == {(None, 0)}
+    assert len(rows) == 20
+
+
 async def test_a_worker_that_drains_hands_jobs_back(shards, scene, place):
     work = scene.type()
     work.may_end = asyncio.Event()

@@ -160,6 +160,8 @@ class Worker:
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
+        # A claim that was under way when the drain began has found no room.
+        await self._leave_ahead(everything=True)
         await self._hand_back()
         for writer in self._settlements.values():
             await writer.close()
@@ -180,14 +182,16 @@ class Worker:
         self._held.pop(execution_id, None)
 
     def _launch(self, shard: Shard, job: NewRun | Lease, fence: int, work: "asyncio._CoroutineLike[None]") -> None:
+        self._forget(job.id)
         held = _Held(shard=shard, fence=fence, team_id=job.team_id)
         self._held[job.id] = held
         held.task = asyncio.create_task(work)
         held.task.add_done_callback(lambda task: self._ended(job.id, task))
 
     def _ended(self, execution_id: ExecutionId, task: asyncio.Task[None]) -> None:
-        held = self._held.pop(execution_id, None)
-        self._settling -= held is not None and held.is_settling
+        # Work whose lease was lost may have been claimed here again meanwhile: that entry is not its own.
+        if (held := self._held.get(execution_id)) is not None and held.task is task:
+            self._forget(execution_id)
         self._ahead.note_end(asyncio.get_running_loop().time())
         self._begin_ahead()
         self._awake.set()
@@ -198,6 +202,10 @@ class Worker:
             _log.warning("journal_refused", execution_id=execution_id)
         else:
             _log.error("execution_task_failed", execution_id=execution_id, error=repr(error))
+
+    def _forget(self, execution_id: ExecutionId) -> None:
+        held = self._held.pop(execution_id, None)
+        self._settling -= held is not None and held.is_settling
 
     async def _carry_out(
         self, shard: Shard, run: NewRun, program: Program, bundles: list[Bundle], fence: int,
@@ -375,10 +383,13 @@ class Worker:
         except Unavailable as error:
             _log.warning("claim_failed", shard=shard.number, error=error.message)
             return 0
-        jobs = await self._jobs.read(shard, claimed)
-        now = asyncio.get_running_loop().time()
-        for lease in claimed:
-            self._ahead.put(Claimed(shard, lease, now, jobs.get(lease.id)))
+        jobs: dict[str, Row] = {}
+        try:
+            jobs = await self._jobs.read(shard, claimed)
+        finally:
+            now = asyncio.get_running_loop().time()
+            for lease in claimed:
+                self._ahead.put(Claimed(shard, lease, now, jobs.get(lease.id)))
         self._begin_ahead()
         return len(claimed)
 
