@@ -131,15 +131,15 @@ async def test_one_of_many_at_once_with_a_key_is_stored(scene, place):
 @pytest.mark.parametrize(
     "when",
     [
-        {"delay_seconds": 3600.0},
-        {"not_before": datetime.now(UTC) + timedelta(hours=1)},
-        {"delay_seconds": 3600.0, "not_before": datetime.now(UTC)},
+        lambda _now: {"delay_seconds": 3600.0},
+        lambda now: {"not_before": now + timedelta(hours=1)},
+        lambda now: {"delay_seconds": 3600.0, "not_before": now},
     ],
     ids=["delay", "moment", "the later"],
 )
 async def test_a_job_waits_for_its_time(scene, when):
     work = scene.type()
-    job_id = await scene.enqueue(**when)
+    job_id = await scene.enqueue(**when(datetime.now(UTC)))
     [row] = await scene.queued()
     assert 3500 < row["left_over"].total_seconds() <= 3600
     assert await leases.claim(scene.place.shard, "somebody", 10) == []
