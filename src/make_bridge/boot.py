@@ -14,6 +14,7 @@ from functools import partial
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from make_bridge.domain.activity import handlers as activity_handlers
 from make_bridge.domain.activity import views as activity_views
 from make_bridge.domain.activity.counting import Counting
 from make_bridge.domain.connections import handlers as connection_handlers
@@ -225,6 +226,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *credentials.commands(),
             *resealing.commands(),
             *customer_handlers.commands(customers, organizations),
+            *activity_handlers.commands(),
             *usage_handlers.commands(customers),
             *template_handlers.commands(TemplateHandlers(shortest_interval=shortest)),
             *connection_handlers.commands(components),

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from make_bridge.domain.activity import handlers as activity_handlers
 from make_bridge.domain.activity import views as activity_views
 from make_bridge.domain.customers import handlers as customer_handlers
 from make_bridge.domain.customers import views as customer_views
@@ -128,6 +129,7 @@ class Api:
             [
                 *credentials.commands(),
                 *customer_handlers.commands(customers, organizations),
+                *activity_handlers.commands(),
                 *data_structure_handlers.commands(),
                 *data_store_handlers.commands(limits),
                 *scenario_handlers.commands(

@@ -9,6 +9,7 @@ from make_bridge import __version__
 from make_bridge.cli.lazy import Deferred, Family, group_of
 
 _BLUEPRINTS: Final = "make_bridge.cli.blueprints"
+_EVENTS: Final = "make_bridge.cli.events"
 _JOBS: Final = "make_bridge.cli.jobs"
 _WEBHOOKS: Final = "make_bridge.cli.webhooks"
 _KEYS: Final = "make_bridge.cli.keys"
@@ -202,6 +203,21 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
                 module=_WEBHOOKS,
                 function="replay_webhook_messages",
                 help="Send again what failed since a moment, up to a batch of jobs.",
+            ),
+        },
+    ),
+    "events": Family(
+        help="Events that a consumer could not take.",
+        commands={
+            "parked": Deferred(
+                module=_EVENTS,
+                function="list_parked_events",
+                help="List events that a consumer could not take, of all organizations, the newest first.",
+            ),
+            "replay": Deferred(
+                module=_EVENTS,
+                function="replay_parked_events",
+                help="Have a server that runs try parked events again.",
             ),
         },
     ),

@@ -201,6 +201,67 @@ async def test_an_event_that_works_at_its_second_try_is_not_parked(shard, tell):
     assert await parked(shard) == []
 
 
+ASK = "UPDATE shard.parked_events SET replay_at = now()"
+
+
+async def park(shard, tell, loop, diary, *numbers):
+    """Let a consumer fail at these until they are put aside."""
+    await tell(*numbers)
+    for _ in range(MOST_TRIES * len(numbers)):
+        await at_once(shard, diary)
+        await loop.step()
+    assert len(await parked(shard)) == len(numbers)
+
+
+async def test_a_parked_event_that_is_asked_for_is_taken_once_under_its_first_id(shard, tell):
+    diary, metrics = Diary(1), Metrics()
+    loop = await joined(shard, diary, metrics)
+    await park(shard, tell, loop, diary, 1)
+    [poison] = await parked(shard)
+    diary.bad.clear()
+    await loop.step()
+    assert len(await parked(shard)) == 1, "nobody has asked"
+    async with shard.engine_statement() as tx:
+        await tx.execute(ASK)
+    await loop.step()
+    await loop.step()
+    assert await parked(shard) == []
+    assert await done(shard, diary) == {1: 1}
+    assert diary.seen == [(1, str(poison["event_id"]))]
+
+
+async def test_a_parked_event_that_fails_again_waits_to_be_asked_for_anew_and_holds_up_nobody(shard, tell):
+    diary = Diary(1, 2)
+    loop = await joined(shard, diary)
+    await park(shard, tell, loop, diary, 1, 2)
+    async with shard.engine_statement() as tx:
+        await tx.execute(ASK)
+    diary.bad = {1}
+    await tell(3)
+    await loop.step()
+    [poison] = await parked(shard)
+    assert (poison["replays"], poison["replay_at"], poison["error"]) == (1, None, "ValueError: number 1")
+    assert await done(shard, diary) == {2: 1, 3: 1}
+    calls = diary.calls
+    await loop.step()
+    assert diary.calls == calls
+
+
+async def test_no_parked_event_is_taken_while_another_process_holds_the_consumer(shard, tell):
+    diary = Diary(1)
+    loop = await joined(shard, diary)
+    await park(shard, tell, loop, diary, 1)
+    diary.bad.clear()
+    async with shard.engine_statement() as tx:
+        await tx.execute(ASK)
+    async with shard.engine_write() as tx:
+        assert await event_store.hold(tx, diary.name) is not None
+        await loop.step()
+    assert await done(shard, diary) == {}
+    await loop.step()
+    assert await done(shard, diary) == {1: 1}
+
+
 async def test_how_far_a_consumer_is_behind_and_what_it_missed_is_counted(shard, tell):
     diary, metrics = Diary(), Metrics()
     loop = await joined(shard, diary, metrics)

@@ -1,9 +1,10 @@
-"""What can be asked of events."""
+"""What can be asked of events, and of those that a consumer could not take."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from make_bridge.kernel.messages import Query, message
+from make_bridge.kernel.ids import OrganizationId
+from make_bridge.kernel.messages import Command, Query, message
 
 JsonObject = dict[str, Any]
 
@@ -37,3 +38,32 @@ class EventCount:
 @message
 class CountEvents(Query[list[EventCount]]):
     """The organization's events of the last thirty days, by day and type; days without any are left out."""
+
+
+@message
+class ParkedEvent:
+    """An event that ``consumer`` could not take, put aside; ``replay_at`` says since when it is to be tried again."""
+
+    id: str
+    organization_id: OrganizationId
+    consumer: str
+    event: JsonObject
+    error: str
+    replays: int
+    replay_at: datetime | None
+    parked_at: datetime
+
+
+@message
+class ListParkedEvents(Query[list[ParkedEvent]]):
+    """The organization's parked events, the newest first."""
+
+    limit: int = 100
+    offset: int = 0
+
+
+@message
+class ReplayParkedEvent(Command[str]):
+    """Have a parked event tried again by its consumer, within seconds; returns its id."""
+
+    parked_id: str

@@ -13,6 +13,7 @@ from make_bridge.faces.api_v2.hooks import HookRoutes
 from make_bridge.faces.api_v2.incomplete_executions import IncompleteRoutes
 from make_bridge.faces.api_v2.jobs import JobRoutes
 from make_bridge.faces.api_v2.operations import Operation, route
+from make_bridge.faces.api_v2.parked_events import ParkedEventRoutes
 from make_bridge.faces.api_v2.records import RecordRoutes
 from make_bridge.faces.api_v2.reports import ReportRoutes
 from make_bridge.faces.api_v2.scenario_ordering import OrderingRoutes
@@ -36,6 +37,7 @@ def api_routes(api: ApiDependencies) -> list[BaseRoute]:
         "Ordering": OrderingRoutes(api=api).operations(),
         "Reports": ReportRoutes(api=api).operations(),
         "Events": EventRoutes(api=api).operations(),
+        "Parked events": ParkedEventRoutes(api=api).operations(),
         "Usage": UsageRoutes(api=api).operations(),
         "Webhook endpoints": WebhookEndpointRoutes(api=api).operations(),
         "Keys and tokens": CredentialRoutes(api=api).operations(),

@@ -3,7 +3,9 @@
 One loop per consumer and shard in every process; the lock of the position's row lets one process at a time through. A
 process that is killed leaves the position where it was, and another takes the same events again; so work inside the
 transaction is done once, and what it queues for the outside is told at least once. A batch that fails is taken one by
-one. An event that fails ``MOST_TRIES`` times is parked and counted; until then it holds up its own consumer only.
+one. An event that fails ``MOST_TRIES`` times is parked and counted; until then it holds up its own consumer only. What
+somebody asks to be tried again is tried by itself: taken, it is gone from the parked ones; else it waits to be asked
+for anew.
 """
 
 import asyncio
@@ -14,7 +16,7 @@ from typing import Final
 import structlog
 
 from make_bridge.kernel.errors import Unavailable
-from make_bridge.platform.bus import event_store
+from make_bridge.platform.bus import event_store, parked_store
 from make_bridge.platform.bus.events import Consumer, Envelope
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.transactions import WriteTx
@@ -23,6 +25,7 @@ from make_bridge.platform.observability.metrics import Metrics
 MOST_TRIES: Final = 6
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _BATCH: Final = 200
+_REPLAYED_AT_ONCE: Final = 20
 _LOOK_SECONDS: Final = 2.0
 _LONGEST_ERROR: Final = 500
 _log = structlog.get_logger(__name__)
@@ -68,12 +71,17 @@ class ConsumerLoop:
                     await self._awake.wait()
 
     async def step(self) -> bool:
-        """Take one batch; return whether more is there for it."""
+        """Take one batch, and what is asked for of the parked ones; return whether more is there for it."""
         async with self._shard.engine_statement() as tx:
-            behind, waits = await event_store.peek(tx, self._consumer.name)
-        self._behind.set(behind)
-        if waits or not behind:
-            return False
+            glance = await event_store.peek(tx, self._consumer.name)
+        self._behind.set(glance.behind)
+        more = glance.asked and await self._replay()
+        if glance.waits or not glance.behind:
+            return more
+        return await self._advance() or more
+
+    async def _advance(self) -> bool:
+        """Take the batch after the position; return whether there are further ones."""
         async with self._shard.engine_write() as tx:
             standing = await event_store.hold(tx, self._consumer.name)
             if standing is None or standing.waits or standing.position >= standing.last:
@@ -90,6 +98,23 @@ class ConsumerLoop:
         self._behind.set(standing.last - reached)
         return turn.failed is None and reached < standing.last
 
+    async def _replay(self) -> bool:
+        """Try parked events that are asked for, under the same lock as all work; return whether there may be more."""
+        taken = 0
+        async with self._shard.engine_write() as tx:
+            if await event_store.hold(tx, self._consumer.name) is None:
+                return False
+            found = await parked_store.asked_for(tx, self._consumer.name, _REPLAYED_AT_ONCE)
+            for asked in found:
+                complaint = await self._try(tx, [asked.envelope])
+                if complaint is None:
+                    await parked_store.taken(tx, asked.parked_id)
+                    taken += 1
+                else:
+                    await parked_store.failed_again(tx, asked.parked_id, complaint)
+        self._delivered.inc(taken)
+        return len(found) == _REPLAYED_AT_ONCE
+
     async def _take(self, tx: WriteTx, found: Sequence[Envelope], tries: int) -> "_Turn":
         """Take a batch as a whole, or, when that fails, up to the event that has to be tried again."""
         turn = _Turn()
@@ -104,7 +129,7 @@ class ConsumerLoop:
             if complaint is None:
                 turn.taken += 1
             elif tries >= MOST_TRIES:
-                await event_store.park(tx, self._consumer.name, envelope, complaint)
+                await parked_store.park(tx, self._consumer.name, envelope, complaint)
                 _log.error("event_parked", consumer=self._consumer.name, event_id=envelope.id, type=envelope.type)
                 turn.parked += 1
                 tries = 0

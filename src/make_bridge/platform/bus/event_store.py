@@ -42,7 +42,8 @@ INSERT INTO shard.event_consumers (name, position) SELECT %s, trimmed FROM shard
 ON CONFLICT DO NOTHING
 """
 _PEEK: Final = """
-SELECT p.last - c.position AS behind, c.retry_at > now() AS waits
+SELECT p.last - c.position AS behind, c.retry_at > now() AS waits,
+    EXISTS (SELECT FROM shard.parked_events e WHERE e.consumer = c.name AND e.replay_at IS NOT NULL) AS asked
 FROM shard.event_consumers c CROSS JOIN shard.event_positions p WHERE c.name = %s
 """
 _HOLD: Final = """
@@ -53,12 +54,6 @@ _MOVE: Final = """
 UPDATE shard.event_consumers
 SET position = %(position)s, tries = %(tries)s, retry_at = now() + make_interval(secs => %(pause)s), updated_at = now()
 WHERE name = %(name)s
-"""
-_PARK: Final = """
-INSERT INTO shard.parked_events
-    (consumer, event_id, organization_id, position, type, subject, payload, error, created_at)
-SELECT %s, id, organization_id, position, type, subject, payload, %s, created_at FROM shard.outbox WHERE id = %s
-ON CONFLICT DO NOTHING
 """
 _TRIM: Final = """
 WITH leader AS MATERIALIZED (
@@ -75,10 +70,6 @@ WITH leader AS MATERIALIZED (
 )
 UPDATE shard.event_positions SET trimmed = greatest(trimmed, (SELECT max(position) FROM gone))
 WHERE EXISTS (SELECT FROM gone) RETURNING (SELECT count(*) FROM gone) AS gone
-"""
-_FORGET_PARKED: Final = """
-DELETE FROM shard.parked_events WHERE (consumer, event_id) IN (
-    SELECT consumer, event_id FROM shard.parked_events WHERE parked_at < now() - make_interval(days => %s) LIMIT %s)
 """
 _NOTIFY: Final = "SELECT pg_notify(%s, %s)"
 
@@ -99,6 +90,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     waits: bool
     last: int
     trimmed: int
+
+
+class Glance(msgspec.Struct, frozen=True, kw_only=True):
+    """How many events a consumer is behind, whether it waits before its next try, and is asked for parked ones."""
+
+    behind: int
+    waits: bool
+    asked: bool
 
 
 async def stamp(tx: WriteTx, lead: Lead, most: int) -> int:
@@ -137,10 +136,10 @@ async def join(tx: WriteTx, name: str) -> None:
     await tx.execute(_JOIN, (name,))
 
 
-async def peek(tx: ReadTx, name: str) -> tuple[int, bool]:
-    """Return how many events a consumer is behind, and whether it waits before its next try; without a lock."""
+async def peek(tx: ReadTx, name: str) -> Glance:
+    """Return whether there is anything to do for a consumer; without a lock."""
     row = await tx.one(_PEEK, (name,))
-    return (0, False) if row is None else (int(row["behind"]), bool(row["waits"]))
+    return Glance(behind=0, waits=False, asked=False) if row is None else msgspec.convert(row, Glance)
 
 
 async def hold(tx: WriteTx, name: str) -> Standing | None:
@@ -154,21 +153,11 @@ async def move(tx: WriteTx, name: str, position: int, tries: int, pause: float) 
     await tx.execute(_MOVE, {"name": name, "position": position, "tries": tries, "pause": pause})
 
 
-async def park(tx: WriteTx, name: str, envelope: Envelope, error: str) -> None:
-    """Put an event aside that a consumer could not take."""
-    await tx.execute(_PARK, (name, error, envelope.id))
-
-
 async def trim(tx: WriteTx, lead: Lead, *, days: int, most: int, batch: int) -> int:
     """Let the oldest events go that are beyond age or number; return how many."""
     bounds = {"days": days, "most": most, "batch": batch}
     row = await tx.one(_TRIM, {**msgspec.structs.asdict(lead), **bounds})
     return 0 if row is None else int(row["gone"])
-
-
-async def forget_parked(tx: WriteTx, *, days: int, batch: int) -> int:
-    """Let parked events go that nobody cared for; return how many."""
-    return await tx.execute(_FORGET_PARKED, (days, batch))
 
 
 async def notify(tx: WriteTx, channel: str, word: str) -> None:

@@ -20,7 +20,7 @@ import structlog
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import Unavailable
 from make_bridge.kernel.messages import Event
-from make_bridge.platform.bus import event_store
+from make_bridge.platform.bus import event_store, parked_store
 from make_bridge.platform.bus.consumers import ConsumerLoop
 from make_bridge.platform.bus.event_store import Lead
 from make_bridge.platform.bus.events import Consumer, Envelope, LiveSubscription, read_event
@@ -235,4 +235,4 @@ class ShardRelay:
             if gone < _TIDY_BATCH:
                 break
         async with self._shard.engine_statement() as tx:
-            await event_store.forget_parked(tx, days=config.parked_days, batch=_TIDY_BATCH)
+            await parked_store.forget(tx, days=config.parked_days, batch=_TIDY_BATCH)
