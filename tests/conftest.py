@@ -20,6 +20,7 @@ NEEDS = "needs the server "
 # Server: where its program may be. What counts as present must agree with tools/test-servers.sh.
 SERVERS: dict[str, tuple[str, ...]] = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "nginx": ("nginx", "/usr/sbin/nginx"),
     "postgresql-15": ("/usr/lib/postgresql/15/bin/postgres",),
 }
 

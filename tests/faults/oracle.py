@@ -39,6 +39,7 @@ LEFT JOIN shard.outcomes o ON o.retention = e.retention AND o.id = e.id
 WHERE e.scenario_id = ANY(%s)
 GROUP BY e.id, p.body
 """
+_LINES = "SELECT op, kind, status, execution_id, sent_at, answered_at FROM operations ORDER BY sent_at"
 _WAITING = """
 SELECT count(*) FROM shard.queue WHERE scenario_id = ANY(%s)
 """
@@ -54,6 +55,8 @@ class Line:
     kind: str
     status: str
     execution_id: str | None
+    sent_at: float
+    answered_at: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +132,11 @@ class LedgerProcess:
 
     def lines(self) -> list[Line]:
         with closing(sqlite3.connect(self.file)) as rows:
-            found = rows.execute("SELECT op, kind, status, execution_id FROM operations ORDER BY sent_at").fetchall()
-        return [Line(op=op, kind=kind, status=status, execution_id=id_) for op, kind, status, id_ in found]
+            found = rows.execute(_LINES).fetchall()
+        return [
+            Line(op=op, kind=kind, status=status, execution_id=id_, sent_at=sent_at, answered_at=answered_at)
+            for op, kind, status, id_, sent_at, answered_at in found
+        ]
 
     def acked(self) -> int:
         with closing(sqlite3.connect(self.file)) as rows:
