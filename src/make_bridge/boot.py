@@ -55,7 +55,7 @@ from make_bridge.domain.executions.journal import Journals, StoredJournals
 from make_bridge.domain.executions.memory import StoredMemory
 from make_bridge.domain.executions.messages import ExecutionRequested
 from make_bridge.domain.executions.once import forget_events
-from make_bridge.domain.executions.outbound import GuardedMail, HttpByTeam, Lanes, LoopSleeper
+from make_bridge.domain.executions.outbound import HttpByTeam, Lanes, LoopSleeper, MailByTeam
 from make_bridge.domain.executions.parking import Documents, Parking
 from make_bridge.domain.executions.perform import Performer
 from make_bridge.domain.executions.programs import Programs
@@ -505,7 +505,9 @@ def _executions(
     records = _records(domain, settings)
     performer = Performer(
         http=http,
-        mailer=GuardedMail(MailSender(settings.egress().policy, name=settings.mail_name)),
+        mailer=MailByTeam(
+            sender=MailSender(settings.egress().policy, name=settings.mail_name), circuits=http.lanes.circuits
+        ),
         sleeper=LoopSleeper(),
         components=OpenedByTeam(opener=domain.opener),
         clock=domain.clock,

@@ -17,7 +17,7 @@ from make_bridge.domain.executions.subscenarios import ChildCalls
 from make_bridge.domain.executions.surroundings import Surroundings
 from make_bridge.domain.executions.waiting import Waiting
 from make_bridge.domain.executions.worker import Machinery, Worker, WorkerConfig
-from make_bridge.engine.ports import Components, HttpRequest, HttpResponse, NoComponents, NoMail, NoSleep
+from make_bridge.engine.ports import Components, HttpRequest, HttpResponse, Mailer, NoComponents, NoMail, NoSleep
 from make_bridge.kernel.clock import SystemClock
 from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.database.shards import Shards
@@ -59,6 +59,14 @@ class Nobody:
         return NoComponents()
 
 
+class NoPost:
+    """No team has a mail server."""
+
+    def of(self, organization_id: OrganizationId, team_id: TeamId) -> Mailer:
+        del organization_id, team_id
+        return NoMail()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Node:
     """One process; its worker's loops run only between `start` and `stop`."""
@@ -85,7 +93,7 @@ async def node(
         shop.is_open.set()
     performer = Performer(
         http=shop,
-        mailer=NoMail(),
+        mailer=NoPost(),
         sleeper=NoSleep(),
         components=Nobody(),
         clock=SystemClock(),

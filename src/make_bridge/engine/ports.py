@@ -108,6 +108,8 @@ class MailServer:
     security: MailSecurity = "starttls"
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    credential: str = ""
+    """The number of the connection it goes out with: never what that holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,10 +127,14 @@ class MailFailure(BridgeError):
 
     code = "mail_failure"
 
-    def __init__(self, kind: MailFailureKind, message: str) -> None:
-        """`temporary` may go better later, `rejected` will not; `refused` means our own guard said no."""
+    def __init__(self, kind: MailFailureKind, message: str, *, retry_after: float | None = None) -> None:
+        """`temporary` may go better later, `rejected` will not; `refused` means our own guard said no.
+
+        `retry_after` is set when nothing was sent, because mail to its server is paused for so many seconds.
+        """
         super().__init__(message)
         self.kind: MailFailureKind = kind
+        self.retry_after = retry_after
 
 
 class Mailer(Protocol):

@@ -18,6 +18,7 @@ from make_bridge.engine.ports import (
     HttpRequest,
     HttpResponse,
     Mail,
+    Mailer,
     MailFailure,
     MailServer,
 )
@@ -149,12 +150,13 @@ class LoopSleeper:
         await asyncio.sleep(seconds)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardedMail:
-    """``Mailer`` over the guarded mail sender."""
+    """``Mailer`` over the guarded mail sender, for the runs of one team: past its breakers."""
 
-    def __init__(self, sender: MailSender) -> None:
-        """Share one sender over all runs of the process."""
-        self._sender = sender
+    sender: MailSender
+    circuits: Circuits
+    team_id: TeamId
 
     async def send(self, mail: Mail, server: MailServer) -> tuple[str, ...]:
         """Send it; raises MailFailure."""
@@ -169,6 +171,22 @@ class GuardedMail:
             password=server.password,
         )
         try:
-            return await self._sender.send(outgoing, address)
+            return await self.circuits.hand_over(
+                outgoing, address, self.sender.send, team_id=self.team_id, credential=server.credential
+            )
+        except CircuitOpen as pause:
+            raise MailFailure("connect", pause.message, retry_after=pause.retry_after) from pause
         except MailRefusal as refusal:
             raise MailFailure(refusal.kind, refusal.message) from refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailByTeam:
+    """Makes the port for each run; sender and breakers are those of the process."""
+
+    sender: MailSender
+    circuits: Circuits
+
+    def of(self, _organization_id: OrganizationId, team_id: TeamId) -> Mailer:
+        """Return the port of one team."""
+        return GuardedMail(sender=self.sender, circuits=self.circuits, team_id=team_id)

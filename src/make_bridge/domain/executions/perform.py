@@ -77,11 +77,19 @@ class HttpOf(Protocol):
         ...
 
 
+class MailOf(Protocol):
+    """Gives each run the way of its mail, past its own team's circuit breakers."""
+
+    def of(self, organization_id: OrganizationId, team_id: TeamId) -> Mailer:
+        """Return the port for one team."""
+        ...
+
+
 class Performer:
     """Runs programs with this process's ports."""
 
     def __init__(  # noqa: PLR0913  one parameter for each port
-        self, *, http: HttpOf, mailer: Mailer, sleeper: Sleeper, components: ComponentsOf, clock: Clock,
+        self, *, http: HttpOf, mailer: MailOf, sleeper: Sleeper, components: ComponentsOf, clock: Clock,
         parking: Parking, around: Surroundings | None = None,
     ) -> None:  # fmt: skip
         """Take the adapters that every run shares."""
@@ -154,7 +162,7 @@ class Performer:
         stores = self._around.stores(stored)
         return Ports(
             http=self._http.of(stored.organization_id, stored.team_id),
-            mailer=self._mailer,
+            mailer=self._mailer.of(stored.organization_id, stored.team_id),
             sleeper=self._sleeper,
             clock=self._clock,
             journal=self._forgetful if is_light else await self._journal(stored, program, fence, attempt),

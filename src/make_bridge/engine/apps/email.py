@@ -4,6 +4,7 @@ The message is made here (`mail_message`), the mailer port hands it over. Drafts
 watching a mailbox need IMAP, which is not offered; a mailhook (`gateway`) takes mail in without it.
 """
 
+import math
 from typing import Final
 
 from make_bridge.engine.apps.fields import Field, choices
@@ -34,29 +35,32 @@ async def _send(call: ModuleCall) -> list[Collection]:
     recipients = tuple(dict.fromkeys(mailbox.address for mailbox in (*to, *cc, *bcc)))
     if not recipients or len(recipients) > MAX_RECIPIENTS:
         raise ModuleError(ErrorType.BUNDLE_VALIDATION, f"A message needs 1 to {MAX_RECIPIENTS} recipients.")
-    credential = await _account(call)
+    number, credential = await _account(call)
     author = read_mailbox(given.get("from") or None, "from") or _own_address(credential)
     sender = read_mailbox(given.get("sender") or None, "sender")
     letter = Letter(author=author, sender=sender, to=to, cc=cc, key=call.key, date=call.host.now)
     mail = Mail(sender=(sender or author).address, recipients=recipients, message=write_message(letter, given))
     try:
-        refused = await call.host.ports.mailer.send(mail, _server(credential))
+        refused = await call.host.ports.mailer.send(mail, _server(number, credential))
     except MailFailure as failure:
-        raise ModuleError(_ERRORS[failure.kind], failure.message) from failure
+        detail: Collection | None = None
+        if failure.retry_after is not None:
+            detail = {"retryAfter": math.ceil(failure.retry_after)}
+        raise ModuleError(_ERRORS[failure.kind], failure.message, detail) from failure
     call.transfer += len(mail.message)
     if refused:
         call.host.warn(call.module_id, f"The mail server did not take the message for {', '.join(refused)}.")
     return [{"messageId": letter.message_id, "refused": list(refused)}]
 
 
-async def _account(call: ModuleCall) -> Credential:
+async def _account(call: ModuleCall) -> tuple[int, Credential]:
     number = component_number(call.parameters, "account", "__IMTCONN__")
     if number is None:
         raise ModuleError(ErrorType.CONFIGURATION, "The module has no connection to a mail server.")
     credential = await opened(call, number, "smtp:")
     if credential.kind != "mail":
         raise ModuleError(ErrorType.CONFIGURATION, "This connection does not lead to a mail server.")
-    return credential
+    return number, credential
 
 
 def _own_address(credential: Credential) -> Mailbox:
@@ -66,7 +70,7 @@ def _own_address(credential: Credential) -> Mailbox:
     return found
 
 
-def _server(credential: Credential) -> MailServer:
+def _server(number: int, credential: Credential) -> MailServer:
     port = credential.settings.get("port", "")
     return MailServer(
         host=credential.settings.get("host", ""),
@@ -74,6 +78,7 @@ def _server(credential: Credential) -> MailServer:
         security=_SECURITY.get(credential.settings.get("security", ""), "starttls"),
         user=credential.user,
         password=credential.secret,
+        credential=str(number),
     )
 
 

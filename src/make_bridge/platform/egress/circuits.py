@@ -1,8 +1,9 @@
 """The circuit breakers of one process: one for each team, host and credential that calls go out with.
 
-``domain/executions/outbound.py`` sends every call of a scenario through ``call``; the API and the metrics read what is
-open. Breakers are few: those that nobody used for a while go, and at the limit the one unused longest, first of
-the team that has too many, so that a team that calls ever new hosts pushes out its own and nobody else's.
+``domain/executions/outbound.py`` sends every call of a scenario through ``call``, and every message of one through
+``hand_over``; the API and the metrics read what is open. Breakers are few: those that nobody used for a while go, and
+at the limit the one unused longest, first of the team that has too many, so that a team that calls ever new hosts
+pushes out its own and nobody else's.
 
 They are kept in memory by each process for itself: what one has learned costs another at most its own twenty calls.
 """
@@ -20,6 +21,7 @@ from make_bridge.kernel import entropy
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.errors import Unavailable
 from make_bridge.platform.egress.breaker import Breaker, BreakerLimits, Opening, Permit, State, Verdict
+from make_bridge.platform.egress.mail import MailRefusal, MailServerAddress, OutgoingMail
 from make_bridge.platform.egress.messages import DEFAULT_TIMEOUT, EgressFailure, EgressRequest, EgressResponse
 from make_bridge.platform.egress.urls import read_target
 
@@ -38,9 +40,11 @@ _BAD_KINDS: Final = {
     "timeout": "no answer in time",
 }
 _ANSWERED_KINDS: Final = frozenset({"too_large", "redirect"})
+_MAIL_ANSWERED_KINDS: Final = frozenset({"login", "temporary", "rejected"})
 _SLOW: Final = "slow"
 
 Send = Callable[[EgressRequest], Awaitable[EgressResponse]]
+Hand = Callable[[OutgoingMail, MailServerAddress], Awaitable[tuple[str, ...]]]
 Name = tuple[str, str]
 
 
@@ -127,16 +131,15 @@ class Circuits:
     async def call(self, request: EgressRequest, send: Send, *, team_id: int, credential: str) -> EgressResponse:
         """Send the request, unless its circuit is open; raises CircuitOpen and what ``send`` raises."""
         target = read_target(request.url)
-        host = f"[{target.host}]" if ":" in target.host else target.host
-        name = (f"{host}:{target.port}", credential)
-        breaker = self._breaker(team_id, name)
-        permit = breaker.admit(self._clock.monotonic())
-        if permit is None:
-            self._refused()
-            raise self._refusal(name, breaker)
-        return await _Passage(circuits=self, breaker=breaker, permit=permit, team_id=team_id, name=name).take(
-            request, send
-        )
+        passage = self._enter(team_id, target.host, target.port, credential)
+        return await passage.take(request, send)
+
+    async def hand_over(
+        self, mail: OutgoingMail, server: MailServerAddress, hand: Hand, *, team_id: int, credential: str
+    ) -> tuple[str, ...]:
+        """Hand a message over, unless the circuit is open; raises CircuitOpen and what ``hand`` raises."""
+        passage = self._enter(team_id, server.host, server.port, credential)
+        return await passage.take_mail(mail, server, hand)
 
     def slow_after(self, timeout: float) -> float:
         """Return when a call is slow: whoever waits longer than usual expects to."""
@@ -150,6 +153,16 @@ class Circuits:
             opening = breaker.opening
             reason = _reason(opening, self.config.limits.window) if opening is not None else cause
             _log.warning("circuit_opened", team_id=passage.team_id, host=passage.name[0], reason=reason)
+
+    def _enter(self, team_id: int, named: str, port: int, credential: str) -> "_Passage":
+        host = f"[{named}]" if ":" in named else named
+        name = (f"{host}:{port}", credential)
+        breaker = self._breaker(team_id, name)
+        permit = breaker.admit(self._clock.monotonic())
+        if permit is None:
+            self._refused()
+            raise self._refusal(name, breaker)
+        return _Passage(circuits=self, breaker=breaker, permit=permit, team_id=team_id, name=name)
 
     def _breaker(self, team_id: int, name: Name) -> Breaker:
         now = self._clock.monotonic()
@@ -235,6 +248,28 @@ class _Passage:
             if self.timer is not None:
                 self.timer.cancel()
             self.breaker.finish(self.permit)
+
+    async def take_mail(self, mail: OutgoingMail, server: MailServerAddress, hand: Hand) -> tuple[str, ...]:
+        """Hand a message over, and tell what came of it: a server that answers lives, whatever it says."""
+        loop = asyncio.get_running_loop()
+        overslept = loop.time() + mail.timeout + self.circuits.config.overslept
+        try:
+            refused = await hand(mail, server)
+        except MailRefusal as refusal:
+            if loop.time() < overslept:
+                self._judge_refusal(refusal)
+            raise
+        else:
+            self.circuits.judge(self, Verdict.GOOD, "")
+            return refused
+        finally:
+            self.breaker.finish(self.permit)
+
+    def _judge_refusal(self, refusal: MailRefusal) -> None:
+        if refusal.kind in _MAIL_ANSWERED_KINDS:
+            self.circuits.judge(self, Verdict.ANSWERED, "")
+        elif refusal.kind in _BAD_KINDS:
+            self.circuits.judge(self, Verdict.BAD, _BAD_KINDS[refusal.kind])
 
     def _judge_slow(self, loop: asyncio.AbstractEventLoop, overslept: float) -> None:
         if loop.time() < overslept:

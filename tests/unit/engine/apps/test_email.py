@@ -252,6 +252,17 @@ async def test_a_message_that_was_not_taken_is_an_error_of_its_kind(kind, error)
     assert (result.error.type, result.error.message) == (error, "said")
 
 
+async def test_a_message_whose_server_is_paused_says_when_to_try_again():
+    failure = MailFailure("connect", "Calls to smtp.example:465 are paused.", retry_after=9.2)
+    result, _ = await _send({"text": "t"}, Mailbox(failure=failure))
+    assert (result.error.type, result.error.detail) == ("ConnectionError", {"retryAfter": 10})
+
+
+async def test_a_message_goes_out_under_the_number_of_its_connection():
+    _, mailbox = await _send({"text": "t"})
+    assert [server.credential for _, server in mailbox.taken] == ["7"]
+
+
 async def test_recipients_that_were_refused_beside_others_are_told():
     result, _ = await _send({"to": ["a@b.example", "c@d.example"], "text": "t"}, Mailbox(refused=("c@d.example",)))
     assert result.status == "warning"
