@@ -108,12 +108,66 @@ async def test_a_scheduled_scenario_waits_longer_each_time_and_is_then_switched_
         await place.end(Status.ERROR, trouble=WAITING)
         row = await place.one("SELECT state, next_run_at - now() AS left_over FROM shard.scenarios")
         assert row["state"] == "active"
-        assert timedelta(minutes=minutes - 1) < row["left_over"] <= timedelta(minutes=minutes)
+        assert timedelta(minutes=minutes * 0.8, seconds=-30) < row["left_over"] <= timedelta(minutes=minutes * 1.2)
     await place.end(Status.ERROR, trouble=WAITING)
     scenario = await place.scenario()
     assert (scenario["state"], scenario["next_run_at"]) == ("inactive", None)
     event = await place.one("SELECT payload FROM shard.outbox WHERE type = 'scenario.deactivated.v1'")
     assert msgspec.json.decode(event["payload"])["cause"] == "backoff_exhausted"
+
+
+async def test_a_scheduled_scenario_waits_for_as_long_as_the_other_side_asked_at_least(place):
+    await place.execute("UPDATE shard.scenarios SET schedule_anchor = now(), next_run_at = now()")
+    await place.end(Status.ERROR, trouble=msgspec.structs.replace(WAITING, asked=7200.0))
+    row = await place.one("SELECT next_run_at - now() AS left_over FROM shard.scenarios")
+    assert timedelta(minutes=119) < row["left_over"] <= timedelta(minutes=120 * 1.2)
+
+
+async def test_of_two_failures_in_one_batch_the_longer_wait_counts(place):
+    await place.execute("UPDATE shard.scenarios SET schedule_anchor = now(), next_run_at = now()")
+    runs = [place.run() for _ in range(2)]
+    await store.accept(place.shard, runs)
+    asked = [msgspec.structs.replace(WAITING, asked=seconds) for seconds in (36_000.0, 60.0)]
+    troubled = [place.outcome(run, Status.ERROR, trouble=found) for run, found in zip(runs, asked, strict=True)]
+    await store.settle(place.shard, troubled, "me")
+    row = await place.one("SELECT next_run_at - now() AS left_over FROM shard.scenarios")
+    assert timedelta(hours=9.9) < row["left_over"] <= timedelta(hours=12)
+
+
+NOTE_OF_TWO = """
+SELECT done FROM shard.note_troubles(
+    ARRAY[%(organization)s, 7]::bigint[], ARRAY[%(scenario)s, 7]::bigint[],
+    ARRAY[gen_random_uuid(), gen_random_uuid()], ARRAY[0, 0], ARRAY[1, 1], ARRAY[true, true], ARRAY[false, false],
+    ARRAY['x', 'x'], ARRAY['ConnectionError', 'ConnectionError'], ARRAY[600, 1200, 60, 60], 2)
+"""
+
+
+async def test_each_scenario_of_a_batch_has_waits_of_its_own(place):
+    await place.execute("UPDATE shard.scenarios SET schedule_anchor = now(), next_run_at = now()")
+    for minutes in (10, 20):
+        async with place.shard.engine_write() as tx:
+            mine = {"organization": place.organization_id, "scenario": place.scenario_id}
+            assert await tx.all(NOTE_OF_TWO, mine) == []
+        row = await place.one("SELECT next_run_at - now() AS left_over FROM shard.scenarios")
+        assert timedelta(minutes=minutes - 0.5) < row["left_over"] <= timedelta(minutes=minutes)
+
+
+NOTE_OF_THE_LAST_RELEASE = """
+SELECT done FROM shard.note_troubles(
+    ARRAY[7, %(organization)s]::bigint[], ARRAY[7, %(scenario)s]::bigint[],
+    ARRAY[gen_random_uuid(), gen_random_uuid()], ARRAY[0, 0], ARRAY[1, 1], ARRAY[true, true], ARRAY[false, false],
+    ARRAY['x', 'x'], ARRAY['ConnectionError', 'ConnectionError'], ARRAY[1, 2, 5])
+"""
+
+
+async def test_a_process_of_the_last_release_may_still_note_its_failures(place):
+    await place.execute("UPDATE shard.scenarios SET schedule_anchor = now(), next_run_at = now()")
+    for minutes in (1, 2, 5):
+        async with place.shard.engine_write() as tx:
+            mine = {"organization": place.organization_id, "scenario": place.scenario_id}
+            assert await tx.all(NOTE_OF_THE_LAST_RELEASE, mine) == []
+        row = await place.one("SELECT next_run_at - now() AS left_over FROM shard.scenarios")
+        assert timedelta(minutes=minutes - 0.5) < row["left_over"] <= timedelta(minutes=minutes)
 
 
 async def test_a_success_ends_the_waiting(place):

@@ -17,7 +17,7 @@ import msgspec
 from make_bridge.engine.apps.module import ErrorType
 from make_bridge.engine.packing import pack, unpack
 from make_bridge.engine.runner.request import ResumePoint
-from make_bridge.engine.runner.result import IncompleteRun, RetryMode
+from make_bridge.engine.runner.result import IncompleteRun, RetryMode, RunError
 from make_bridge.engine.values import Value
 from make_bridge.kernel.errors import InvalidInput
 
@@ -127,7 +127,12 @@ def plan_of(incomplete: IncompleteRun) -> RetryPlan:
 
 def asked_wait(incomplete: IncompleteRun) -> float:
     """Return the seconds the server wanted to be left alone, 0 when it asked for nothing."""
-    detail = incomplete.error.detail
+    return seconds_asked_by(incomplete.error)
+
+
+def seconds_asked_by(error: RunError) -> float:
+    """Return the seconds for which an error says that its server wants to be left alone, a day at most."""
+    detail = error.detail
     asked = detail.get("retryAfter") if isinstance(detail, dict) else None
     return min(float(asked), LONGEST_WAIT) if isinstance(asked, int) and asked > 0 else 0.0
 

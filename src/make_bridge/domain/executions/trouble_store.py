@@ -11,7 +11,8 @@ from psycopg.rows import DictRow
 
 from make_bridge.domain.executions.incomplete import plain_text
 from make_bridge.domain.executions.model import Outcome
-from make_bridge.domain.executions.troubles import BACKOFF_MINUTES, Trouble
+from make_bridge.domain.executions.troubles import BACKOFF_MINUTES, Trouble, backoffs
+from make_bridge.kernel.entropy import chance
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.kernel.messages import Event
 from make_bridge.platform.database.transactions import WriteTx
@@ -20,7 +21,7 @@ _NOTE = """
 SELECT organization_id, scenario_id, done, cause FROM shard.note_troubles(
     %(organizations)s::bigint[], %(scenarios)s::bigint[], %(executions)s::uuid[], %(errors)s::integer[],
     %(limits)s::integer[], %(waits)s::boolean[], %(pauses)s::boolean[], %(causes)s::text[], %(types)s::text[],
-    %(minutes)s::integer[])
+    %(seconds)s::double precision[], %(steps)s::integer)
 """
 _TELL = """
 INSERT INTO shard.outbox (organization_id, type, subject, payload)
@@ -60,7 +61,8 @@ async def note(tx: WriteTx, outcomes: Sequence[Outcome], paused: Sequence[Outcom
         "pauses": [members[0].scenario_id in stopped for members, _ in groups],
         "causes": [worst.cause for _, worst in groups],
         "types": [plain_text(worst.error_type) for _, worst in groups],
-        "minutes": list(BACKOFF_MINUTES),
+        "seconds": [pause for members, _ in groups for pause in backoffs(_asked(members), chance())],
+        "steps": len(BACKOFF_MINUTES),
     }
     return await tx.all(_NOTE, parameters)
 
@@ -90,3 +92,7 @@ def _counts(outcome: Outcome) -> int:
 
 def _waits(outcome: Outcome) -> bool:
     return outcome.trouble is not None and outcome.trouble.waits
+
+
+def _asked(members: Sequence[Outcome]) -> float:
+    return max((outcome.trouble.asked for outcome in members if outcome.trouble is not None), default=0.0)

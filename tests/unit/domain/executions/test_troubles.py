@@ -2,7 +2,7 @@
 
 import pytest
 
-from make_bridge.domain.executions.troubles import BACKOFF_MINUTES, trouble_of, trouble_of_start
+from make_bridge.domain.executions.troubles import BACKOFF_MINUTES, backoffs, trouble_of, trouble_of_start
 from make_bridge.engine.blueprint.findings import BlueprintInvalid
 from make_bridge.engine.runner.result import Ending, RunError
 from make_bridge.kernel.errors import InvalidInput, NotFound
@@ -94,3 +94,21 @@ def test_an_invalid_blueprint_switches_off_at_once_and_a_bad_body_does_not_count
 
 def test_the_waits_of_a_scheduled_scenario_are_those_of_the_product():
     assert BACKOFF_MINUTES == (1, 2, 5, 10, 60, 180, 720, 1440)
+
+
+@pytest.mark.parametrize(
+    ("detail", "asked"), [(None, 0.0), ({"retryAfter": 90}, 90.0), ({"retryAfter": 10**9}, 86400.0)]
+)
+def test_a_scenario_that_waits_knows_for_how_long_the_other_side_wants_to_be_left_alone(detail, asked):
+    error = RunError("RateLimitError", "No.", 2, "http:ActionSendData", 1, detail)
+    assert trouble_of(error, Ending.FAILED, origin="schedule", max_errors=3).asked == asked
+
+
+@pytest.mark.parametrize(("chance", "share"), [(0.0, 0.8), (0.5, 1.0), (1.0, 1.2)])
+def test_each_step_of_the_backoff_is_spread_by_a_fifth(chance, share):
+    assert backoffs(0.0, chance) == pytest.approx([minutes * 60 * share for minutes in BACKOFF_MINUTES])
+
+
+def test_what_the_other_side_asked_for_is_the_least_and_a_day_the_most_of_it():
+    assert backoffs(900.0, 0.0) == pytest.approx([900, 900, 900, 900, 2880, 8640, 34560, 69120])
+    assert all(86400 * 0.8 <= pause <= 86400 for pause in backoffs(1e12, 0.5))
