@@ -40,6 +40,7 @@ SCOPES: Final = frozenset(
         "datastructures:read",
         "datastructures:write",
         "events:read",
+        "events:replay",
         "integrations:read",
         "integrations:write",
         "jobs:read",
