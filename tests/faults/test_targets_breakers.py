@@ -38,7 +38,9 @@ class Way:
     def __init__(self, client: EgressClient, target: Target) -> None:
         self.clock = ManualClock(START)
         self.circuits = Circuits(CircuitsConfig(limits=BreakerLimits(jitter=0.0), slow=PATIENT), self.clock)
-        self.http = HttpByTeam(client, Lanes(circuits=self.circuits, turns=HostTurns(TurnLimits())))
+        self.http = HttpByTeam(
+            client, Lanes(circuits=self.circuits, turns=HostTurns(TurnLimits(per_host=1000, per_team=1000)))
+        )
         self.target = target
 
     async def call(self, path: str = "/ok", *, team: TeamId = ONE, credential: str = "7") -> str:
