@@ -100,11 +100,11 @@ def test_counters_of_runs_at_once_lose_no_count(desk):
     address = desk.scenario(
         remember(2, store, {"key": "all", "upsert": True, "data": {"seen": ["{{1.n}}"]}}), respond(3, "ok")
     )
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda n: send("POST", address, json_body={"n": n}), range(24)))
-    assert [answer.status for answer in answers] == [200] * 24
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda n: send("POST", address, json_body={"n": n}), range(64)))
+    assert [answer.status for answer in answers] == [200] * 64
     kept = until(lambda: desk.records(store) or None, "the record is there", within=WITHIN)
-    assert sorted(kept["all"]["seen"]) == list(range(24))
+    assert sorted(kept["all"]["seen"]) == list(range(64))
     assert desk.ask("GET", f"/data-stores/{store}")["dataStore"]["records"] == 1
 
 

@@ -3,14 +3,15 @@
 Made by the run's state when a module first asks; modules read and write through it, the runner commits or forgets.
 With `autoCommit` the runner commits after every module, otherwise when the cycle ends; a rollback is forgetting.
 Nothing of a store is locked meanwhile: each changed record carries the version it was based on, and a commit fails
-when another run was faster.
+when another run was faster. Whoever was the slower one may hold the stores it has touched while it tries again.
 
 A second attempt of an execution meets what the first one committed, by the number of the commit: its steps are given
 the results they had, and its changes are not applied again. What was changed and not committed comes back with the
 journal's records of the steps (`taken`, `restore`).
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -172,6 +173,24 @@ class StoreOverlay:
             await self._port.commit(self._commit(number))
         self._number = number
         self.forget()
+
+    def touched_stores(self) -> list[int]:
+        """Return the ids of the stores that were read or changed since the last commit."""
+        return sorted(self._shadows)
+
+    @asynccontextmanager
+    async def holding(self, store_ids: Collection[int]) -> AsyncIterator[None]:
+        """Let nobody else commit to some stores meanwhile; a commit of ours comes into effect when this ends."""
+        if not store_ids:
+            yield
+            return
+        free = self._port
+        async with free.hold(store_ids) as held:
+            self._port = held
+            try:
+                yield
+            finally:
+                self._port = free
 
     def forget(self) -> None:
         """Drop all changes that are not committed: this is the rollback."""

@@ -5,7 +5,8 @@ Beside `ports`, which names them for a run. Adapters: PostgreSQL (`domain.data_s
 what is said here. The run's own, uncommitted changes are no business of an adapter: `runner.overlay` keeps them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -73,6 +74,11 @@ class StoreCommit:
     results: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
 
 
+def changed_stores(commit: StoreCommit) -> list[int]:
+    """Return the ids of the stores a commit changes, in the order they are to be locked in."""
+    return sorted({*commit.cleared, *(change.store_id for change in commit.changes)})
+
+
 class StoreMissing(BridgeError):
     """There is no such data store or data structure in this team."""
 
@@ -92,7 +98,7 @@ class StoreFull(BridgeError):
 
 
 class DataStores(Protocol):
-    """The records of a team. Reads see what is committed; nothing is held between two calls.
+    """The records of a team. Reads see what is committed; nothing is held between two calls, unless somebody asks.
 
     A database that does not answer is `Unavailable`. At a commit that stops the run where it stands, because nobody
     knows whether the commit came through; a later attempt finds out by `committed`.
@@ -119,6 +125,13 @@ class DataStores(Protocol):
 
     async def committed(self, execution_id: str) -> Mapping[int, Mapping[str, tuple[Value, ...]]]:
         """Return the results of an execution's commits, by number."""
+        ...
+
+    def hold(self, store_ids: Collection[int]) -> "AbstractAsyncContextManager[DataStores]":
+        """Let nobody else commit to these stores, and give the way to them meanwhile; raises `StoreMissing`.
+
+        What is committed through it takes effect when this ends without an error, at the latest.
+        """
         ...
 
 
@@ -156,6 +169,10 @@ class NoStores:
     async def committed(self, execution_id: str) -> Mapping[int, Mapping[str, tuple[Value, ...]]]:  # noqa: ARG002
         """Know of none."""
         return {}
+
+    def hold(self, store_ids: Collection[int]) -> AbstractAsyncContextManager[DataStores]:
+        """Refuse."""
+        raise StoreMissing(f"The data stores {sorted(store_ids)} are not available here.")
 
     async def structure(self, structure_id: int) -> DataStructure:
         """Refuse."""

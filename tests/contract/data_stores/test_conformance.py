@@ -33,6 +33,7 @@ from support.postgres import open_shards
 
 LIMITS = DataStoreLimits(record_bytes=1000, records=5)
 STORE_BYTES = 2000
+CROWD = 30
 SPEC = [{"name": "n", "type": "number"}]
 MARCH = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 
@@ -288,3 +289,45 @@ async def test_commits_at_once_over_stores_in_any_order_do_not_wait_for_each_oth
 
     await asyncio.gather(*(_commit(case, *pair(n)) for n in range(5)))
     assert (await case.port.facts(case.structured)).records == 5
+
+
+async def test_while_a_store_is_held_only_its_holder_commits_to_it(case):
+    async with case.port.hold([case.store]) as held:
+        assert await held.get(case.store, "k") is None
+        rival = asyncio.create_task(_commit(case, _put(case, "k", n=2)))
+        await _commit(case, _put(case, "other", store=case.structured, n=3))
+        await held.commit(StoreCommit(execution_id=new_execution_id(), number=1, changes=(_put(case, "k", n=1),)))
+        assert not rival.done()
+    with pytest.raises(StoreConflict):
+        await rival
+    kept = await case.port.get(case.store, "k")
+    assert kept is not None
+    assert kept.data == {"n": 1}
+
+
+async def test_a_holder_s_commit_that_is_refused_changes_nothing(case):
+    execution = new_execution_id()
+    with pytest.raises(StoreConflict):
+        async with case.port.hold([case.store]) as held:
+            await held.commit(StoreCommit(execution_id=execution, number=1, changes=(_put(case, "k", 99, n=1),)))
+    assert await case.port.committed(execution) == {}
+    await _commit(case, _put(case, "k", n=1), execution=execution)
+
+
+async def test_what_is_not_this_team_s_cannot_be_held(case):
+    for store in case.foreign_stores:
+        with pytest.raises(StoreMissing):
+            async with case.port.hold([store]):
+                pass
+
+
+async def test_ever_so_many_who_wait_for_a_store_take_nobody_s_connection(case):
+    async with case.port.hold([case.store]):
+        waiting = [asyncio.create_task(_commit(case, _put(case, f"k{n}"))) for n in range(CROWD)]
+        await asyncio.sleep(0)
+        assert (await case.port.facts(case.structured)).records == 0
+        assert not any(task.done() for task in waiting)
+        for task in waiting[LIMITS.records :]:
+            task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert await _keys(case) == [f"k{n}" for n in range(LIMITS.records)]

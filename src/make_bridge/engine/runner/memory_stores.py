@@ -5,13 +5,15 @@ empty when `open_to_all`, so that any blueprint can be tried on the command line
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
 from make_bridge.engine.packing import pack, unpack
 from make_bridge.engine.stores import (
     DataStoreFacts,
+    DataStores,
     DataStructure,
     RecordChange,
     StoreCommit,
@@ -19,8 +21,10 @@ from make_bridge.engine.stores import (
     StoredRecord,
     StoreFull,
     StoreMissing,
+    changed_stores,
 )
 from make_bridge.engine.values import Value
+from make_bridge.kernel.turns import Turns
 
 MAX_RECORDS = 100_000
 MAX_BYTES = 256 * 1024 * 1024
@@ -42,7 +46,7 @@ class _Store:
 class MemoryStores:
     """See the module."""
 
-    __slots__ = ("_committed", "_open_to_all", "_stores", "_structures", "_versions")
+    __slots__ = ("_committed", "_open_to_all", "_stores", "_structures", "_turns", "_versions")
 
     def __init__(self, *, open_to_all: bool = False) -> None:
         """Begin without stores."""
@@ -51,6 +55,7 @@ class MemoryStores:
         self._structures: dict[int, DataStructure] = {}
         self._committed: dict[tuple[str, int], dict[str, tuple[Value, ...]]] = {}
         self._versions = count(1)
+        self._turns: Turns[int] = Turns()
 
     def add_store(
         self,
@@ -111,6 +116,19 @@ class MemoryStores:
 
     async def commit(self, commit: StoreCommit) -> None:
         """Make the changes durable, all or none; raises StoreConflict, StoreFull, StoreMissing."""
+        async with self._turns.of(changed_stores(commit)):
+            self.commit_held(commit)
+
+    @asynccontextmanager
+    async def hold(self, store_ids: Collection[int]) -> AsyncIterator[DataStores]:
+        """Let nobody else commit to these stores meanwhile; raises StoreMissing."""
+        async with self._turns.of(sorted(store_ids)):
+            for store_id in store_ids:
+                self._store(store_id)
+            yield _Held(self)
+
+    def commit_held(self, commit: StoreCommit) -> None:
+        """Do so while the stores are held."""
         number = (commit.execution_id, commit.number)
         if number in self._committed:
             return
@@ -163,6 +181,33 @@ class MemoryStores:
             raise StoreFull("The data store holds as many records as it may.")
         if after.bytes > max(after.max_bytes, before.bytes):
             raise StoreFull("The data store is full.")
+
+
+class _Held:
+    """The way to stores that their holder alone commits to."""
+
+    __slots__ = ("_stores",)
+
+    def __init__(self, stores: MemoryStores) -> None:
+        self._stores = stores
+
+    async def facts(self, store_id: int) -> DataStoreFacts:
+        return await self._stores.facts(store_id)
+
+    async def get(self, store_id: int, key: str) -> StoredRecord | None:
+        return await self._stores.get(store_id, key)
+
+    async def page(self, store_id: int, after: str, most_bytes: int) -> Sequence[StoredRecord]:
+        return await self._stores.page(store_id, after, most_bytes)
+
+    async def commit(self, commit: StoreCommit) -> None:
+        self._stores.commit_held(commit)
+
+    async def committed(self, execution_id: str) -> Mapping[int, Mapping[str, tuple[Value, ...]]]:
+        return await self._stores.committed(execution_id)
+
+    def hold(self, store_ids: Collection[int]) -> AbstractAsyncContextManager[DataStores]:
+        return self._stores.hold(store_ids)
 
 
 def _copy(store: _Store) -> _Store:

@@ -2,8 +2,9 @@
 
 Asked by the performer for every module that changes a store, and by `run` at the end of a cycle. With `autoCommit` a
 module's changes are committed right after its own operation; a conflict with another run is then settled by doing that
-operation again. Otherwise everything waits for the end of the cycle, and a conflict there is an inconsistency: other
-modules have acted on what can no longer be kept.
+operation again, while nobody else may change the store: ever so many runs on one record each get their turn. Otherwise
+everything waits for the end of the cycle, and a conflict there is an inconsistency: other modules have acted on what
+can no longer be kept.
 
 `Unavailable` is nobody's error here: whether the commit came through is not known, so the run stops where it stands,
 and its next attempt finds out.
@@ -21,7 +22,6 @@ from make_bridge.engine.store_overlay import StoreOverlay
 from make_bridge.engine.stores import StoreConflict, StoreFull, StoreMissing
 from make_bridge.engine.values import Value
 
-_TRIES: Final = 20
 _KEEPING: Final = frozenset({Ending.COMMITTED, Ending.HELD})
 Call = Callable[[RunState, Node, ModuleCall], Awaitable[Outcome]]
 
@@ -30,27 +30,40 @@ async def transact(run: RunState, node: Node, call: ModuleCall, work: Call) -> O
     """Carry a module's operation out and, with `autoCommit`, commit it."""
     stores, alone = run.stores, run.program.settings.auto_commit
     run.last_writer = node
-    for _ in range(_TRIES):
-        stores.begin_step(alone=alone)
-        earlier = await stores.earlier(call.key)
-        outcome = _repeated(earlier) if earlier is not None else await work(run, node, call)
-        if outcome.error is not None:
-            if alone:
-                stores.forget()
-            return outcome
-        stores.note(call.key, tuple(outcome.bundles))
-        if not alone:
-            return outcome
+    stores.begin_step(alone=alone)
+    if not alone:
+        return await _operate(run, node, call, work)
+    try:
         try:
-            await stores.commit()
+            return await _operate_and_commit(run, node, call, work)
         except StoreConflict:
-            continue
-        except StoreFull as error:
-            return _refused(stores, ErrorType.OUT_OF_SPACE, error.message)
-        except StoreMissing as error:
-            return _refused(stores, ErrorType.CONFIGURATION, error.message)
-        return outcome
-    return _refused(stores, ErrorType.CONNECTION, "The record changes too often: other runs were faster each time.")
+            contended = stores.touched_stores()
+        stores.begin_step(alone=True)
+        async with stores.holding(contended):
+            return await _operate_and_commit(run, node, call, work)
+    except StoreConflict as error:
+        return _refused(stores, ErrorType.INCONSISTENCY, error.message)
+    except StoreFull as error:
+        return _refused(stores, ErrorType.OUT_OF_SPACE, error.message)
+    except StoreMissing as error:
+        return _refused(stores, ErrorType.CONFIGURATION, error.message)
+
+
+async def _operate_and_commit(run: RunState, node: Node, call: ModuleCall, work: Call) -> Outcome:
+    outcome = await _operate(run, node, call, work)
+    if outcome.error is None:
+        await run.stores.commit()
+    else:
+        run.stores.forget()
+    return outcome
+
+
+async def _operate(run: RunState, node: Node, call: ModuleCall, work: Call) -> Outcome:
+    earlier = await run.stores.earlier(call.key)
+    outcome = _repeated(earlier) if earlier is not None else await work(run, node, call)
+    if outcome.error is None:
+        run.stores.note(call.key, tuple(outcome.bundles))
+    return outcome
 
 
 def _repeated(bundles: tuple[Value, ...]) -> Outcome:
