@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from benchmarks import acceptance, bundles, calls, claims, executions, expressions, footprint, jobs, neighbours, sealing
 from benchmarks.report import Report
+from make_bridge.kernel.collector import calm_collector
 
 ALL: dict[str, Callable[[Report], None]] = {
     "acceptance": acceptance.run,
@@ -22,6 +23,7 @@ ALL: dict[str, Callable[[Report], None]] = {
 
 def main() -> int:
     """Run and say which goals were missed; a missed goal is told, not an error."""
+    calm_collector()
     report = Report()
     for name in sys.argv[1:] or list(ALL):
         report.title(name)

@@ -1,7 +1,6 @@
 """``serve`` and ``migrate``: the long-running command, and bringing a database up to date by itself."""
 
 import asyncio
-import gc
 import math
 import resource
 import signal
@@ -19,6 +18,7 @@ from make_bridge.boot import Serving, open_domain, open_server
 from make_bridge.cli.options import Config, DataDir
 from make_bridge.cli.output import command, complain, say
 from make_bridge.faces.edge.connections import protocol_of, watch
+from make_bridge.kernel.collector import calm_collector
 from make_bridge.kernel.errors import BridgeError, ConfigurationError
 from make_bridge.platform.observability.logs import configure_logs
 from make_bridge.platform.security.own_memory import refuse_dumps
@@ -87,19 +87,12 @@ async def _serve(loaded: LoadedSettings) -> None:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, _stop, server)
-        _calm_collector()
+        calm_collector()
         _announce(loaded, serving)
         watching = asyncio.create_task(watch(server.server_state.connections))
         stack.callback(watching.cancel)
         await server.serve(sockets=[listener])
         say("Stopping: finishing what is under way …")
-
-
-def _calm_collector() -> None:
-    """Leave what was loaded out of every later collection, and collect less often: cycles are rare here."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def _allow_files(wanted: int) -> None:
