@@ -24,6 +24,7 @@ from support.target import Target, serving_target
 from support.waiting import until
 
 RUNS = 30
+ANSWER = b"the answer that is on its way"
 ORPHANS_RUN_WITHIN = 20.0
 IS_LONG = "MAKE_BRIDGE_TEST_KILLS" in os.environ
 
@@ -87,10 +88,10 @@ def test_what_a_sleeper_settles_after_its_leases_passed_on_is_refused(
     calling = pair.begin_runs("calling", tmp_path, seed + 1)
     sleepers = [*settling.lines(), *calling.lines()]
     until(lambda: pair.target.in_flight == len(sleepers), "all runs are in flight on the first server", within=20)
-    pair.line.freeze()
+    pair.target.answer = {"text": ANSWER.decode()}
+    pair.line.freeze_at(ANSWER)
     to_settle.release()
-    ids = [(line.execution_id or "").encode() for line in settling.lines()]
-    until(lambda: any(map(pair.line.holds, ids)), "the first outcome is on its way to the database", within=20)
+    until(lambda: pair.line.holds(ANSWER), "what the first call has done is on its way to the database", within=20)
     pair.first.pause()
     fell_asleep = time.monotonic()
     reruns = pair.target.hold()

@@ -27,6 +27,7 @@ class SlowLine:
         self._answering = asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
         self._waiting: dict[int, bytes] = {}
+        self._ends_flow = b""
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="slow line", daemon=True)
 
@@ -42,7 +43,12 @@ class SlowLine:
     def freeze(self) -> None:
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
+    def freeze_at(self, text: bytes) -> None:
+        """Freeze as soon as this is written into the line, before it arrives."""
+        self._ends_flow = text
+
     def thaw(self) -> None:
+        self._ends_flow = b""
         self._loop.call_soon_threadsafe(self._flowing.set)
 
     def hold_answers(self) -> None:
@@ -92,16 +98,22 @@ class SlowLine:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event | None = None
     ) -> None:
         """Carry one direction, as long as both ends are there."""
-        with contextlib.suppress(ConnectionError):
+        try:
             while piece := await reader.read(_PIECE):
                 self._waiting[id(reader)] = piece
+                if self._ends_flow and self._ends_flow in piece:
+                    self._flowing.clear()
                 await self._flowing.wait()
                 if gate is not None:
                     await gate.wait()
                 del self._waiting[id(reader)]
                 writer.write(piece)
                 await writer.drain()
-        writer.close()
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # one end is gone, or the line is taken down
+        finally:
+            self._waiting.pop(id(reader), None)
+            writer.close()
 
 
 @contextlib.contextmanager
