@@ -13,7 +13,7 @@ PYTHON := $(VENV)/bin/python
 SETUP := $(VENV)/.installed
 # An environment that was moved with its folder, or lost its Python, is made anew (tools/bootstrap.sh decides).
 $(shell [ -x $(PYTHON) ] && [ "$$(cat $(VENV)/.home 2>/dev/null)" = "$$(pwd -P)" ] || rm -f $(SETUP))
-PYTHON_SOURCES = $(wildcard src tests stubs benchmarks examples)
+PYTHON_SOURCES = $(wildcard src tests stubs benchmarks examples tools)
 
 # web/ builds only where there is something to build; Node is the machine's when new enough, else the one in .venv.
 HAS_WEB := $(wildcard web/package.json)
@@ -26,7 +26,7 @@ NPM := tools/npm.sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup web run test mutants check format bench docs lock upgrade clean
+.PHONY: help setup web run test mutants check audit sbom format bench docs lock upgrade clean
 
 help: ## list these commands
 	@echo 'Make Bridge'
@@ -51,7 +51,7 @@ mutants: setup ## break the code in each way a fault test names, and see that te
 	@tools/test-servers.sh
 	@MAKE_BRIDGE_TEST_MUTANTS=1 $(PYTHON) -m pytest -n0 tests/faults/test_mutants.py
 
-check: $(SETUP) ## lint, format, types and import contracts; changes nothing
+check: $(SETUP) ## lint, format, types, import contracts, known faults of dependencies; changes nothing
 	@echo '· ruff check'
 	@$(VENV)/bin/ruff check $(PYTHON_SOURCES)
 	@echo '· ruff format --check'
@@ -61,6 +61,14 @@ check: $(SETUP) ## lint, format, types and import contracts; changes nothing
 	@echo '· lint-imports'
 	@$(VENV)/bin/lint-imports --no-logo
 	@$(if $(HAS_WEB),$(MAKE) --no-print-directory $(WEB_INSTALLED) && echo '· web' && $(NPM) run check)
+	@echo '· audit'
+	@tools/audit.sh check
+
+audit: setup ## ask the advisories about every dependency; fails when they cannot be reached
+	@tools/audit.sh check --required
+
+sbom: setup ## write bills of materials (CycloneDX) to dist/sbom
+	@tools/audit.sh sbom
 
 format: $(SETUP) ## let ruff fix and format what it can
 	@$(VENV)/bin/ruff check --fix $(PYTHON_SOURCES)

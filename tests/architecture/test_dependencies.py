@@ -21,7 +21,7 @@ REGISTRY_HOSTS = tuple(
         ("npmmirror", "com"),
     )
 )
-LOCKS = ("bootstrap", "dev", "node", "runtime")
+LOCKS = ("audit", "bootstrap", "dev", "node", "runtime")
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==(\S+)", re.MULTILINE)
 
 
@@ -81,6 +81,7 @@ def test_every_dependency_is_locked(project, locks):
         "dev": [entry for entry in groups["dev"] if isinstance(entry, str)],
         "bootstrap": groups["bootstrap"],
         "node": groups["node"],
+        "audit": groups["audit"],
     }
     missing = [
         f"{name}: {requirement}"
