@@ -74,6 +74,7 @@ from make_bridge.domain.integrations.handlers import FlowHandlers
 from make_bridge.domain.integrations.reading import FlowReader
 from make_bridge.domain.jobs import views as job_views
 from make_bridge.domain.jobs.handlers import JobHandlers
+from make_bridge.domain.organizations.audit_key import AuditKey
 from make_bridge.domain.organizations.credential_handlers import CredentialHandlers
 from make_bridge.domain.organizations.data_key_rotation import RotatingDataKeys
 from make_bridge.domain.organizations.facts import SealedFacts, require_same_root_key
@@ -131,6 +132,7 @@ from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import ConfigurationError
 from make_bridge.kernel.ids import OrganizationId, ScenarioId
 from make_bridge.kernel.messages import Event
+from make_bridge.platform.audit.sealer import Sealer, SealerConfig
 from make_bridge.platform.bus.commands import CommandBus, Listener
 from make_bridge.platform.bus.events import LiveSubscription
 from make_bridge.platform.bus.queries import QueryBus
@@ -154,6 +156,7 @@ from make_bridge.platform.queue.job_queue import JobQueue, forget_jobs
 from make_bridge.platform.queue.jobs import JobTypes
 from make_bridge.platform.security.root_key import ROLE_PURPOSE, RootKey, RootKeys, role_secret_place
 from make_bridge.platform.security.sealing import SealBroken, Sealed
+from make_bridge.services.audit import sealing
 from make_bridge.services.bridge import bridge_routes
 from make_bridge.services.demonstration import NAME, USER, DemoFacts, Demonstration
 from make_bridge.services.events import EVENTS
@@ -174,6 +177,7 @@ class Domain:
     data_keys: DataKeys
     organizations: OrganizationReader
     roots: RootKeys
+    audit_key: AuditKey
     service: OrganizationService
     portal_keys: PortalKeys
     api_tokens: ApiTokens
@@ -282,6 +286,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         data_keys=data_keys,
         organizations=organizations,
         roots=roots,
+        audit_key=AuditKey(directory=shards.directory, roots=roots),
         service=OrganizationService(shards.directory, shards, roots, clock),
         portal_keys=PortalKeys(shards.directory, data_keys, clock),
         api_tokens=ApiTokens(shards.directory, clock),
@@ -388,6 +393,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     }
     relay = _relay(domain, executions, metrics, loaded)
     await stack.enter_async_context(relaying(relay))
+    await stack.enter_async_context(sealing(_sealer(domain, loaded)))
     await stack.enter_async_context(_running(executions, domain, cares))
     domain.listeners.extend([executions.hear, relay.hear])
     limiters = Limiters.of(settings.rate_limits(), domain.clock, metrics)
@@ -433,6 +439,14 @@ def _running(executions: "_Executions", domain: Domain, more: Mapping[str, Care]
         worker=executions.worker, ingest=executions.ingest, scheduler=executions.scheduler, watch=executions.watch
     )
     return running(loops, domain.shards, cares)
+
+
+def _sealer(domain: Domain, loaded: LoadedSettings) -> Sealer:
+    settings = loaded.settings
+    config = SealerConfig(
+        node=loaded.node_id, anchor_rows=settings.audit_anchor_rows, kept_days=settings.audit_retention_days
+    )
+    return Sealer(domain.shards, domain.audit_key, domain.metrics, config)
 
 
 def _relay(domain: Domain, executions: "_Executions", metrics: Metrics, loaded: LoadedSettings) -> Relay:

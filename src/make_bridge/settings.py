@@ -238,6 +238,8 @@ class Settings(BaseSettings):
     usage_look_seconds: Annotated[float, Field(ge=0.1, le=5, allow_inf_nan=False)]
     usage_near_percent: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
     usage_deferred: Annotated[int, Field(ge=0, le=1_000_000)]
+    audit_retention_days: Annotated[int, Field(ge=30, le=36_500)]
+    audit_anchor_rows: Annotated[int, Field(ge=1, le=1_000_000)]
     egress_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_allowed)]
     breaker_calls: Annotated[int, Field(ge=2, le=100_000)]
     breaker_failed_percent: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]

@@ -39,6 +39,8 @@ class Context:
     team_id: TeamId | None = None
     idempotency_key: str | None = None
     body_digest: bytes | None = field(default=None, repr=False)
+    address: str = ""
+    """Where the request came from, as far as the edge knows; empty for what no request caused."""
 
     def allows(self, permission: str) -> bool:
         """Say whether the actor may do this; ``*`` covers all of one organization."""

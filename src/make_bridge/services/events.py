@@ -38,11 +38,13 @@ from make_bridge.domain.scenarios.messages import (
 )
 from make_bridge.domain.usage.messages import UsageLimitNear, UsageLimitReached, UsageLimitsChanged
 from make_bridge.kernel.messages import Event
+from make_bridge.platform.audit.messages import AuditAnchored
 from make_bridge.platform.queue.job_messages import BatchCompleted, JobCompleted, JobFailed, JobProgressed
 
 EVENTS: Final[tuple[type[Event], ...]] = (
     ApiTokenCreated,
     ApiTokenRevoked,
+    AuditAnchored,
     BatchCompleted,
     BlueprintSaved,
     EndpointDisabled,

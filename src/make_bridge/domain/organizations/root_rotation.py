@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from make_bridge.domain.organizations import rotation_store, store
+from make_bridge.domain.organizations.audit_key import AUDIT_FACT, audit_key_place
 from make_bridge.domain.organizations.facts import ROOT_BEFORE
 from make_bridge.domain.organizations.keys import ROOT_IN_FORCE
 from make_bridge.kernel.context import Actor, ActorKind, Context
@@ -46,6 +47,7 @@ class RootRotation:
                 await store.write_fact(tx, ROOT_IN_FORCE, self.new.check)
                 await store.write_fact(tx, ROOT_BEFORE, self.old.check)
                 await self._keep_role_secret(tx)
+                await self._keep_audit_key(tx)
                 await _record(tx, "installation.begin_root_rotation", self.new)
             elif kept != self.new.check:
                 raise Conflict("The database knows neither of these keys: this is not the root key in force.")
@@ -86,6 +88,13 @@ class RootRotation:
         place = role_secret_place()
         secret = self.old.derive(ROLE_PURPOSE) if kept is None else self.old.open(place, Sealed(kept))
         await store.write_fact(tx, ROLE_FACT, self.new.seal(place, secret).text)
+
+    async def _keep_audit_key(self, tx: WriteTx) -> None:
+        """Wrap what signs the audit trail anew; it stays the same, so that old signatures hold."""
+        kept = await store.read_fact(tx, AUDIT_FACT)
+        if kept is not None:
+            place = audit_key_place()
+            await store.write_fact(tx, AUDIT_FACT, self.new.seal(place, self.old.open(place, Sealed(kept))).text)
 
 
 async def _record(tx: WriteTx, action: str, root: RootKey) -> None:

@@ -80,6 +80,7 @@ class TokenGate(Gate):
             team_id=choice.narrowed_to,
             idempotency_key=repetition.key if repetition else None,
             body_digest=repetition.digest if repetition else None,
+            address=request.state.address,
         )
         request.state.call = Call(context=context, team_id=choice.team_id, body=body)
 

@@ -71,6 +71,7 @@ class FlowGate(Gate):
             team_id=row["team_id"],
             idempotency_key=repetition.key if repetition else None,
             body_digest=repetition.digest if repetition else None,
+            address=request.state.address,
         )
 
     async def _find(self, flow_id: str, secret: str) -> tuple[OrganizationId, Mapping[str, Any]]:

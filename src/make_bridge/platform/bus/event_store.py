@@ -11,6 +11,7 @@ import msgspec
 from psycopg.rows import DictRow
 
 from make_bridge.kernel.ids import OrganizationId
+from make_bridge.kernel.messages import Event
 from make_bridge.platform.bus.events import Envelope
 from make_bridge.platform.database.transactions import ReadTx, WriteTx
 
@@ -71,6 +72,7 @@ WITH leader AS MATERIALIZED (
 UPDATE shard.event_positions SET trimmed = greatest(trimmed, (SELECT max(position) FROM gone))
 WHERE EXISTS (SELECT FROM gone) RETURNING (SELECT count(*) FROM gone) AS gone
 """
+_ADD: Final = "INSERT INTO shard.outbox (organization_id, type, subject, payload) VALUES (%s, %s, %s, %s)"
 _NOTIFY: Final = "SELECT pg_notify(%s, %s)"
 
 
@@ -98,6 +100,11 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
     behind: int
     waits: bool
     asked: bool
+
+
+async def add(tx: WriteTx, organization_id: OrganizationId, event: Event, subject: str) -> None:
+    """Tell a fact that no command caused."""
+    await tx.execute(_ADD, (organization_id, event.wire_name, subject, msgspec.json.encode(event)))
 
 
 async def stamp(tx: WriteTx, lead: Lead, most: int) -> int:

@@ -1,37 +1,28 @@
 """The unit of work: what one command may touch, and what is written with it.
 
 Rows, events and the audit record of a command commit together or not at all. A handler writes
-through ``tx``, announces facts with ``emit`` and names the object it touched with ``touch``.
+through ``tx``, announces facts with ``emit``, names the object it touched with ``touch`` and shows it with ``change``.
 """
 
-from collections.abc import Mapping
-from typing import LiteralString
+from collections.abc import Collection, Mapping
 
 import msgspec
 
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.messages import Event
+from make_bridge.platform.audit import record
+from make_bridge.platform.audit.record import AuditRecord, Home
 from make_bridge.platform.database.transactions import WriteTx
 
 _INSERT_EVENT = """
 INSERT INTO shard.outbox (organization_id, type, subject, payload, trace) VALUES (%s, %s, %s, %s, %s)
 """
-_INSERT_AUDIT: dict[str, LiteralString] = {
-    "shard": """
-INSERT INTO shard.audit (organization_id, actor_kind, actor, action, object, detail, request_id)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
-""",
-    "directory": """
-INSERT INTO directory.audit (organization_id, actor_kind, actor, action, object, detail, request_id)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
-""",
-}
 
 
 class UnitOfWork:
     """One command's transaction with the facts to be written beside its rows."""
 
-    __slots__ = ("_detail", "_events", "_object", "context", "tx")
+    __slots__ = ("_after", "_before", "_detail", "_events", "_object", "context", "tx")
 
     def __init__(self, tx: WriteTx, context: Context) -> None:
         """Begin with nothing to announce."""
@@ -40,6 +31,8 @@ class UnitOfWork:
         self._events: list[tuple[str, Event]] = []
         self._object = ""
         self._detail: Mapping[str, object] = {}
+        self._before: object = None
+        self._after: object = None
 
     @property
     def events(self) -> list[Event]:
@@ -55,6 +48,10 @@ class UnitOfWork:
         self._object = subject
         self._detail = detail
 
+    def change(self, *, before: object = None, after: object = None) -> None:
+        """Show the object as it was and as it is; the audit record takes the fields that the command declares."""
+        self._before, self._after = before, after
+
     async def write_events(self, tx: WriteTx) -> None:
         """Write the events; of acts on the directory in a transaction of the shard's own, after their commit."""
         context = self.context
@@ -63,20 +60,16 @@ class UnitOfWork:
             row = (context.organization_id, event.wire_name, subject, payload, context.request_id)
             await tx.execute(_INSERT_EVENT, row)
 
-    async def write_record(self, home: str, action: str) -> None:
+    async def write_record(self, home: Home, action: str, fields: Collection[str] = ()) -> None:
         """Write the audit row, and events where they have a table; called by the bus just before the commit."""
-        context = self.context
         if home == "shard":
             await self.write_events(self.tx)
-        await self.tx.execute(
-            _INSERT_AUDIT[home],
-            (
-                context.organization_id,
-                context.actor.kind.value,
-                context.actor.reference,
-                action,
-                self._object,
-                msgspec.json.encode(self._detail),
-                context.request_id,
-            ),
+        act = AuditRecord(
+            context=self.context,
+            action=action,
+            object=self._object,
+            detail=record.bounded(self._detail),
+            before=record.declared(self._before, fields),
+            after=record.declared(self._after, fields),
         )
+        await record.insert(self.tx, home, act)

@@ -12,6 +12,23 @@ from prometheus_client.process_collector import ProcessCollector
 _PATHS = ("at_once", "in_place", "queued", "deferred")
 
 
+class AuditCounters:
+    """What becomes of the audit trail."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare them."""
+        self.sealed = Counter(
+            "audit_sealed_total", "Audit rows this process chained, as the leader.", registry=registry
+        )
+        self.broken = Counter(
+            "audit_chains_broken_total", "Audit chains whose head was changed by somebody else; wants a person.",
+            registry=registry,
+        )  # fmt: skip
+        self.credentials_opened = Counter(
+            "credentials_opened_total", "Connections and keys opened for calls of runs.", registry=registry
+        )
+
+
 class Metrics:
     """The counters and gauges of one process."""
 
@@ -98,6 +115,7 @@ class Metrics:
         self.events_missed = Counter(
             "events_missed_total", "Events let go before their consumer saw them.", labels, registry=registry
         )
+        self.audit = AuditCounters(registry)
         self.breakers_opened = Counter(
             "circuit_breakers_opened_total", "Times that a circuit breaker opened.", registry=registry
         )
