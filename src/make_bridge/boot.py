@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from make_bridge.domain.activity import handlers as activity_handlers
 from make_bridge.domain.activity import views as activity_views
 from make_bridge.domain.activity.counting import Counting
+from make_bridge.domain.audit import views as audit_views
 from make_bridge.domain.connections import handlers as connection_handlers
 from make_bridge.domain.connections import views as connection_views
 from make_bridge.domain.connections.handlers import ComponentHandlers
@@ -38,6 +39,7 @@ from make_bridge.domain.deliveries.sending import Delivering
 from make_bridge.domain.deliveries.telling import TellingEndpoints, forget_messages
 from make_bridge.domain.executions import views as execution_views
 from make_bridge.domain.executions.confidential import Answers, Payloads
+from make_bridge.domain.executions.credential_uses import CredentialUses
 from make_bridge.domain.executions.credentials import OpenedByTeam
 from make_bridge.domain.executions.dead_letter_handlers import DeadLetterHandlers, forget_letters
 from make_bridge.domain.executions.dead_letter_replays import ReplayingDeadLetters
@@ -132,6 +134,7 @@ from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import ConfigurationError
 from make_bridge.kernel.ids import OrganizationId, ScenarioId
 from make_bridge.kernel.messages import Event
+from make_bridge.platform.audit.refusals import Refusals
 from make_bridge.platform.audit.sealer import Sealer, SealerConfig
 from make_bridge.platform.bus.commands import CommandBus, Listener
 from make_bridge.platform.bus.events import LiveSubscription
@@ -263,6 +266,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *credentials.queries(),
             *customer_views.queries(),
             *activity_views.queries(),
+            *audit_views.queries(),
             *UsageViews(near_percent=settings.usage_near_percent).queries(),
             *template_views.queries(),
             *connection_views.queries(),
@@ -381,7 +385,9 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     metrics.watch_turns(lanes.turns.by_state)
     journals = StoredJournals(domain.shards, domain.data_keys, settings.journal())
     stack.push_async_callback(journals.close)
-    executions = _executions(domain, HttpByTeam(egress, lanes), metrics, loaded, journals)
+    uses = CredentialUses(domain.shards, metrics)
+    stack.push_async_callback(uses.close)
+    executions = _executions(domain, HttpByTeam(egress, lanes), loaded, journals, uses)
     cares: dict[str, Care] = {
         "store_commits_forgotten": _records(domain, settings).forget_commits,
         "incomplete_executions_forgotten": partial(forget_resolved, domain.shards),
@@ -509,9 +515,9 @@ class _Executions:
 
 
 def _executions(
-    domain: Domain, http: HttpByTeam, metrics: Metrics, loaded: LoadedSettings, journals: Journals
+    domain: Domain, http: HttpByTeam, loaded: LoadedSettings, journals: Journals, uses: CredentialUses
 ) -> _Executions:
-    settings, shards = loaded.settings, domain.shards
+    settings, shards, metrics = loaded.settings, domain.shards, domain.metrics
     payloads, answers = Payloads(sealing=domain.data_keys), Answers(sealing=domain.data_keys)
     programs, waiting, lent = Programs(shards), Waiting(shards, answers), http.lanes.lent
     children = ChildCalls(shards=shards, programs=programs, waiting=waiting, lent=lent, payloads=payloads)
@@ -523,7 +529,7 @@ def _executions(
             sender=MailSender(settings.egress().policy, name=settings.mail_name), circuits=http.lanes.circuits
         ),
         sleeper=LoopSleeper(),
-        components=OpenedByTeam(opener=domain.opener),
+        components=OpenedByTeam(opener=domain.opener, uses=uses),
         clock=domain.clock,
         parking=Parking(documents=Documents(sealing=domain.data_keys)),
         around=Surroundings(
@@ -601,6 +607,7 @@ def _portal(domain: Domain, waiting: Waiting, turnstile: Turnstile, settings: Se
         teams=domain.customers,
         waiter=waiting,
         turnstile=turnstile,
+        refusals=Refusals(domain.shards),
         config=PortalConfig(
             public_url=settings.origin,
             responsive_run_seconds=settings.responsive_run_seconds,
@@ -619,6 +626,7 @@ def _api(domain: Domain, portal: PortalDependencies, circuits: Circuits, setting
         teams=domain.customers,
         circuits=circuits,
         turnstile=portal.turnstile,
+        refusals=portal.refusals,
         json_depth=settings.json_depth,
         bodies=settings.edge().limits.bodies,
         download_seconds=settings.report_download_seconds,

@@ -6,6 +6,7 @@ from typing import Any
 
 from make_bridge.domain.activity import handlers as activity_handlers
 from make_bridge.domain.activity import views as activity_views
+from make_bridge.domain.audit import views as audit_views
 from make_bridge.domain.customers import handlers as customer_handlers
 from make_bridge.domain.customers import views as customer_views
 from make_bridge.domain.customers.directory import CustomerDirectory
@@ -44,6 +45,7 @@ from make_bridge.faces.api_v2.routes import api_routes
 from make_bridge.faces.edge.authentication import Authenticator
 from make_bridge.kernel.clock import SystemClock
 from make_bridge.kernel.ids import OrganizationId, TeamId
+from make_bridge.platform.audit.refusals import Refusals
 from make_bridge.platform.bus.commands import CommandBus
 from make_bridge.platform.bus.queries import QueryBus
 from make_bridge.platform.database.shards import Shards
@@ -153,6 +155,7 @@ class Api:
                 *credentials.queries(),
                 *customer_views.queries(),
                 *activity_views.queries(),
+                *audit_views.queries(),
                 *data_structure_views.queries(),
                 *data_store_views.queries(limits),
                 *scenario_views.queries(data_keys),
@@ -183,6 +186,7 @@ class Api:
             circuits=self.circuits,
             json_depth=LIMITS.json_depth,
             bodies=LIMITS.bodies,
+            refusals=Refusals(shards),
         )
         self.routes = api_routes(api)
         self.client: Client = client_of(self.routes)

@@ -19,7 +19,7 @@ from make_bridge.domain.executions.waiting import Waiting
 from make_bridge.domain.executions.worker import Machinery, Worker, WorkerConfig
 from make_bridge.engine.ports import Components, HttpRequest, HttpResponse, Mailer, NoComponents, NoMail, NoSleep
 from make_bridge.kernel.clock import SystemClock
-from make_bridge.kernel.ids import OrganizationId, TeamId
+from make_bridge.kernel.ids import ExecutionId, OrganizationId, TeamId
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
 from support.organizations import data_keys_of
@@ -54,8 +54,8 @@ class Shop:
 class Nobody:
     """No team has connections."""
 
-    def of(self, organization_id: OrganizationId, team_id: TeamId) -> Components:
-        del organization_id, team_id
+    def of(self, organization_id: OrganizationId, team_id: TeamId, execution_id: ExecutionId) -> Components:
+        del organization_id, team_id, execution_id
         return NoComponents()
 
 

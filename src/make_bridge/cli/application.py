@@ -8,6 +8,7 @@ import typer
 from make_bridge import __version__
 from make_bridge.cli.lazy import Deferred, Family, group_of
 
+_AUDIT: Final = "make_bridge.cli.audit"
 _BLUEPRINTS: Final = "make_bridge.cli.blueprints"
 _EVENTS: Final = "make_bridge.cli.events"
 _JOBS: Final = "make_bridge.cli.jobs"
@@ -218,6 +219,24 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
                 module=_EVENTS,
                 function="replay_parked_events",
                 help="Have a server that runs try parked events again.",
+            ),
+        },
+    ),
+    "audit": Family(
+        help="The trail of what was done: read, exported, verified.",
+        commands={
+            "list": Deferred(
+                module=_AUDIT, function="list_audit", help="List what was done in an organization, the newest first."
+            ),
+            "export": Deferred(
+                module=_AUDIT,
+                function="export_audit",
+                help="Write what was done in an organization to a file, newest first, with the hashes of the chain.",
+            ),
+            "verify": Deferred(
+                module=_AUDIT,
+                function="verify_audit",
+                help="Walk every chain from its beginning to its signed head; ends with 1 at any that was changed.",
             ),
         },
     ),

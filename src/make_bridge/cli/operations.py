@@ -154,6 +154,7 @@ async def mint_token(
         if key.algorithm != "HS256":
             message = f"The key {key_id} is for {key.algorithm}: its private half, which signs, is not here."
             raise InvalidInput(message)
+        await opened.service.note_minted(key.organization_id, key_id, sub)
         token = mint_portal_token(key_id, key.secret.decode(), sub, opened.clock.now())
     if as_json_:
         as_json({"token": token})

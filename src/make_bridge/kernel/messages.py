@@ -6,10 +6,12 @@ class name, because stored events outlive renames.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar, dataclass_transform
+from typing import ClassVar, Generic, Literal, TypeVar, dataclass_transform
 
 Result_co = TypeVar("Result_co", covariant=True)
 MessageType = TypeVar("MessageType")
+Home = Literal["shard", "directory"]
+"""Which database holds what a message speaks of, and its audit record."""
 
 
 class Command(Generic[Result_co]):

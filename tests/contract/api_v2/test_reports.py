@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from make_bridge.faces.api_v2.reports import _Download
+from make_bridge.faces.api_v2.downloads import Download
 from make_bridge.kernel.ids import OrganizationId, ScenarioId, TeamId, new_execution_id
 from support.endings import Place
 from support.jobs import JobScene
@@ -217,7 +217,7 @@ async def test_a_download_that_is_not_taken_in_time_is_cut():
     async def receive():
         await asyncio.Event().wait()
 
-    answer = _Download(pieces(), headers={"content-length": "2"}, seconds=0.05)
+    answer = Download(pieces(), headers={"content-length": "2"}, seconds=0.05)
     await answer({"type": "http", "asgi": {"spec_version": "2.4"}}, receive, send)
     assert [message["type"] for message in taken] == ["http.response.start", "http.response.body"]
     assert taken[1]["more_body"]

@@ -38,6 +38,7 @@ from make_bridge.platform.bus.unit_of_work import UnitOfWork
 
 _NOUN = "data store"
 _GENERATED_BYTES = 6
+_AUDITED = frozenset({"name", "structure_id", "max_bytes"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,7 @@ class DataStoreHandlers:
         )
         made = await self.stores.insert(work.tx, organization_id, new)
         work.touch(f"data-store/{made.id}", team=made.team_id)
+        work.change(after=made)
         return made
 
     async def update(self, work: UnitOfWork, command: UpdateDataStore) -> DataStore:
@@ -87,6 +89,7 @@ class DataStoreHandlers:
             bytes=known.bytes,
         )
         work.touch(f"data-store/{known.id}", team=known.team_id)
+        work.change(before=known, after=changed)
         return await self.stores.update(work.tx, work.context.organization_id, changed)
 
     async def delete(self, work: UnitOfWork, command: DeleteDataStore) -> None:
@@ -177,6 +180,8 @@ def commands(limits: DataStoreLimits) -> list[CommandRegistration[Any, Any]]:
         (DeleteRecords, handlers.delete_records, list[str], "data-store.delete-records"),
     ]
     return [
-        CommandRegistration(command=command, handler=handler, result=result, permission=write, action=action)
+        CommandRegistration(
+            command=command, handler=handler, result=result, permission=write, action=action, audited=_AUDITED
+        )
         for command, handler, result, action in table
     ]

@@ -49,6 +49,8 @@ from make_bridge.platform.queue.jobs import NewJob
 from make_bridge.platform.security.sealing import Sealing
 
 _ID_BYTES: Final = 16
+# Without its address: a query may hold a secret.
+_AUDITED: Final = frozenset({"description", "events", "state"})
 _DISABLED: Final = "This endpoint is disabled: resume it first."
 
 
@@ -88,7 +90,9 @@ class DeliveryHandlers:
             now.events if command.events is None else command.events,
         )
         await store.update(work.tx, organization_id, command.endpoint_id, wanted)
-        return await self._changed(work, command.endpoint_id)
+        changed = await self._changed(work, command.endpoint_id)
+        work.change(before=now, after=changed)
+        return changed
 
     async def delete(self, work: UnitOfWork, command: DeleteEndpoint) -> None:
         """Remove an endpoint; raises NotFound."""
@@ -184,7 +188,7 @@ class DeliveryHandlers:
         return [
             CommandRegistration(
                 command=command, handler=handler, result=result, permission="webhooks:write",
-                action=f"webhook_endpoint.{verb}",
+                action=f"webhook_endpoint.{verb}", audited=_AUDITED,
             )
             for command, handler, result, verb in table
         ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The engine's way to connections and keys: opened for one call, only for the run's own team.
+"""The engine's way to connections and keys: opened for one call, only for the run's own team, and never unaudited.
 
 What a stored key means on the wire (a header, a query parameter, a user and a password) is decided
 by its type's description; the module that calls out never sees more than it needs.
@@ -9,9 +9,10 @@ from typing import Final
 
 from make_bridge.domain.connections.model import JsonObject
 from make_bridge.domain.connections.opening import ComponentOpener, OpenedComponent
+from make_bridge.domain.executions.credential_uses import CredentialUses, UsesOfRun
 from make_bridge.engine.ports import Components, Credential, CredentialUnavailable, Placement
 from make_bridge.kernel.errors import NotFound
-from make_bridge.kernel.ids import ComponentId, OrganizationId, TeamId
+from make_bridge.kernel.ids import ComponentId, ExecutionId, OrganizationId, TeamId
 
 _MAIL_SETTINGS: Final = ("host", "port", "security", "from")
 _CERTIFICATE_SETTINGS: Final = ("certificate", "ca")
@@ -24,6 +25,7 @@ class TeamComponents:
     opener: ComponentOpener
     organization_id: OrganizationId
     team_id: TeamId
+    uses: UsesOfRun
 
     async def credential(self, component_id: int, *, url: str) -> Credential:  # noqa: ARG002 - host binding comes with OAuth
         """Open a connection or key for a call to ``url``; raises CredentialUnavailable."""
@@ -32,6 +34,7 @@ class TeamComponents:
         except NotFound as error:
             message = f"The connection or key {component_id} does not exist in this team."
             raise CredentialUnavailable(message) from error
+        await self.uses.note(opened.kind, opened.type, ComponentId(component_id))
         return _credential(opened)
 
 
@@ -65,7 +68,13 @@ class OpenedByTeam:
     """Makes the port for each run."""
 
     opener: ComponentOpener
+    uses: CredentialUses
 
-    def of(self, organization_id: OrganizationId, team_id: TeamId) -> Components:
-        """Return the port of one team."""
-        return TeamComponents(opener=self.opener, organization_id=organization_id, team_id=team_id)
+    def of(self, organization_id: OrganizationId, team_id: TeamId, execution_id: ExecutionId) -> Components:
+        """Return the port of one run, for its own team."""
+        return TeamComponents(
+            opener=self.opener,
+            organization_id=organization_id,
+            team_id=team_id,
+            uses=self.uses.of(organization_id, execution_id),
+        )

@@ -64,8 +64,8 @@ class Attempt:
 class ComponentsOf(Protocol):
     """Gives each run the way to its own team's connections and keys."""
 
-    def of(self, organization_id: OrganizationId, team_id: TeamId) -> Components:
-        """Return the port for one team."""
+    def of(self, organization_id: OrganizationId, team_id: TeamId, execution_id: ExecutionId) -> Components:
+        """Return the port for one attempt of an execution of a team."""
         ...
 
 
@@ -167,7 +167,7 @@ class Performer:
             clock=self._clock,
             journal=self._forgetful if is_light else await self._journal(stored, program, fence, attempt),
             responder=responder,
-            components=self._components.of(stored.organization_id, stored.team_id),
+            components=self._components.of(stored.organization_id, stored.team_id, stored.id),
             subscenarios=self._around.subscenarios(stored),
             stores=stores,
             structures=stores,

@@ -31,6 +31,7 @@ CUSTOMER_PERMISSIONS: Final = frozenset(
 # Everything a route, command or query asks for; what is not here is no scope, and a test compares.
 SCOPES: Final = frozenset(
     {
+        "audit:read",
         "connections:read",
         "connections:write",
         "customers:read",

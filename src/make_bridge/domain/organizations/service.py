@@ -106,6 +106,11 @@ class OrganizationService:
             work.touch(f"organization/{organization_id}")
             await work.write_record("shard", "organization.shred")
 
+    async def note_minted(self, organization_id: OrganizationId, key_id: str, sub: str) -> None:
+        """Write into the audit that the operator is about to use an integrator's key."""
+        async with self._directory.write() as tx:
+            await _record(tx, organization_id, "portal_token.mint", f"portal_key/{key_id}", sub=sub)
+
     async def _begin(self, new: NewOrganization) -> _Begun:
         async with self._directory.write() as tx:
             abandoned = self._clock.now() - _ABANDONED_AFTER
@@ -135,9 +140,9 @@ async def _add_key(
     return key
 
 
-async def _record(tx: WriteTx, organization_id: OrganizationId, action: str, subject: str) -> None:
+async def _record(tx: WriteTx, organization_id: OrganizationId, action: str, subject: str, **detail: object) -> None:
     work = UnitOfWork(tx, _operator_of(organization_id))
-    work.touch(subject)
+    work.touch(subject, **detail)
     await work.write_record("directory", action)
 
 

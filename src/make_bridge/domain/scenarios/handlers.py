@@ -38,6 +38,8 @@ from make_bridge.platform.security.sealing import Sealing
 from make_bridge.platform.security.secrets import new_opaque_token, opaque_token_digest
 
 _SHOWN_ERRORS = 5
+_AUDITED = frozenset({"name", "scheduling", "blueprint_version", "is_invalid"})
+_SWITCHED = frozenset({"is_active"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ class ScenarioHandlers:
         if hook_id is not None:
             await store.attach_hook(work.tx, organization_id, hook_id, command.team_id, scenario.id)
         work.touch(f"scenario/{scenario.id}", name=scenario.name)
+        work.change(after=scenario)
         work.emit(ScenarioCreated(scenario_id=scenario.id, team_id=scenario.team_id), subject=f"scenario/{scenario.id}")
         return scenario
 
@@ -80,6 +83,7 @@ class ScenarioHandlers:
         new = self._row(facts, create, current.hook_id)
         scenario = await store.save_blueprint(work.tx, organization_id, current.id, new, facts.raw)
         work.touch(f"scenario/{scenario.id}", version=scenario.blueprint_version)
+        work.change(before=current, after=scenario)
         saved = BlueprintSaved(scenario_id=scenario.id, version=scenario.blueprint_version)
         work.emit(saved, subject=f"scenario/{scenario.id}")
         return scenario
@@ -122,6 +126,7 @@ class ScenarioHandlers:
         name = current.name if command.name is None else model.checked_name(command.name)
         scenario = await store.edit(work.tx, organization_id, current.id, name, scheduling)
         work.touch(f"scenario/{scenario.id}", name=scenario.name, scheduling=scheduling)
+        work.change(before=current, after=scenario)
         work.emit(ScenarioEdited(scenario_id=scenario.id), subject=f"scenario/{scenario.id}")
         return scenario
 
@@ -133,6 +138,7 @@ class ScenarioHandlers:
         expression = ordering.checked_expression(command.expression, blueprint)
         await store.set_ordering(work.tx, organization_id, current.id, expression)
         work.touch(f"scenario/{current.id}", orderingKey=expression)
+        work.change(before=current, after={"ordering_key": expression})
         work.emit(ScenarioEdited(scenario_id=current.id), subject=f"scenario/{current.id}")
         return ordering.ordering_of(await store.get(work.tx, organization_id, current.id), blueprint)
 
@@ -187,6 +193,7 @@ class ScenarioHandlers:
         model.LIFECYCLE.move(current, target)
         await store.set_state(work.tx, work.context.organization_id, scenario.id, target)
         work.touch(f"scenario/{scenario.id}", state=target.value)
+        work.change(before=scenario, after={"is_active": target is ScenarioState.ACTIVE})
 
 
 def _why_invalid(errors: list[str]) -> str:
@@ -200,7 +207,12 @@ def commands(handlers: ScenarioHandlers) -> list[CommandRegistration[Any, Any]]:
     write = "scenarios:write"
     return [
         CommandRegistration(
-            command=CreateScenario, handler=handlers.create, result=Scenario, permission=write, action="scenario.create"
+            command=CreateScenario,
+            handler=handlers.create,
+            result=Scenario,
+            permission=write,
+            action="scenario.create",
+            audited=_AUDITED,
         ),
         CommandRegistration(
             command=SaveBlueprint,
@@ -208,6 +220,7 @@ def commands(handlers: ScenarioHandlers) -> list[CommandRegistration[Any, Any]]:
             result=Scenario,
             permission=write,
             action="scenario.save_blueprint",
+            audited=_AUDITED,
         ),
         CommandRegistration(
             command=ActivateScenario,
@@ -215,9 +228,15 @@ def commands(handlers: ScenarioHandlers) -> list[CommandRegistration[Any, Any]]:
             result=int,
             permission=write,
             action="scenario.activate",
+            audited=_SWITCHED,
         ),
         CommandRegistration(
-            command=EditScenario, handler=handlers.edit, result=Scenario, permission=write, action="scenario.edit"
+            command=EditScenario,
+            handler=handlers.edit,
+            result=Scenario,
+            permission=write,
+            action="scenario.edit",
+            audited=_AUDITED,
         ),
         CommandRegistration(
             command=SetOrdering,
@@ -225,6 +244,7 @@ def commands(handlers: ScenarioHandlers) -> list[CommandRegistration[Any, Any]]:
             result=Ordering,
             permission=write,
             action="scenario.set_ordering",
+            audited=frozenset({"ordering_key"}),
         ),
         CommandRegistration(
             command=DeactivateScenario,
@@ -232,6 +252,7 @@ def commands(handlers: ScenarioHandlers) -> list[CommandRegistration[Any, Any]]:
             result=int,
             permission=write,
             action="scenario.deactivate",
+            audited=_SWITCHED,
         ),
         CommandRegistration(
             command=DeleteScenario, handler=handlers.delete, result=None, permission=write, action="scenario.delete"

@@ -42,6 +42,13 @@ def secret_purpose(hook_id: HookId) -> tuple[str, int, str]:
     return ("hook", hook_id, "signature")
 
 
+def _shown(rules: Inbound) -> dict[str, object]:
+    """Return the rules as the audit shows them: without the secrets, however well these are sealed."""
+    signature = rules.signature
+    shown = None if signature is None else msgspec.structs.replace(signature, secrets=[])
+    return {"signature": shown, "dedupe": rules.dedupe}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookHandlers:
     """The handler and the views."""
@@ -64,6 +71,7 @@ class HookHandlers:
         await hook_store.set_settings(work.tx, organization_id, command.hook_id, settings)
         subject = f"hook/{command.hook_id}"
         work.touch(subject, scheme=None if signature is None else signature.scheme, dedupe=dedupe is not None)
+        work.change(before=_shown(now), after=_shown(Inbound(signature=signature, dedupe=dedupe)))
         work.emit(HookEdited(hook_id=command.hook_id, scenario_id=row["scenario_id"]), subject=subject)
         return _facts(row | {"settings": settings})
 
@@ -114,6 +122,7 @@ class HookHandlers:
                 result=HookFacts,
                 permission="scenarios:write",
                 action="hook.edit",
+                audited=frozenset({"signature", "dedupe"}),
             )
         ]
 

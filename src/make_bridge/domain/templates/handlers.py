@@ -58,6 +58,7 @@ class TemplateHandlers:
         edited = edited_draft(draft, parts, self.catalogue)
         template = await self.templates.update(work.tx, organization_id, command.template_id, edited)
         work.touch(f"template/{template.id}", name=template.name)
+        work.change(before=draft, after=edited)
         return template
 
     async def publish(self, work: UnitOfWork, command: PublishTemplate) -> TemplateVersion:
@@ -88,7 +89,12 @@ def commands(handlers: TemplateHandlers | None = None) -> list[CommandRegistrati
             action="template.create",
         ),
         CommandRegistration(
-            command=EditTemplate, handler=handlers.edit, result=Template, permission=write, action="template.edit"
+            command=EditTemplate,
+            handler=handlers.edit,
+            result=Template,
+            permission=write,
+            action="template.edit",
+            audited=frozenset({"name", "description", "language", "visibility", "scheduling"}),
         ),
         CommandRegistration(
             command=PublishTemplate,

@@ -37,6 +37,7 @@ class UsageHandlers:
         work.touch(
             subject, operations=limits.operations, executions=limits.executions, data_transfer=limits.data_transfer
         )
+        work.change(after=limits)
         work.emit(UsageLimitsChanged(), subject=subject)
         return limits
 
@@ -48,6 +49,7 @@ class UsageHandlers:
         )
         self.directory.forget(customer)
         work.touch(f"customer/{customer.id}", operations_limit=limit)
+        work.change(after=customer)
         work.emit(UsageLimitsChanged(team_id=customer.team_id), subject=f"team/{customer.team_id}")
         return customer
 
@@ -62,6 +64,7 @@ def commands(directory: CustomerDirectory) -> list[CommandRegistration[Any, Any]
             result=Limits,
             permission="organizations:write",
             action="organization.set_limits",
+            audited=frozenset({"operations", "executions", "data_transfer"}),
         ),
         CommandRegistration(
             command=SetCustomerLimit,
@@ -69,5 +72,6 @@ def commands(directory: CustomerDirectory) -> list[CommandRegistration[Any, Any]
             result=Customer,
             permission="customers:write",
             action="customer.set_limit",
+            audited=frozenset({"operations_limit"}),
         ),
     ]

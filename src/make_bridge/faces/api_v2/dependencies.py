@@ -7,6 +7,7 @@ from make_bridge.faces.edge.config import BodyLimits
 from make_bridge.faces.edge.teams import Organizations, Teams
 from make_bridge.faces.edge.turnstile import Turnstile
 from make_bridge.faces.portal.dependencies import Commands, Queries
+from make_bridge.platform.audit.refusals import Refusals
 from make_bridge.platform.egress.circuits import Circuits
 
 
@@ -25,3 +26,4 @@ class ApiDependencies:
     download_seconds: float = 900.0
     """In which an answer that is sent piece by piece has to be taken."""
     turnstile: Turnstile | None = None
+    refusals: Refusals | None = None

@@ -1,15 +1,12 @@
 """Reports (``/reports``): usage and executions of some days, made by a job, downloaded as a file. An extension."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import msgspec
-import structlog
 from pydantic import BeforeValidator
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from make_bridge.domain.reports.messages import DeleteReport, GetReport, GetReportPart, ListReports, MakeReport, Report
 from make_bridge.domain.reports.model import (
@@ -24,6 +21,7 @@ from make_bridge.domain.reports.model import (
 from make_bridge.domain.reports.views import MOST
 from make_bridge.faces.api_v2.bodies import NewReportBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
+from make_bridge.faces.api_v2.downloads import Download
 from make_bridge.faces.api_v2.operations import ROOT, Operation, access, respond
 from make_bridge.faces.api_v2.paging import CurrentPage, narrowed
 from make_bridge.faces.edge.body import parse_object
@@ -33,7 +31,6 @@ from make_bridge.kernel.errors import Conflict, InvalidInput, NotFound
 from make_bridge.kernel.ids import JobId
 
 _USUAL: Final = 100
-_log = structlog.get_logger(__name__)
 JsonObject = dict[str, Any]
 
 
@@ -44,21 +41,6 @@ def _read_id(text: object) -> JobId:
 
 
 ReportPath = Annotated[JobId, BeforeValidator(_read_id)]
-
-
-class _Download(StreamingResponse):
-    """An answer in pieces that has to be taken within a time; who is slower finds the connection cut."""
-
-    def __init__(self, pieces: AsyncIterator[bytes], *, headers: dict[str, str], seconds: float) -> None:
-        super().__init__(pieces, headers=headers)
-        self._seconds = seconds
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            async with asyncio.timeout(self._seconds):
-                await super().__call__(scope, receive, send)
-        except TimeoutError:
-            _log.warning("download_cut", seconds=self._seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +107,7 @@ class ReportRoutes:
             "cache-control": "no-store",
         }
         pieces = self._pieces(call, report)
-        return _Download(pieces, headers=headers, seconds=self.api.download_seconds)
+        return Download(pieces, headers=headers, seconds=self.api.download_seconds)
 
     async def delete_report(self, report_id: ReportPath, call: CurrentCall) -> Response:
         """Delete a report; one under way is cancelled."""

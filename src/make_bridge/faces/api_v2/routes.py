@@ -2,6 +2,7 @@
 
 from starlette.routing import BaseRoute
 
+from make_bridge.faces.api_v2.audit import AuditRoutes
 from make_bridge.faces.api_v2.circuit_breakers import CircuitBreakerRoutes
 from make_bridge.faces.api_v2.credentials import CredentialRoutes
 from make_bridge.faces.api_v2.data_stores import DataStoreRoutes
@@ -41,10 +42,11 @@ def api_routes(api: ApiDependencies) -> list[BaseRoute]:
         "Usage": UsageRoutes(api=api).operations(),
         "Webhook endpoints": WebhookEndpointRoutes(api=api).operations(),
         "Keys and tokens": CredentialRoutes(api=api).operations(),
+        "Audit": AuditRoutes(api=api).operations(),
         "Circuit breakers": CircuitBreakerRoutes(api=api).operations(),
     }
     return [
-        route(operation, TokenGate(operation.access, api.authenticator, choose, api.turnstile), tag)
+        route(operation, TokenGate(operation.access, api.authenticator, choose, api.turnstile, api.refusals), tag)
         for tag, operations in tables.items()
         for operation in operations
     ]

@@ -20,6 +20,7 @@ from make_bridge.faces.edge.turnstile import Turnstile
 from make_bridge.kernel.context import ActorKind, Context
 from make_bridge.kernel.errors import PermissionDenied, Unauthenticated
 from make_bridge.kernel.ids import TeamId
+from make_bridge.platform.audit.refusals import Refusals
 
 _READING: Final = frozenset({"GET", "HEAD"})
 _PORTAL_ONLY: Final = frozenset({Credentials.PORTAL_TOKEN})
@@ -52,9 +53,18 @@ class TokenGate(Gate):
     """Lets portal tokens and, where a route accepts them, API tokens pass."""
 
     def __init__(
-        self, access: Access, authenticator: Authenticator, teams: TeamChooser, turnstile: Turnstile | None = None
+        self,
+        access: Access,
+        authenticator: Authenticator,
+        teams: TeamChooser,
+        turnstile: Turnstile | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
-        """Stand before one route; without a turnstile, anybody may come as often as they like."""
+        """Stand before one route; without a turnstile, anybody may come as often as they like.
+
+        ``refusals`` takes down who may not do what they ask.
+        """
+        self._refusals = refusals
         self.access = access
         self._authenticator = authenticator
         self._teams = teams
@@ -64,7 +74,7 @@ class TokenGate(Gate):
         """Leave the ``Call`` on the request, or raise."""
         request_id = request.state.request_id
         identity = await self._identify(request)
-        self._require_permission(identity)
+        await self._require(request, identity)
         choice = await self._teams.choose(request.query_params.getlist("teamId"), identity)
         body = b""
         if request.method not in _READING:
@@ -107,6 +117,22 @@ class TokenGate(Gate):
         request_id = request.state.request_id
         return await self._authenticator.authenticate(headers, self.access.accepts, request_id=request_id)
 
+    async def _require(self, request: Request, identity: Identity) -> None:
+        """Raise PermissionDenied, with a row in the audit, for who may not use this route."""
+        try:
+            self._require_permission(identity)
+        except PermissionDenied as error:
+            if self._refusals is not None:
+                refused = Context(
+                    organization_id=identity.organization_id,
+                    actor=identity.actor,
+                    permissions=identity.permissions,
+                    request_id=request.state.request_id,
+                    address=request.state.address,
+                )
+                await self._refusals.note(refused, f"{request.method} {_route_of(request)}", error)
+            raise
+
     def _require_permission(self, identity: Identity) -> None:
         if self.access.administrators_only and identity.actor.kind is ActorKind.CUSTOMER:
             raise PermissionDenied("Only an administrator may do this: use a token with the sub '*' or an API token.")
@@ -115,6 +141,11 @@ class TokenGate(Gate):
                 sentence = f"Access denied. This token lacks the scope '{self.access.permission}'."
                 raise PermissionDenied(sentence)
             raise PermissionDenied(f"These credentials lack the permission '{self.access.permission}'.")
+
+
+def _route_of(request: Request) -> str:
+    """Return the path as the route writes it; what stands in a real one is for the access log."""
+    return str(getattr(request.scope.get("route"), "path", request.scope["path"]))
 
 
 async def current_call(request: Request) -> Call:

@@ -10,6 +10,7 @@ from make_bridge.faces.edge.turnstile import Turnstile
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.ids import ExecutionId, OrganizationId
 from make_bridge.kernel.messages import Command, Query
+from make_bridge.platform.audit.refusals import Refusals
 
 R = TypeVar("R")
 
@@ -60,3 +61,4 @@ class PortalDependencies:
     waiter: OutcomeWaiter
     config: PortalConfig
     turnstile: Turnstile | None = None
+    refusals: Refusals | None = None

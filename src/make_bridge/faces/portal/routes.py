@@ -58,7 +58,9 @@ def portal_routes(portal: PortalDependencies, *, also_described: Sequence[BaseRo
         "Templates": TemplateRoutes(portal=portal).operations(),
     }
     routes: list[BaseRoute] = [
-        route(operation, TokenGate(operation.access, portal.authenticator, choose, portal.turnstile), tag)
+        route(
+            operation, TokenGate(operation.access, portal.authenticator, choose, portal.turnstile, portal.refusals), tag
+        )
         for tag, operations in tables.items()
         for operation in operations
     ]

@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from make_bridge.platform.audit.record import Home
+from make_bridge.kernel.messages import Home
 
 GENESIS: Final = bytes(32)
 _FORMAT: Final = "make-bridge audit 1"

@@ -6,29 +6,29 @@ by whoever meets them. What is written is bounded and holds no secrets: ``detail
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final, Literal, LiteralString
+from typing import Final, LiteralString
 
 import msgspec
 
 from make_bridge.kernel.context import Context
+from make_bridge.kernel.messages import Home
 from make_bridge.platform.database.transactions import WriteTx
 
-Home = Literal["shard", "directory"]
 MOST_BYTES: Final = 4096
 """Of each of detail, before and after."""
 _MOST_MEMBER: Final = 512
-_INSERT: dict[Home, LiteralString] = {
-    "shard": """
-INSERT INTO shard.audit
+
+
+def in_both(statement: LiteralString) -> dict[Home, LiteralString]:
+    """Return a statement for each home; it names the schema ``home``."""
+    return {"shard": statement.replace("home.", "shard."), "directory": statement.replace("home.", "directory.")}
+
+
+_INSERT: Final = in_both("""
+INSERT INTO home.audit
     (organization_id, actor_kind, actor, action, object, detail, before, after, request_id, address)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-""",
-    "directory": """
-INSERT INTO directory.audit
-    (organization_id, actor_kind, actor, action, object, detail, before, after, request_id, address)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-""",
-}
+""")
 _INSERT_MANY: Final = """
 INSERT INTO shard.audit
     (organization_id, actor_kind, actor, action, object, detail, request_id)

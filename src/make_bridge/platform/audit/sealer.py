@@ -21,10 +21,10 @@ import structlog
 
 from make_bridge.kernel.errors import BridgeError, NotFound, Unavailable
 from make_bridge.kernel.ids import OrganizationId
+from make_bridge.kernel.messages import Home
 from make_bridge.platform.audit import store
 from make_bridge.platform.audit.chain import ChainedRow, link
 from make_bridge.platform.audit.messages import AuditAnchored
-from make_bridge.platform.audit.record import Home
 from make_bridge.platform.audit.signing import Head, Signer
 from make_bridge.platform.audit.store import KeptHead
 from make_bridge.platform.bus import event_store

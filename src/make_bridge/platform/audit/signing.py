@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from make_bridge.kernel.messages import Home
 from make_bridge.platform.audit.chain import joined
-from make_bridge.platform.audit.record import Home
 
 Kind = Literal["head", "anchor", "dropped"]
 _FORMAT: Final = "make-bridge audit head 1"

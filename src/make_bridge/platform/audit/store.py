@@ -5,27 +5,22 @@ who has it reads the unsealed rows and gives them their places, so even two that
 """
 
 from collections.abc import Sequence
-from typing import Final, LiteralString
+from typing import Final
 
 import msgspec
 
 from make_bridge.kernel.ids import OrganizationId
+from make_bridge.kernel.messages import Home
 from make_bridge.platform.audit.chain import GENESIS, ChainedRow
-from make_bridge.platform.audit.record import Home
+from make_bridge.platform.audit.record import in_both
 from make_bridge.platform.audit.signing import Head, Kind
 from make_bridge.platform.bus.event_store import Lead
 from make_bridge.platform.database.transactions import ReadTx, Row, WriteTx
 
-
-def _in_both(statement: LiteralString) -> dict[Home, LiteralString]:
-    """Return a statement for each home; it names the schema ``home``."""
-    return {"shard": statement.replace("home.", "shard."), "directory": statement.replace("home.", "directory.")}
-
-
 _LEADS: Final = """
 SELECT 1 AS holds FROM shard.leaders WHERE name = %(name)s AND owner = %(owner)s AND fence = %(fence)s FOR SHARE
 """
-_WAITING: Final = _in_both("""
+_WAITING: Final = in_both("""
 WITH RECURSIVE found AS (
     (SELECT organization_id FROM home.audit WHERE seal IS NULL AND organization_id > %s
      ORDER BY organization_id LIMIT 1)
@@ -36,48 +31,48 @@ WITH RECURSIVE found AS (
 )
 SELECT organization_id FROM found WHERE organization_id IS NOT NULL LIMIT %s
 """)
-_BEGIN_HEADS: Final = _in_both("""
+_BEGIN_HEADS: Final = in_both("""
 INSERT INTO home.audit_heads (organization_id, hash, signature) SELECT unnest(%s::bigint[]), %s, ''
 ON CONFLICT DO NOTHING
 """)
-_LOCK_HEADS: Final = _in_both("""
+_LOCK_HEADS: Final = in_both("""
 SELECT organization_id, sequence, hash, signature, anchored, anchored_at < now() - interval '1 day' AS is_due
 FROM home.audit_heads WHERE organization_id = ANY(%s::bigint[]) ORDER BY organization_id FOR UPDATE
 """)
-_UNSEALED: Final = _in_both("""
+_UNSEALED: Final = in_both("""
 SELECT a.* FROM unnest(%s::bigint[]) AS o(organization_id) CROSS JOIN LATERAL (
     SELECT id, organization_id, actor_kind, actor, action, object, detail, before, after, request_id, address,
         created_at
     FROM home.audit WHERE organization_id = o.organization_id AND seal IS NULL ORDER BY id LIMIT %s) AS a
 ORDER BY a.organization_id, a.id
 """)
-_SEAL: Final = _in_both("""
+_SEAL: Final = in_both("""
 UPDATE home.audit a SET sequence = s.sequence, seal = s.seal
 FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[]) AS s(id, sequence, seal) WHERE a.id = s.id AND a.seal IS NULL
 """)
-_MOVE_HEAD: Final = _in_both(
+_MOVE_HEAD: Final = in_both(
     "UPDATE home.audit_heads SET sequence = %s, hash = %s, signature = %s WHERE organization_id = %s"
 )
-_ANCHORED: Final = _in_both("UPDATE home.audit_heads SET anchored = %s, anchored_at = now() WHERE organization_id = %s")
-_CHECKPOINT: Final = _in_both("""
+_ANCHORED: Final = in_both("UPDATE home.audit_heads SET anchored = %s, anchored_at = now() WHERE organization_id = %s")
+_CHECKPOINT: Final = in_both("""
 INSERT INTO home.audit_checkpoints (organization_id, kind, sequence, hash, signature) VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT DO NOTHING
 """)
-_UNANCHORED: Final = _in_both("""
+_UNANCHORED: Final = in_both("""
 SELECT organization_id FROM home.audit_heads
 WHERE sequence > anchored AND anchored_at < now() - interval '1 day' LIMIT %s
 """)
-_EXPIRED: Final = _in_both("""
+_EXPIRED: Final = in_both("""
 SELECT h.organization_id FROM home.audit_heads h
 WHERE EXISTS (SELECT FROM home.audit a WHERE a.organization_id = h.organization_id AND a.seal IS NOT NULL
               AND a.created_at < now() - make_interval(days => %s)) LIMIT %s
 """)
-_OLDEST: Final = _in_both("""
+_OLDEST: Final = in_both("""
 SELECT sequence, seal, created_at < now() - make_interval(days => %s) AS is_old
 FROM home.audit WHERE organization_id = %s AND sequence IS NOT NULL ORDER BY sequence LIMIT %s
 """)
-_DROP: Final = _in_both("SELECT home.drop_audit(%s, %s) AS gone")
-_ORGANIZATIONS: Final[dict[Home, LiteralString]] = {
+_DROP: Final = in_both("SELECT home.drop_audit(%s, %s) AS gone")
+_ORGANIZATIONS: Final = {
     "shard": """
 SELECT organization_id FROM shard.audit_heads WHERE organization_id > %s ORDER BY organization_id LIMIT %s
 """,
@@ -87,20 +82,20 @@ SELECT organization_id FROM (
 WHERE organization_id > %s ORDER BY organization_id LIMIT %s
 """,
 }
-_HEAD: Final = _in_both("SELECT sequence, hash, signature FROM home.audit_heads WHERE organization_id = %s")
-_STANDING: Final = _in_both("""
+_HEAD: Final = in_both("SELECT sequence, hash, signature FROM home.audit_heads WHERE organization_id = %s")
+_STANDING: Final = in_both("""
 SELECT (SELECT count(*) FROM home.audit WHERE organization_id = %(organization)s AND seal IS NULL) AS waiting,
     EXISTS (SELECT FROM home.audit WHERE organization_id = %(organization)s AND seal IS NOT NULL) AS has_sealed
 """)
-_CHECKPOINTS: Final = _in_both("""
+_CHECKPOINTS: Final = in_both("""
 SELECT sequence, hash, signature FROM home.audit_checkpoints
 WHERE organization_id = %s AND kind = %s AND sequence > %s ORDER BY sequence LIMIT %s
 """)
-_LAST_CHECKPOINT: Final = _in_both("""
+_LAST_CHECKPOINT: Final = in_both("""
 SELECT sequence, hash, signature FROM home.audit_checkpoints
 WHERE organization_id = %s AND kind = %s ORDER BY sequence DESC LIMIT 1
 """)
-_PAGE: Final = _in_both("""
+_PAGE: Final = in_both("""
 SELECT id, organization_id, actor_kind, actor, action, object, detail, before, after, request_id, address, created_at,
     sequence, seal
 FROM home.audit WHERE organization_id = %s AND sequence > %s AND sequence <= %s ORDER BY sequence LIMIT %s

@@ -13,9 +13,9 @@ from typing import Final
 import msgspec
 
 from make_bridge.kernel.ids import OrganizationId
+from make_bridge.kernel.messages import Home
 from make_bridge.platform.audit import store
 from make_bridge.platform.audit.chain import GENESIS, ChainedRow, link
-from make_bridge.platform.audit.record import Home
 from make_bridge.platform.audit.signing import Head, Kind, Signer
 from make_bridge.platform.audit.store import KeptHead
 from make_bridge.platform.database.pools import Shard

@@ -9,18 +9,21 @@ are sealed, because some hold a secret that is shown once.
 Commands whose home is the directory write rows and audit there. No transaction crosses to the shard, so their events
 follow in one of their own: a process that dies in between leaves the act audited and not told. They are not answered
 from stored answers.
+
+What is refused for want of a permission changes nothing and leaves a row in the audit.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 import structlog
 
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import ConfigurationError, Conflict, NotFound, PermissionDenied, Unavailable
-from make_bridge.kernel.messages import Command, Event
+from make_bridge.kernel.messages import Command, Event, Home
+from make_bridge.platform.audit.refusals import Refusals
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.security.sealing import Sealing
@@ -29,7 +32,6 @@ _log = structlog.get_logger(__name__)
 
 C = TypeVar("C", bound=Command[Any])
 R = TypeVar("R")
-Home = Literal["shard", "directory"]
 Listener = Callable[[Context, Sequence[Event]], None]
 
 _CLAIM_KEY = """
@@ -42,7 +44,10 @@ _STORE_ANSWER = "UPDATE shard.idempotency SET answer = %s WHERE organization_id 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandRegistration(Generic[C, R]):
-    """One command with its handler, the permission it needs and its name in the audit."""
+    """One command with its handler, the permission it needs and its name in the audit.
+
+    ``audited`` are the fields of the changed object that the audit shows before and after; none of them is a secret.
+    """
 
     command: type[C]
     handler: Callable[[UnitOfWork, C], Awaitable[R]]
@@ -50,6 +55,7 @@ class CommandRegistration(Generic[C, R]):
     permission: str
     action: str
     home: Home = "shard"
+    audited: frozenset[str] = frozenset()
 
 
 class CommandBus:
@@ -66,6 +72,7 @@ class CommandBus:
         self._shards = shards
         self._sealing = sealing
         self._listeners = listeners
+        self._refusals = Refusals(shards)
         self._handlers: dict[type, CommandRegistration[Any, Any]] = {}
         for registration in registrations:
             if registration.command in self._handlers:
@@ -84,6 +91,15 @@ class CommandBus:
         if registration is None:
             message = f"{type(command).__name__} has no handler."
             raise ConfigurationError(message)
+        try:
+            return cast("R", await self._execute(context, registration, command))
+        except PermissionDenied as error:
+            await self._refusals.note(context, registration.action, error)
+            raise
+
+    async def _execute(
+        self, context: Context, registration: CommandRegistration[Any, Any], command: Command[Any]
+    ) -> object:
         if not context.allows(registration.permission):
             message = f"These credentials lack the permission '{registration.permission}'."
             raise PermissionDenied(message)
@@ -100,7 +116,7 @@ class CommandBus:
                 result = await (self._perform_once if once else _perform)(work, registration, command)
         for listener in self._listeners:
             listener(context, work.events)
-        return cast("R", result)
+        return result
 
     async def _tell(self, work: UnitOfWork) -> None:
         """Write the events of an act on the directory; the act stands whether or not this succeeds."""
@@ -137,5 +153,5 @@ class CommandBus:
 
 async def _perform(work: UnitOfWork, registration: CommandRegistration[Any, Any], command: Command[Any]) -> object:
     result: object = await registration.handler(work, command)
-    await work.write_record(registration.home, registration.action)
+    await work.write_record(registration.home, registration.action, registration.audited)
     return result

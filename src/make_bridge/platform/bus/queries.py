@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, TypeVar, cast
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import ConfigurationError, PermissionDenied
 from make_bridge.kernel.messages import Query
+from make_bridge.platform.audit.refusals import Refusals
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import ReadTx
 
@@ -34,6 +35,7 @@ class QueryBus:
     def __init__(self, registrations: Iterable[QueryRegistration[Any, Any]], shards: Shards) -> None:
         """Refuse two views for one query."""
         self._shards = shards
+        self._refusals = Refusals(shards)
         self._views: dict[type, QueryRegistration[Any, Any]] = {}
         for registration in registrations:
             if registration.query in self._views:
@@ -52,11 +54,17 @@ class QueryBus:
         if registration is None:
             message = f"{type(query).__name__} has no view."
             raise ConfigurationError(message)
+        try:
+            return cast("R", await self._ask(context, registration, query))
+        except PermissionDenied as error:
+            await self._refusals.note(context, type(query).__name__, error)
+            raise
+
+    async def _ask(self, context: Context, registration: QueryRegistration[Any, Any], query: Query[Any]) -> object:
         if not context.allows(registration.permission):
             message = f"These credentials lack the permission '{registration.permission}'."
             raise PermissionDenied(message)
         if registration.home == "directory":
-            return cast("R", await self._shards.directory.ask(lambda tx: registration.view(tx, context, query)))
+            return await self._shards.directory.ask(lambda tx: registration.view(tx, context, query))
         shard = await self._shards.of(context.organization_id)
-        answer = await shard.ask(context.organization_id, lambda tx: registration.view(tx, context, query))
-        return cast("R", answer)
+        return await shard.ask(context.organization_id, lambda tx: registration.view(tx, context, query))

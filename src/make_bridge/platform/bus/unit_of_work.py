@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping
 import msgspec
 
 from make_bridge.kernel.context import Context
-from make_bridge.kernel.messages import Event
+from make_bridge.kernel.messages import Event, Home
 from make_bridge.platform.audit import record
-from make_bridge.platform.audit.record import AuditRecord, Home
+from make_bridge.platform.audit.record import AuditRecord
 from make_bridge.platform.database.transactions import WriteTx
 
 _INSERT_EVENT = """

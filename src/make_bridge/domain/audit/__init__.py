@@ -1,0 +1,1 @@
+"""The audit trail as its owner reads it: searched, paged, exported. Writing and chaining are ``platform/audit``."""
