@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from make_bridge.domain.connections.opening import OpenedComponent
+from make_bridge.domain.connections.opening import ComponentOpener, OpenedComponent
 from make_bridge.domain.executions.credential_uses import CredentialUses
 from make_bridge.domain.executions.credentials import TeamComponents
 from make_bridge.engine.ports import CredentialUnavailable
@@ -102,7 +102,12 @@ async def test_a_query_that_its_view_refuses_has_a_row(shards, rows, organizatio
     assert (row["action"], row["object"]) == ("permission.refused", "Look")
 
 
-class Opener:
+@pytest.fixture
+def metrics():
+    return Metrics()
+
+
+class Opener(ComponentOpener):
     """Has one connection."""
 
     async def open(self, organization_id, team_id, component_id):
@@ -112,24 +117,28 @@ class Opener:
 
 
 @pytest.fixture
-async def uses(shards):
-    metrics = Metrics()
+async def uses(shards, metrics):
     uses = CredentialUses(shards, metrics)
-    uses.metrics = metrics
     yield uses
     await uses.close()
 
 
-def components(uses, organization_id):
-    return TeamComponents(
-        opener=Opener(), organization_id=organization_id, team_id=TeamId(1), uses=uses.of(organization_id, EXECUTION)
-    )
+@pytest.fixture
+def components(shards, uses, organization_id):
+    """Make the port of one attempt of a run."""
+
+    def port():
+        opener = Opener(shards=shards, sealing=data_keys_of(shards))
+        run = uses.of(organization_id, EXECUTION)
+        return TeamComponents(opener=opener, organization_id=organization_id, team_id=TeamId(1), uses=run)
+
+    return port
 
 
 async def test_a_credential_that_a_run_opens_has_one_row_for_the_execution_and_is_counted_each_time(
-    uses, rows, organization_id
+    components, metrics, rows
 ):
-    port = components(uses, organization_id)
+    port = components()
     for _ in range(3):
         assert (await port.credential(5, url="https://x.example")).secret == "s3cret"
     [row] = await rows()
@@ -137,21 +146,21 @@ async def test_a_credential_that_a_run_opens_has_one_row_for_the_execution_and_i
         "credential.open", "connection/5", f"execution {EXECUTION}",
     )  # fmt: skip
     assert msgspec.json.decode(bytes(row["detail"])) == {"execution": EXECUTION, "type": "basicauth"}
-    assert "credentials_opened_total 3.0" in uses.metrics.render().decode()
+    assert "credentials_opened_total 3.0" in metrics.render().decode()
 
 
-async def test_runs_at_once_have_a_row_each(uses, rows, organization_id):
-    await asyncio.gather(*(components(uses, organization_id).credential(5, url="") for _ in range(20)))
+async def test_runs_at_once_have_a_row_each(components, rows):
+    await asyncio.gather(*(components().credential(5, url="") for _ in range(20)))
     assert len(await rows()) == 20
 
 
-async def test_what_cannot_be_opened_has_no_row(uses, rows, organization_id):
+async def test_what_cannot_be_opened_has_no_row(components, rows):
     with pytest.raises(CredentialUnavailable):
-        await components(uses, organization_id).credential(6, url="")
+        await components().credential(6, url="")
     assert await rows() == []
 
 
-async def test_a_credential_whose_row_cannot_be_written_is_not_handed_out(uses, organization_id):
+async def test_a_credential_whose_row_cannot_be_written_is_not_handed_out(uses, components):
     await uses.close()
     with pytest.raises(Unavailable):
-        await components(uses, organization_id).credential(5, url="")
+        await components().credential(5, url="")

@@ -10,12 +10,15 @@ import psycopg
 import pytest
 
 from make_bridge.domain.organizations.audit_key import AuditKey
+from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.audit import record, store
 from make_bridge.platform.audit.record import AuditRecord
 from make_bridge.platform.audit.sealer import Sealer, SealerConfig, ShardSealer
 from make_bridge.platform.audit.signing import Head
 from make_bridge.platform.audit.verification import Verification
 from make_bridge.platform.bus.event_store import Lead
+from make_bridge.platform.database.pools import Shard
+from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
 from support.organizations import ROOTS, administrator, make_organization
 from support.waiting import until_async
@@ -37,9 +40,9 @@ class Deluded(ShardSealer):
 class Trail:
     """One organization's trail, with the owner's way to it."""
 
-    shards: object
-    shard: object
-    organization_id: int
+    shards: Shards
+    shard: Shard
+    organization_id: OrganizationId
     owner: psycopg.AsyncConnection
     directory_owner: psycopg.AsyncConnection
 
@@ -78,7 +81,9 @@ class Trail:
 
     async def head(self):
         async with self.shard.engine_statement() as tx:
-            return (await store.head_of(tx, "shard", self.organization_id)).head
+            kept = await store.head_of(tx, "shard", self.organization_id)
+        assert kept is not None
+        return kept.head
 
 
 @asynccontextmanager
@@ -439,4 +444,4 @@ async def test_a_whole_trail_that_is_gone_is_found(trail):
     verdicts = [one async for one in Verification(trail.shards, signer).everything()]
     [found] = [one for one in verdicts if one.organization_id == trail.organization_id]
     assert found.home == "directory"
-    assert "whole trail is gone" in found.broken
+    assert "whole trail is gone" in (found.broken or "")

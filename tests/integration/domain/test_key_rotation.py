@@ -15,6 +15,7 @@ from make_bridge.domain.deliveries.messages import EndpointId
 from make_bridge.domain.deliveries.resealing_store import SealedEndpoints
 from make_bridge.domain.deliveries.sending import purpose_of
 from make_bridge.domain.organizations import store
+from make_bridge.domain.organizations.audit_key import AuditKey
 from make_bridge.domain.organizations.data_key_rotation import RotatingDataKeys
 from make_bridge.domain.organizations.facts import ROOT_BEFORE, SealedFacts, require_same_root_key
 from make_bridge.domain.organizations.keys import ROOT_IN_FORCE, ApiTokens, DataKeys, PortalKeys
@@ -29,6 +30,7 @@ from make_bridge.domain.scenarios.signatures import SignatureRule
 from make_bridge.kernel.clock import SystemClock
 from make_bridge.kernel.errors import ConfigurationError, Conflict, Gone, NotFound
 from make_bridge.kernel.ids import OrganizationId
+from make_bridge.platform.audit.signing import Head
 from make_bridge.platform.bus.commands import CommandBus
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 from make_bridge.platform.security.root_key import RootKey, RootKeys, next_key_file, place_next_key
@@ -365,6 +367,20 @@ async def test_what_is_made_during_a_rotation_is_wrapped_by_the_new_root(install
     async with installation.directory.read() as tx:
         wrapped = await store.data_keys(tx, made.organization_id)
     assert wrapped[1].split(".")[1] == RootKey.load(files[1]).name
+
+
+async def test_what_signs_the_audit_trail_stays_the_same_over_a_rotation_of_the_root(installation, files):
+    head = Head(home="shard", organization_id=1, sequence=1, hash=bytes(32))
+    old = AuditKey(directory=installation.directory, roots=RootKeys.load(files[0]))
+    signature = (await old.signer()).sign("head", head)
+    place_next_key(*files)
+    await rotate(installation, files)
+    new = AuditKey(directory=installation.directory, roots=RootKeys(RootKey.load(files[1])))
+    assert (await new.signer()).accepts("head", head, signature)
+    assert (await old.signer()).accepts("head", head, signature)
+    stranger = AuditKey(directory=installation.directory, roots=RootKeys(RootKey(secrets.token_bytes(32))))
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        await stranger.signer()
 
 
 async def test_a_key_that_is_not_in_force_rotates_nothing(installation, files, tmp_path):

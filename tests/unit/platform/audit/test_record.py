@@ -16,8 +16,8 @@ class Thing:
 
 
 def test_only_declared_fields_are_taken():
-    assert msgspec.json.decode(declared(Thing(), {"name", "size", "unknown"})) == {"name": "x", "size": 3}
-    assert msgspec.json.decode(declared({"name": "y", "secret": "s"}, {"name"})) == {"name": "y"}
+    assert msgspec.json.decode(declared(Thing(), {"name", "size", "unknown"}) or b"") == {"name": "x", "size": 3}
+    assert msgspec.json.decode(declared({"name": "y", "secret": "s"}, {"name"}) or b"") == {"name": "y"}
     assert declared(Thing(), ()) is None
     assert declared(None, {"name"}) is None
 
