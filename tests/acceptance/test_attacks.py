@@ -137,6 +137,7 @@ def test_another_writing_of_a_used_token_is_not_a_fresh_one(product):
         assert opened(product, twin).status == 401
 
 
+@pytest.mark.attack("A33")
 def test_a_flow_s_secret_opens_no_api_and_a_token_opens_no_flow(product):
     customer = product.integrator.customer()
     wizard = customer.begin(product.orders)
@@ -158,6 +159,7 @@ def test_a_flow_s_secret_opens_no_api_and_a_token_opens_no_flow(product):
     assert wizard.state()["phase"] in {"intro", "step"}
 
 
+@pytest.mark.attack("C22")
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "LOCK", "PATCH", "DELETE"])
 @pytest.mark.parametrize(
     "path", ["/portal/api/bridge/integrations", "/portal/static/js/portal-integrations.js", "/live"]
@@ -174,6 +176,7 @@ def request_of(method, path):
     return "\r\n".join(lines).encode()
 
 
+@pytest.mark.attack("C22")
 @pytest.mark.parametrize("override", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
 def test_a_header_overrides_no_method(product, override):
     scenario = product.connect(enable=False)
@@ -204,6 +207,7 @@ SMUGGLED = {
 }
 
 
+@pytest.mark.attack("C15")
 @pytest.mark.parametrize("kind", SMUGGLED)
 def test_what_two_readers_could_read_in_two_ways_is_refused(product, kind):
     status, answer = raw(product, SMUGGLED[kind])
@@ -220,6 +224,7 @@ NOWHERE = """
 """
 
 
+@pytest.mark.attack("C23")
 @pytest.mark.parametrize("path", [*NOWHERE.split(), "/portal/static/" + "a/" * 2000])
 def test_nothing_is_shown_where_nothing_is(product, path):
     status, answer = raw(product, request_of("GET", path))
@@ -230,6 +235,7 @@ def test_nothing_is_shown_where_nothing_is(product, path):
 ORIGINS = ["null", "https://evil.example", "http://127.0.0.1:3000.evil.example", "HTTP://127.0.0.1:3000", "a b", "\xff"]
 
 
+@pytest.mark.attack("C06")
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_no_page_may_read_the_api(product, origin):
     token = product.integrator.token("dana")
@@ -243,6 +249,7 @@ def test_no_page_may_read_the_api(product, origin):
         assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
 
 
+@pytest.mark.attack("C23")
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP", "Via"])
 def test_the_counters_are_not_told_to_whom_a_proxy_speaks_for(product, header):
     value = "for=203.0.113.7" if header == "Forwarded" else "203.0.113.7"
@@ -251,6 +258,7 @@ def test_the_counters_are_not_told_to_whom_a_proxy_speaks_for(product, header):
     assert send("GET", f"{product.url}/metrics").status == 200
 
 
+@pytest.mark.attack("C15")
 def test_a_page_s_address_is_built_from_the_settings_and_not_from_the_host(product):
     token = product.integrator.token("dana")
     headers = {"Authorization": f"Bearer {token}", "Host": "evil.example", "X-Forwarded-Host": "evil.example"}

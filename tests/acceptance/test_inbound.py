@@ -61,6 +61,7 @@ def hook(product):
     return Hook(product)
 
 
+@pytest.mark.attack("D01", "D04", "D06")
 def test_a_hook_takes_signed_calls_only_from_when_it_says_so(hook, product):
     assert hook.call().status == 200
     hook.set(signature={"scheme": "stripe", "secrets": [OLD]})
@@ -90,6 +91,7 @@ def test_a_hook_takes_signed_calls_only_from_when_it_says_so(hook, product):
     assert product.server.metric("webhook_signatures_refused_total", reason="stale") >= 2
 
 
+@pytest.mark.attack("D08")
 def test_secrets_overlap_while_one_takes_the_other_s_place_and_are_told_nowhere(hook, product):
     hook.set(signature={"scheme": "stripe", "secrets": [OLD]})
     hook.await_status(401, dict)

@@ -56,6 +56,7 @@ def ask(integrator: Integrator, method: str, path: str, body: object = None) -> 
     return reply.json()
 
 
+@pytest.mark.attack("D06")
 def test_an_endpoint_hears_that_a_scenario_has_failed(integrator: Integrator, ears: Target, tmp_path: Path) -> None:
     wanted = {"url": f"{ears.url}/events", "events": ["execution.failed"]}
     endpoint = ask(integrator, "POST", "/webhook-endpoints", wanted)["webhookEndpoint"]

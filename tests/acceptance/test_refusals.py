@@ -82,6 +82,7 @@ def bearer(token):
 # --- Tokens
 
 
+@pytest.mark.attack("A16")
 def test_a_token_opens_the_portal_once(product):
     token = product.integrator.token("dana")
     first = send("GET", f"{product.url}{API}/integrations/", headers=bearer(token))
@@ -154,6 +155,7 @@ def test_a_customer_s_token_is_not_an_administrator_s(product):
 # --- Other people's things
 
 
+@pytest.mark.attack("G10")
 def test_another_customer_s_scenario_does_not_exist(product, connected):
     execution_id = connected.call_hook(ORDER).headers["x-execution-id"]
     stranger = product.integrator.customer()
@@ -327,6 +329,7 @@ def test_an_address_without_a_webhook_takes_nothing(product, connected):
 # --- Templates and scenarios that cannot run
 
 
+@pytest.mark.attack("J06")
 def test_a_template_with_an_unknown_module_stays_a_draft_and_the_refusal_names_the_place(product):
     administrator = product.integrator.administrator()
     blueprint = blueprint_of("sum")

@@ -50,6 +50,7 @@ def test_no_file_names_a_package_registry(root, project_files):
     assert naming == []
 
 
+@pytest.mark.attack("J08")
 def test_python_locks_hold_only_pins_and_hashes(locks):
     allowed = re.compile(r"#.*|[a-z0-9][a-z0-9._-]*==\S+( ; .+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?")
     strange = [
@@ -61,6 +62,7 @@ def test_python_locks_hold_only_pins_and_hashes(locks):
     assert strange == []
 
 
+@pytest.mark.attack("J08")
 def test_the_web_lock_holds_no_addresses(root):
     lock = root / "web" / "package-lock.json"
     if not lock.exists():

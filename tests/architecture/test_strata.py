@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ENGINE_MAY_KNOW = sys.stdlib_module_names | {"msgspec", "re2", "cryptography", "markdown_it"}
 ENGINE_MAY_NOT_KNOW = frozenset(
     {"asyncio.subprocess", "http.client", "os", "pathlib", "shutil", "socket", "subprocess", "urllib.request"}
@@ -41,6 +43,7 @@ def test_every_folder_of_the_package_is_a_package(package):
     assert folders - packages == set()
 
 
+@pytest.mark.attack("F04")
 def test_the_engine_knows_only_python_the_kernel_and_libraries_that_compute(package):
     strangers = [
         f"{module.path}: {name}"

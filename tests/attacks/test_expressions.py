@@ -104,6 +104,7 @@ def is_of_the_language(value):
     return type(value) in {type(None), bool, int, float, str, bytes, datetime}
 
 
+@pytest.mark.attack("F02")
 @pytest.mark.parametrize("text", FORMATS)
 def test_what_other_languages_would_format_is_plain_text(text):
     assert evaluate(text) == text
@@ -112,6 +113,7 @@ def test_what_other_languages_would_format_is_plain_text(text):
     assert evaluate('{{replace("x"; "x"; 1.t)}}', t=text.replace("$", "€")) == text.replace("$", "€")
 
 
+@pytest.mark.attack("F02", "F03")
 @pytest.mark.parametrize("text", FORMATS)
 def test_no_function_formats_what_it_is_given(text):
     for name, function in FUNCTIONS.items():
@@ -127,6 +129,7 @@ def test_no_function_formats_what_it_is_given(text):
             assert "<module" not in shown, (name, shown)
 
 
+@pytest.mark.attack("F05")
 @pytest.mark.parametrize("text", PROGRAMS)
 def test_no_expression_reaches_what_python_is_made_of(text):
     try:
@@ -138,6 +141,7 @@ def test_no_expression_reaches_what_python_is_made_of(text):
     assert value in (None, "", [], [None], [None, None]) or isinstance(value, str)
 
 
+@pytest.mark.attack("F12")
 @pytest.mark.parametrize("name", [name for name in dir(str) if name.startswith("_")] + ["constructor", "__proto__"])
 def test_names_of_python_are_keys_like_any_other(name):
     assert evaluate(f"{{{{1.`{name}`}}}}", **{name: "mine"}) == "mine"
@@ -148,6 +152,7 @@ def test_names_of_python_are_keys_like_any_other(name):
 NESTED = ("{{1.secret}}", "{{{{1.secret}}}}", "{{", "}}", "{{nope(}}", '{{"', "{{1.t}}", "{{if(true; 1.secret; 2)}}")
 
 
+@pytest.mark.attack("F06")
 @pytest.mark.parametrize("text", NESTED)
 async def test_data_that_looks_like_a_template_stays_data_through_a_whole_run(text):
     """Stored, mapped, joined, iterated, aggregated and returned; at no station is it read again."""
@@ -165,6 +170,7 @@ async def test_data_that_looks_like_a_template_stays_data_through_a_whole_run(te
     assert result.outputs == {"direct": text, "text": text + text, "parsed": text, "key": None}
 
 
+@pytest.mark.attack("F03")
 async def test_what_a_handler_sees_of_an_error_is_its_kind_and_sentence():
     seen = returns(3, error="{{toString(2.error)}}", kind="{{2.error.type}}", obj="{{2.error.obj}}")
     broken = module(2, "json:ParseJSON", {"json": "{"}, onerror=[seen, module(9, "builtin:Ignore", {})])
@@ -180,6 +186,7 @@ async def test_what_a_handler_sees_of_an_error_is_its_kind_and_sentence():
 EVIL = ("x\r\nX-Evil: 1", "x\nHost: evil", "x\0y", "x y", "", "x:y", "é", "x\ud800")
 
 
+@pytest.mark.attack("F15")
 @pytest.mark.parametrize("name", ["http:MakeRequest", "http:ActionSendData"])
 @pytest.mark.parametrize("value", EVIL)
 async def test_a_header_s_name_out_of_data_is_checked_after_it_was_computed(name, value):
@@ -191,6 +198,7 @@ async def test_a_header_s_name_out_of_data_is_checked_after_it_was_computed(name
     assert value not in names
 
 
+@pytest.mark.attack("F15")
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "GET\r\nX: y", "GET /evil HTTP/1.1", "\uff27ET", "{{1.v}}"])
 async def test_a_method_out_of_data_is_one_of_the_few(method):
     mapper = {"url": "https://a.example/", "method": "{{1.v}}"}
@@ -199,6 +207,7 @@ async def test_a_method_out_of_data_is_one_of_the_few(method):
     assert (result.error and result.error.type, world.target.requests) == (ErrorType.BUNDLE_VALIDATION, [])
 
 
+@pytest.mark.attack("F15")
 @pytest.mark.parametrize(
     "host",
     [
@@ -226,12 +235,14 @@ async def test_an_address_out_of_data_is_read_once_and_after_it_was_computed(hos
         assert target.host == "evil.example"
 
 
+@pytest.mark.attack("F15")
 async def test_a_key_of_a_mapper_is_never_an_expression():
     flow = (webhook(), module(2, "util:ComposeTransformer", {"value": {"{{1.secret}}": "x", "a": "{{1.t}}"}}))
     result = await run(program(*flow), request({"secret": SECRET, "t": "y"}), make_world().ports)
     assert SECRET not in repr(result.steps[1])
 
 
+@pytest.mark.attack("G04")
 @pytest.mark.parametrize("text", ["%", "_", "%%%%%", "\\", ".*", "' OR 1=1 --"])
 async def test_a_filter_s_text_has_no_wildcards(text):
     flow = (webhook(), returns(2, passed="yes", filter_="x") | {"filter": when("{{1.t}}", "text:contain", "{{1.w}}")})
@@ -245,6 +256,7 @@ def report():
     return json.loads(done.stdout)
 
 
+@pytest.mark.attack("F08", "F13")
 def test_no_hostile_run_takes_long_much_memory_or_its_neighbours_turn(report):
     slow = {name: fate["seconds"] for name, fate in report.items() if fate["seconds"] > SECONDS}
     selfish = {name: fate["longest_wait"] for name, fate in report.items() if fate["longest_wait"] > WAIT}
@@ -271,6 +283,7 @@ def test_a_filter_s_search_is_charged_like_any_other(operator, pattern):
     assert Budget().steps - scope.budget.steps > 5 * read_only
 
 
+@pytest.mark.attack("F13")
 def test_long_expressions_are_charged_for_their_operators_and_short_ones_are_not():
     long, short = "{{1.n" + " + 1.n" * 1_000 + "}}", "{{1.n + 1.n}}"
     scope = Scope(bundles={1: {"n": 1}})

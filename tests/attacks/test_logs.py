@@ -41,6 +41,7 @@ def texts(value):
         yield value
 
 
+@pytest.mark.attack("H08")
 def test_every_event_is_one_line_of_json(json_log):
     lines = json_log.splitlines()
     assert len(lines) == LINES
@@ -48,6 +49,7 @@ def test_every_event_is_one_line_of_json(json_log):
     assert all(len(line) < LONGEST_LINE for line in lines)
 
 
+@pytest.mark.attack("H08")
 def test_no_value_is_longer_than_it_may_be_or_holds_a_control_character(json_log):
     for line in json_log.splitlines():
         event = json.loads(line)
@@ -64,12 +66,14 @@ def test_a_trace_names_the_error_and_no_variable(json_log, terminal_log):
     assert "locals" not in terminal_log
 
 
+@pytest.mark.attack("H09")
 def test_no_credential_is_on_record_under_any_name_or_in_any_text(json_log, terminal_log):
     assert SECRET not in json_log
     assert SECRET not in terminal_log
     assert "[hidden]" in json_log
 
 
+@pytest.mark.attack("H08")
 def test_a_terminal_is_sent_its_own_colours_and_nothing_else(terminal_log):
     plain = terminal_log
     for code in ("0", "1", "2", "31", "32", "33", "34", "35", "36", "1;31", "31;1"):
@@ -78,6 +82,7 @@ def test_a_terminal_is_sent_its_own_colours_and_nothing_else(terminal_log):
     assert "[info] forged" not in [line[-13:] for line in plain.splitlines() if line.startswith("2026-11-22 [info]")]
 
 
+@pytest.mark.attack("H08")
 def test_what_only_looks_like_a_template_is_written_as_it_came(json_log):
     values = [json.loads(line).get("value") for line in json_log.splitlines()]
     assert "%s %n {0} {x.__class__}" in values

@@ -29,6 +29,7 @@ def served(tmp_path_factory):
         yield server, new_organization(installation, server.url)
 
 
+@pytest.mark.attack("H10")
 def test_a_process_that_crashes_leaves_no_core_and_others_of_its_user_cannot_read_it(tmp_path):
     done = subprocess.run(
         [sys.executable, DUMPING],
@@ -45,6 +46,7 @@ def test_a_process_that_crashes_leaves_no_core_and_others_of_its_user_cannot_rea
     assert done.stderr.count("Permission denied") == 2
 
 
+@pytest.mark.attack("H10")
 def test_the_server_can_not_be_dumped_and_its_keys_are_in_files_of_its_own(served):
     server, integrator = served
     pid = server.process.pid
@@ -61,6 +63,7 @@ def test_the_server_can_not_be_dumped_and_its_keys_are_in_files_of_its_own(serve
     assert integrator.secret.encode() not in environment
 
 
+@pytest.mark.attack("H09")
 def test_no_header_query_or_body_of_a_client_is_in_the_log(served):
     server, integrator = served
     token = integrator.token("dana")
@@ -86,6 +89,7 @@ def test_no_header_query_or_body_of_a_client_is_in_the_log(served):
     assert all(line.startswith("{") for line in log.splitlines() if "credentials_refused" in line)
 
 
+@pytest.mark.attack("H13")
 @pytest.mark.parametrize("pool", ["app", "engine"])
 @pytest.mark.parametrize(
     "statement",
@@ -111,6 +115,7 @@ async def test_the_roles_that_serve_can_add_to_the_audit_trail_and_change_nothin
     assert "nobody" not in {row["actor"] for row in rows}
 
 
+@pytest.mark.attack("H13")
 async def test_the_trail_is_written_whatever_the_level_of_the_log(shards, acme):
     await acme.another_team("watched")
     [shard] = shards.all()

@@ -48,6 +48,7 @@ def imported(tree):
             yield node.module or ""
 
 
+@pytest.mark.attack("F04")
 def test_nothing_evaluates_python(package):
     evaluating = [
         f"{path}:{call.lineno}"
@@ -64,6 +65,7 @@ def test_nothing_evaluates_python(package):
     assert (evaluating, loading) == ([], [])
 
 
+@pytest.mark.attack("F05")
 def test_the_engine_finds_no_attribute_by_a_name_from_outside(package):
     finding = [
         f"{path}:{call.lineno}"
@@ -75,6 +77,7 @@ def test_the_engine_finds_no_attribute_by_a_name_from_outside(package):
     assert finding == []
 
 
+@pytest.mark.attack("F02")
 def test_the_engine_formats_no_text_that_it_did_not_write(package):
     """`x.format(…)` and `x % …` where x is no literal would let a format of a stranger read our objects."""
     formatting = [
@@ -93,6 +96,7 @@ def test_the_engine_formats_no_text_that_it_did_not_write(package):
     assert formatting == []
 
 
+@pytest.mark.attack("F04")
 def test_the_engine_starts_no_program_and_no_shell_runs_anywhere(package):
     shells = [
         f"{path}:{call.lineno}"
@@ -104,6 +108,7 @@ def test_the_engine_starts_no_program_and_no_shell_runs_anywhere(package):
     assert shells == []
 
 
+@pytest.mark.attack("F10")
 def test_the_library_re_only_sees_patterns_of_our_own(package):
     """It backtracks without an end; patterns of strangers run on RE2. A pattern here is a literal or made of constants.
 
@@ -125,6 +130,7 @@ def test_the_library_re_only_sees_patterns_of_our_own(package):
     assert strange == []
 
 
+@pytest.mark.attack("G02", "G08")
 def test_no_statement_is_put_together_when_it_is_run(package):
     """What goes to the database is a constant or comes from a table of constants; values travel as parameters."""
     built = []
@@ -142,6 +148,7 @@ def test_no_statement_is_put_together_when_it_is_run(package):
     assert built == []
 
 
+@pytest.mark.attack("G02")
 def test_constants_of_statements_are_made_of_constants(package):
     """An f-string in a store may hold other constants of its file (`_COLUMNS`), and nothing that a caller gave."""
     loose = []
@@ -160,6 +167,7 @@ def test_constants_of_statements_are_made_of_constants(package):
     assert loose == []
 
 
+@pytest.mark.attack("G04", "G05")
 def test_no_statement_searches_with_wildcards_or_a_query_language(package):
     """Nobody's text becomes a LIKE, a pattern or a full-text query, so nothing has to be escaped for them."""
     searching = []

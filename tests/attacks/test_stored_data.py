@@ -66,6 +66,7 @@ async def _store(acme, name="Contacts", team=None):
     return (await acme.ask("POST", "/data-stores", body))["dataStore"]
 
 
+@pytest.mark.attack("G02")
 @pytest.mark.parametrize("sort", SORTS)
 async def test_a_list_is_sorted_by_its_own_columns_only(acme, sort):
     await _store(acme)
@@ -74,6 +75,7 @@ async def test_a_list_is_sorted_by_its_own_columns_only(acme, sort):
     assert len(told["detail"]) < 200
 
 
+@pytest.mark.attack("G02", "G06")
 @pytest.mark.parametrize("page", PAGES)
 async def test_a_page_is_two_bounded_numbers_and_a_direction(acme, page):
     name, _, value = page.partition("=")
@@ -81,6 +83,7 @@ async def test_a_page_is_two_bounded_numbers_and_a_direction(acme, page):
     refusal(await acme.send("GET", listed), 400, "invalid_page")
 
 
+@pytest.mark.attack("G06")
 async def test_the_largest_page_is_cut_to_what_a_list_gives(acme):
     listed = await acme.ask("GET", f"/data-stores?teamId={acme.facts.team_id}&pg[limit]=999999999&pg[offset]=10000000")
     assert listed["pg"]["limit"] <= 10_000
@@ -89,6 +92,7 @@ async def test_the_largest_page_is_cut_to_what_a_list_gives(acme):
     assert records["pg"]["limit"] <= 10_000
 
 
+@pytest.mark.attack("G12")
 @pytest.mark.parametrize("kind", NAMES)
 async def test_a_name_is_taken_in_one_form_or_refused_with_a_sentence(acme, kind):
     given, stored = NAMES[kind]
@@ -108,6 +112,7 @@ async def test_a_name_is_taken_in_one_form_or_refused_with_a_sentence(acme, kind
             assert (answer.status, made["name"]) == (200, stored)
 
 
+@pytest.mark.attack("G12")
 @pytest.mark.parametrize("kind", NAMES)
 async def test_a_record_s_key_and_values_are_kept_to_the_byte_or_refused(acme, kind):
     given, _ = NAMES[kind]
@@ -119,6 +124,7 @@ async def test_a_record_s_key_and_values_are_kept_to_the_byte_or_refused(acme, k
         assert (record["key"], record["data"]) == (given, {"v": given, given: 1})
 
 
+@pytest.mark.attack("G12")
 async def test_keys_that_look_alike_are_two_records(acme):
     store = await _store(acme)
     twins = ["Caf\u00e9", "Cafe\u0301", "İ", "i\u0307", "ß", "SS", "K", "\u212a"]
@@ -131,6 +137,7 @@ async def test_keys_that_look_alike_are_two_records(acme):
 COLUMNS = ("id", "organization_id", 'n"); DROP TABLE shard.data_stores; --', "a.b", "$1", "%s", "%(x)s", "version", "'")
 
 
+@pytest.mark.attack("G08")
 async def test_names_of_members_are_data_and_never_columns(acme, api):
     rival = await api.integrator("Rival")
     store, other = await _store(acme), await _store(rival)
@@ -142,6 +149,7 @@ async def test_names_of_members_are_data_and_never_columns(acme, api):
     assert (await rival.ask("GET", f"/data-stores/{other['id']}"))["dataStore"] == other
 
 
+@pytest.mark.attack("G10")
 async def test_a_neighbouring_id_opens_nothing_of_another_organization(acme, api):
     """Ids can be guessed, so guessing must not help: each is found within its organization or not at all."""
     rival = await api.integrator("Rival")
@@ -161,6 +169,7 @@ async def test_a_neighbouring_id_opens_nothing_of_another_organization(acme, api
     assert (await rival.ask("GET", f"/data-stores/{foreign['id']}"))["dataStore"] == foreign
 
 
+@pytest.mark.attack("G11")
 async def test_of_changes_at_once_to_one_record_none_is_lost(acme):
     store = await _store(acme)
     target = f"/data-stores/{store['id']}/data/a"
@@ -171,6 +180,7 @@ async def test_of_changes_at_once_to_one_record_none_is_lost(acme):
     assert record["data"] == {f"field{n}": n for n in range(20)}
 
 
+@pytest.mark.attack("G11")
 async def test_two_editors_of_a_blueprint_leave_two_versions(acme, api):
     """The last one is the one that runs, and what the other saved is a version that can be read."""
     context = administrator(acme.facts.organization_id)
@@ -192,6 +202,7 @@ async def test_two_editors_of_a_blueprint_leave_two_versions(acme, api):
     assert sorted(found for found in texts if any(found in json.dumps(document) for document in saved)) == texts
 
 
+@pytest.mark.attack("G04")
 async def test_a_statement_that_takes_too_long_is_ended_by_the_server(postgres):
     """Whatever a stranger makes expensive, the database gives up; without this a lost client would hold locks."""
     database = await postgres.clone(("directory", "shard"), 0)

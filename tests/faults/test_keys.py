@@ -129,6 +129,7 @@ def test_a_portal_key_is_rotated_under_load_and_no_valid_request_is_refused(
     assert pair.status(pair.holder(again), pair.servers[0]) == 200
 
 
+@pytest.mark.attack("H05")
 def test_the_root_key_is_rotated_beside_servers_that_go_on(pair: Pair, tmp_path: Path) -> None:
     new = tmp_path / "new.key"
     new.write_text(secrets.token_hex(32))

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 INPUTS = 200
 
 
+@pytest.mark.attack("F16")
 @pytest.mark.parametrize("name", sorted(TARGETS))
 def test_a_target_stands_its_seeds_and_two_hundred_mutations(name: str) -> None:
     seeds = seeds_of(name)

@@ -168,6 +168,7 @@ def test_the_wizard_in_a_window_stays_in_touch_with_the_page_that_opened_it(visi
     assert visitor.complaints == []
 
 
+@pytest.mark.attack("C13", "H09")
 @one_browser
 def test_the_secret_is_only_ever_in_a_header_to_the_bridge(visitor, site, embedding):
     page = visitor.open(site.page("iframe"))
@@ -196,6 +197,7 @@ def test_a_reload_goes_on_where_the_browser_gives_storage_and_else_says_what_to_
     assert visitor.complaints == []
 
 
+@pytest.mark.attack("C09")
 @one_browser
 def test_a_page_at_an_origin_that_nobody_registered_cannot_frame_the_wizard(visitor, elsewhere, embedding):
     page = visitor.open(elsewhere.page("iframe"))
@@ -206,6 +208,7 @@ def test_a_page_at_an_origin_that_nobody_registered_cannot_frame_the_wizard(visi
     assert visitor.complaints == []
 
 
+@pytest.mark.attack("C09")
 @one_browser
 def test_a_frame_that_was_refused_offers_a_window_instead(visitor, elsewhere, embedding):
     page = visitor.open(elsewhere.page("iframe"))

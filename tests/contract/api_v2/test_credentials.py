@@ -80,6 +80,7 @@ async def test_of_an_asymmetric_key_only_the_public_half_is_here(acme, rows, alg
     refusal(await acme.send("POST", of(acme), {}), 409, "conflict")
 
 
+@pytest.mark.attack("A32")
 async def test_a_key_that_is_no_public_key_is_refused_by_name(acme):
     short = pem(generate_private_key(65537, 1024))  # noqa: S505 - what has to be refused
     long = pem(generate_private_key(65537, 4104))
@@ -104,6 +105,7 @@ async def test_a_key_that_is_no_public_key_is_refused_by_name(acme):
     assert len((await acme.ask("GET", of(acme)))["keys"]) == 1
 
 
+@pytest.mark.attack("A06")
 async def test_a_key_is_revoked_but_not_the_last_that_is_accepted(acme):
     made = (await acme.ask("POST", f"{of(acme)}/rotate", {"overlapSeconds": 0}))["key"]
     current = f"{of(acme)}/{made['keyId']}"
@@ -116,6 +118,7 @@ async def test_a_key_is_revoked_but_not_the_last_that_is_accepted(acme):
         refusal(await acme.send("DELETE", f"{of(acme)}/{odd}?confirmed=true"), 404, "not_found")
 
 
+@pytest.mark.attack("A22")
 async def test_keys_of_another_organization_do_not_exist(api, acme):
     other = await api.integrator("Other")
     for method, target in (
@@ -154,6 +157,7 @@ async def test_what_was_done_with_keys_is_audited_and_told(api, acme, rows):
 # API tokens.
 
 
+@pytest.mark.attack("A33")
 async def test_a_token_does_what_its_scopes_say_and_nothing_else(acme):
     body = {"label": "Reader", "permissions": ["scenarios:read", "organizations:read"]}
     made = (await acme.ask("POST", of(acme, "tokens"), body))["token"]

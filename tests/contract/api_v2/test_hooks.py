@@ -98,6 +98,7 @@ async def test_each_scheme_can_be_set(given, shown, acme, hook_id):
     assert made["signature"] == {"scheme": given["scheme"], "secretCount": 1, **shown}
 
 
+@pytest.mark.attack("D08")
 async def test_secrets_are_sealed_for_their_hook_and_told_to_nobody(acme, api, hook_id):
     answer = await acme.send("PATCH", f"/hooks/{hook_id}", {"signature": {"scheme": "github", "secrets": [NEW, OLD]}})
     read = await acme.send("GET", f"/hooks/{hook_id}")

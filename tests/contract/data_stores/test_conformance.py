@@ -272,6 +272,7 @@ async def test_what_is_not_this_team_s_does_not_exist(case):
             await case.port.structure(structure)
 
 
+@pytest.mark.attack("G11")
 async def test_of_commits_at_once_on_one_record_one_wins(case):
     for turn in range(10):  # a pool opens its connections one by one: the first turns may not be at once
         found = await case.port.get(case.store, "k")

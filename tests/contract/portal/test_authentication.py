@@ -60,6 +60,7 @@ async def test_a_token_opens_once(portal):
     assert len(portal.buses.dispatched) == 1
 
 
+@pytest.mark.attack("A20")
 async def test_the_same_token_id_of_two_organizations_is_two_tokens(portal):
     def same_id(key_id, secret):
         now = int(portal.clock.now().timestamp())
@@ -181,6 +182,7 @@ async def test_a_retired_key_is_no_key(portal):
     refusal(await portal.get("/integrations/"), 401, "token_invalid")
 
 
+@pytest.mark.attack("H09")
 async def test_no_refusal_and_no_log_holds_the_token(portal):
     compact = portal.token(secret="another-secret-that-is-long-enough-for-hs256")
     with capture_logs() as logs:
@@ -206,6 +208,7 @@ async def test_a_permission_that_is_lacking_is_named(portal):
     assert portal.buses.dispatched == []
 
 
+@pytest.mark.attack("A33")
 async def test_a_customer_may_not_do_what_is_an_administrator_s(portal):
     mine = ("POST /customers", "DELETE /customers/1", "GET /templates/1", "POST /templates", "PATCH /templates/1",
             "PUT /templates/1", "POST /templates/1/publish", "DELETE /templates/1", "POST /scenarios",
@@ -215,6 +218,7 @@ async def test_a_customer_may_not_do_what_is_an_administrator_s(portal):
     assert portal.buses.dispatched == []
 
 
+@pytest.mark.attack("A33")
 @pytest.mark.parametrize("scheme", ["Token", "Bearer"])
 async def test_an_api_token_opens_the_management_routes_only(portal, scheme):
     header = f"{scheme} {API_TOKEN}"
@@ -265,6 +269,7 @@ async def test_a_team_that_is_no_number_is_refused(portal, query):
     assert portal.buses.dispatched == []
 
 
+@pytest.mark.attack("E34")
 async def test_claims_in_headers_change_nothing(portal):
     forged = [
         ("X-Team-Id", str(EVE_TEAM)),

@@ -59,6 +59,7 @@ async def test_a_body_that_is_no_honest_json_object_is_refused_everywhere(portal
     assert portal.buses.dispatched == []
 
 
+@pytest.mark.attack("C18")
 @pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"])
 async def test_a_form_is_refused_even_when_its_text_is_json(portal, kind):
     for method, target, sub in ROUTES:

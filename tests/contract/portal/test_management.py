@@ -91,6 +91,7 @@ async def test_a_customer_lists_itself(portal):
     assert portal.buses.one(ListCustomers).external_id == "dana"
 
 
+@pytest.mark.attack("G06")
 @pytest.mark.parametrize("query", ["after=-1", "limit=0", "limit=1001", "after=x", f"after={2**53}"])
 async def test_a_page_that_cannot_be_is_refused(portal, query):
     refusal(await portal.get(f"/customers?{query}", sub="*"), 422, "invalid_input")

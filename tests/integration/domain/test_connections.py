@@ -112,6 +112,7 @@ async def test_a_customer_works_with_its_own_team_only(bus, ask, context, organi
     assert await ask(dana, ListComponents(team_id=dana.team_id)) == []
 
 
+@pytest.mark.attack("E33")
 async def test_another_organization_neither_sees_nor_removes_a_key(bus, ask, context, organization, new, shards):
     made = await bus.execute(context, new())
     other = await make_organization(shards)
@@ -124,6 +125,7 @@ async def test_another_organization_neither_sees_nor_removes_a_key(bus, ask, con
     assert len(await ask(context, ListComponents(team_id=organization.team_id))) == 1
 
 
+@pytest.mark.attack("E33")
 async def test_a_run_of_another_organization_cannot_open_it(bus, opener, context, organization, new, shards):
     made = await bus.execute(context, new())
     other = await make_organization(shards)
@@ -131,6 +133,7 @@ async def test_a_run_of_another_organization_cannot_open_it(bus, opener, context
         await opener.open(other.organization_id, organization.team_id, made.id)
 
 
+@pytest.mark.attack("E33")
 async def test_a_run_of_another_team_cannot_open_it(bus, opener, context, organization, new, dana):
     made = await bus.execute(context, new())
     for team_id in (dana.team_id, TeamId(1)):
@@ -140,6 +143,7 @@ async def test_a_run_of_another_team_cannot_open_it(bus, opener, context, organi
         await opener.open(context.organization_id, organization.team_id, ComponentId(2**40))
 
 
+@pytest.mark.attack("H02")
 async def test_a_sealed_row_that_was_copied_to_another_does_not_open(bus, opener, context, organization, new, shards):
     source = await bus.execute(context, new())
     target = await bus.execute(context, new(values={"key": "other"}))

@@ -98,6 +98,7 @@ async def test_many_first_requests_at_once_end_at_one_customer(organization_id, 
     assert len(await rows("SELECT 1 FROM shard.audit")) == 1
 
 
+@pytest.mark.attack("G12")
 async def test_subs_that_look_alike_are_two_customers(directory, organization_id):
     one, other = [await directory.resolve(organization_id, sub) for sub in ("caf\u00e9", "cafe\u0301")]
     assert one.id != other.id

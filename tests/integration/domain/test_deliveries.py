@@ -254,6 +254,7 @@ async def test_a_receiver_that_is_gone_disables_its_endpoint_at_once_with_notice
         await hooks.do(PingEndpoint(endpoint_id=endpoint))
 
 
+@pytest.mark.attack("E23")
 async def test_a_redirect_is_not_followed(hooks):
     endpoint, _ = await hooks.listen()
     hooks.target.statuses["/hook"] = 307
@@ -273,6 +274,7 @@ async def test_a_long_answer_is_a_delivery_and_only_its_beginning_is_kept(hooks)
     assert len(attempt.answer) == 1024
 
 
+@pytest.mark.attack("E22")
 async def test_an_address_that_is_closed_meanwhile_is_not_called(hooks):
     endpoint, _ = await hooks.listen()
     await hooks.place.execute("UPDATE shard.webhook_endpoints SET url = 'http://10.0.0.1/' WHERE id = %s", endpoint)
@@ -283,6 +285,7 @@ async def test_an_address_that_is_closed_meanwhile_is_not_called(hooks):
     assert (await hooks.messages(endpoint))[0].error == "The address 10.0.0.1 is not open to calls from here."
 
 
+@pytest.mark.attack("D08")
 async def test_both_secrets_sign_while_one_is_changed_and_only_the_new_one_afterwards(hooks):
     endpoint, first = await hooks.listen()
     second = (await hooks.do(RotateEndpointSecret(endpoint_id=endpoint))).secret

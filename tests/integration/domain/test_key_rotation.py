@@ -211,6 +211,7 @@ async def test_webhooks_and_what_the_directory_keeps_are_sealed_anew(shards, pla
     assert await PortalKeys(shards.directory, fresh, SystemClock()).find(keys[0]["kid"]) is not None
 
 
+@pytest.mark.attack("H05")
 async def test_a_rotation_whose_worker_died_is_finished_under_the_same_version(
     shards, place, scene, rotating, monkeypatch
 ):
@@ -294,6 +295,7 @@ async def rotate(shards, files):
     await rotation.finish()
 
 
+@pytest.mark.attack("H05")
 async def test_the_root_is_rotated_while_nodes_read_and_the_old_one_opens_nothing(installation, files):
     owners = await organizations_under(installation, files[0], 20)
     node = DataKeys(installation.directory, RootKeys.load(files[0]), SystemClock())
@@ -326,6 +328,7 @@ async def test_the_root_is_rotated_while_nodes_read_and_the_old_one_opens_nothin
     await require_same_root_key(installation.directory, RootKeys.load(files[0]))
 
 
+@pytest.mark.attack("H05")
 @pytest.mark.parametrize("dies_after", ["begin", "piece", "finish"])
 async def test_a_rotation_that_was_killed_goes_on_where_it_was(installation, files, dies_after, monkeypatch):
     owners = await organizations_under(installation, files[0], 4)

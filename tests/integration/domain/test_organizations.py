@@ -150,6 +150,7 @@ async def test_one_that_is_being_made_right_now_is_not_taken_over(service, rows,
     assert made.team_id is not None
 
 
+@pytest.mark.attack("A05")
 async def test_that_a_key_does_not_exist_is_remembered_too(portal_keys, shards, monkeypatch):
     assert await portal_keys.find("invented-key") is None
     monkeypatch.setattr(shards.directory, "read", None)  # another look-up would fail
@@ -182,6 +183,7 @@ async def test_an_unknown_organization_is_not_there(shards):
         await data_keys_of(shards).seal(OrganizationId(2**40), ("hook", 1, "token"), b"x")
 
 
+@pytest.mark.attack("H02")
 async def test_a_secret_opens_only_for_its_own_organization_and_purpose(shards):
     one, other = [(await make_organization(shards)).organization_id for _ in range(2)]
     keys = data_keys_of(shards)
@@ -199,6 +201,7 @@ async def test_a_secret_opens_only_for_its_own_organization_and_purpose(shards):
             await keys.open(organization_id, purpose, sealed)
 
 
+@pytest.mark.attack("H04")
 async def test_under_another_root_key_nothing_opens(shards):
     made = await make_organization(shards)
     strange = DataKeys(shards.directory, RootKeys(RootKey(bytes(range(1, 33)))), SystemClock())
@@ -223,6 +226,7 @@ async def test_a_newer_data_key_seals_and_the_older_still_opens(shards, rows):
     assert await other_node.open(organization_id, ("hook", 1, "token"), old) == b"old"
 
 
+@pytest.mark.attack("A17")
 async def test_a_token_is_used_once_over_all_nodes(shards, clock):
     nodes = [TokenLedger(shards.directory) for _ in range(4)]
     soon = clock.now() + timedelta(seconds=120)
@@ -230,6 +234,7 @@ async def test_a_token_is_used_once_over_all_nodes(shards, clock):
     assert sum(await asyncio.gather(*attempts)) == 1
 
 
+@pytest.mark.attack("A20")
 async def test_the_same_jti_of_another_organization_or_key_is_another_token(shards, clock):
     ledger = TokenLedger(shards.directory)
     soon = clock.now() + timedelta(seconds=120)
@@ -244,6 +249,7 @@ async def test_the_same_jti_of_another_organization_or_key_is_another_token(shar
         assert not await ledger.consume(kid, jti, OrganizationId(organization_id), soon)
 
 
+@pytest.mark.attack("A19")
 async def test_a_use_is_forgotten_only_long_after_its_token_ended(shards, clock):
     ledger = TokenLedger(shards.directory)
     now = clock.now()

@@ -264,6 +264,7 @@ async def test_of_confidential_and_deleted_scenarios_only_counts_are_told(desk):
     assert found["", "Secret", "success"]["startedAt"] == desk.today.isoformat()
 
 
+@pytest.mark.attack("D12")
 async def test_names_of_strangers_make_no_formulas(desk):
     name = '=HYPERLINK("http://evil.example","x")'
     scenario = await desk.scenario(name)

@@ -150,6 +150,7 @@ def told_of(raw):
     return int(head.split()[1]), told["code"]
 
 
+@pytest.mark.attack("C20")
 @pytest.mark.parametrize("first", [b"", b"\r\n", b"G", GET, GET + b"X-Slow: a"])
 async def test_a_head_that_does_not_come_ends_the_connection(first):
     async with serving(head_seconds=0.2) as port, connected(port) as (reader, writer):
@@ -157,6 +158,7 @@ async def test_a_head_that_does_not_come_ends_the_connection(first):
         assert await rest_of(reader) == b""
 
 
+@pytest.mark.attack("C20")
 async def test_a_head_that_drips_ends_too_and_nobody_else_notices():
     async with serving(head_seconds=0.2) as port, connected(port) as (reader, writer):
 
@@ -185,6 +187,7 @@ async def test_a_connection_is_kept_between_requests_and_not_for_ever():
         assert await rest_of(reader) == b""
 
 
+@pytest.mark.attack("C20")
 async def test_a_body_that_stays_away_is_answered_and_the_connection_ends():
     arrived, refused = asyncio.Event(), asyncio.Event()
 
@@ -273,6 +276,7 @@ async def test_what_is_no_request_is_told_so_in_the_shape_of_refusals():
         assert told_of(await rest_of(reader)) == (400, "malformed_request")
 
 
+@pytest.mark.attack("C20")
 async def test_one_connection_too_many_is_turned_away_and_the_others_stay():
     async with (
         serving(most=2) as port,

@@ -69,6 +69,7 @@ async def test_a_large_body_is_sent_whole(serve, client):
     assert len(await server.requests[0].read()) == 900_000
 
 
+@pytest.mark.attack("E28")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -82,6 +83,7 @@ async def test_a_header_that_breaks_its_line_or_names_another_host_is_refused(na
     assert server.requests == []
 
 
+@pytest.mark.attack("E28", "F15")
 @pytest.mark.parametrize("method", ["CONNECT", "trace", "GET /evil HTTP/1.1\r\nX:", "", "G T", "GET\n"])
 async def test_a_method_that_breaks_its_line_or_opens_a_tunnel_is_refused(method, serve, client):
     server = await serve(hello)
@@ -160,6 +162,7 @@ async def test_a_redirect_to_what_is_not_open_is_refused_at_its_hop(location, se
     assert dialled == [("127.0.0.1", first.port)]
 
 
+@pytest.mark.attack("E23")
 async def test_a_redirect_through_a_name_that_turned_private_is_refused(names, serve, client_for):
     private = await serve(hello, host="127.0.0.2")
     first = await serve(redirect_to(private.url(host="rebind.example")))

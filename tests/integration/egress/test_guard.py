@@ -52,6 +52,7 @@ async def refusal(client, url, **request) -> EgressFailure:
     return caught.value
 
 
+@pytest.mark.attack("E21")
 @pytest.mark.parametrize(("kind", "form"), [(kind, form) for kind, forms in FORMS.items() for form in forms.split()])
 async def test_no_form_of_an_address_that_is_not_public_is_dialled(kind, form, serve, client_for, dialled):
     server = await serve(hello)
@@ -69,6 +70,7 @@ async def test_the_record_of_dialled_addresses_sees_a_call_that_is_allowed(serve
     assert dialled == [("127.0.0.1", server.port)]
 
 
+@pytest.mark.attack("E22")
 @pytest.mark.parametrize("name", ["localhost", "LOCALHOST."])
 async def test_the_machines_own_names_are_refused_by_their_addresses(name, serve, client_for, dialled):
     server = await serve(hello)
@@ -77,6 +79,7 @@ async def test_the_machines_own_names_are_refused_by_their_addresses(name, serve
     assert dialled == []
 
 
+@pytest.mark.attack("E23")
 @pytest.mark.parametrize(
     "answer",
     [["127.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["127.0.0.1", "8.8.8.8"], ["2606:4700::1111", "10.0.0.1"], ["fe80::1%lo"],
@@ -92,6 +95,7 @@ async def test_one_private_record_refuses_the_name(answer, names, serve, client_
     assert dialled == []
 
 
+@pytest.mark.attack("E23")
 async def test_a_name_that_changes_its_answer_is_judged_at_every_look_up(names, serve, client_for, dialled):
     async def once(_request) -> web.Response:
         return web.Response(headers={"Connection": "close"})
@@ -109,6 +113,7 @@ async def test_a_name_that_changes_its_answer_is_judged_at_every_look_up(names, 
     assert dialled == [("127.0.0.2", public.port)]
 
 
+@pytest.mark.attack("E23")
 async def test_the_vetted_answer_is_the_one_that_is_dialled(names, serve, client_for, dialled):
     server = await serve(hello, host="127.0.0.2")
     resolver = names(rebind_example=[["127.0.0.2"], ["127.0.0.1"]])
@@ -119,6 +124,7 @@ async def test_the_vetted_answer_is_the_one_that_is_dialled(names, serve, client
     assert server.requests[0].headers["Host"] == f"rebind.example:{server.port}"
 
 
+@pytest.mark.attack("E23")
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::ffff:127.0.0.1]", "trusted.example"])
 async def test_the_socket_alone_stops_what_the_other_checks_would_have_missed(host, names, serve, dialled):
     server = await serve(hello)
@@ -171,6 +177,7 @@ async def test_an_opened_name_does_not_open_its_address_to_other_names(names, se
     assert len(server.requests) == 1
 
 
+@pytest.mark.attack("E27")
 @pytest.mark.parametrize(
     "port", [22, 23, 25, 53, 110, 143, 445, 2181, 2375, 3306, 5432, 6379, 9092, 10250, 11211, 27017]
 )
@@ -181,6 +188,7 @@ async def test_ports_that_speak_no_http_are_refused(port, client_for, dialled):
     assert dialled == []
 
 
+@pytest.mark.attack("E27")
 async def test_a_blocked_port_opens_for_the_one_place_that_is_named_with_it(serve, client_for):
     server = await serve(hello)
     policy = EgressPolicy.parse([f"127.0.0.1:{server.port}"], blocked_ports=BLOCKED_PORTS | {server.port})

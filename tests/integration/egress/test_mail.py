@@ -128,6 +128,7 @@ async def test_a_name_with_one_private_record_is_refused(answer, names, dialled)
     assert (caught.value.kind, dialled) == ("refused", [])
 
 
+@pytest.mark.attack("E27")
 @pytest.mark.parametrize("port", [22, 80, 443, 5432, 6379, 0, 70000])
 async def test_only_the_ports_of_mail_are_dialled(port, dialled):
     with pytest.raises(MailRefusal) as caught:

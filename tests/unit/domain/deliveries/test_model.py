@@ -147,6 +147,7 @@ CLOSED = [
 ]
 
 
+@pytest.mark.attack("E21")
 @pytest.mark.parametrize("url", CLOSED, ids=range(len(CLOSED)))
 def test_a_url_that_the_guard_would_refuse_is_not_saved(url):
     with pytest.raises(InvalidInput) as refused:

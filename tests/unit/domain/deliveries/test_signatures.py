@@ -18,10 +18,12 @@ def headers(signature):
     return {"webhook-id": ID, "webhook-timestamp": str(MOMENT), "webhook-signature": signature}
 
 
+@pytest.mark.attack("D01")
 def test_the_published_example_is_signed_as_published():
     assert signature_header(ID, MOMENT, BODY, [read_secret(SECRET)]) == SIGNATURE
 
 
+@pytest.mark.attack("D01")
 def test_both_of_two_secrets_verify_and_a_third_does_not():
     first, second, stranger = new_secret(), new_secret(), new_secret()
     given = headers(signature_header(ID, MOMENT, BODY, [read_secret(second), read_secret(first)]))
@@ -31,12 +33,14 @@ def test_both_of_two_secrets_verify_and_a_third_does_not():
         verify(stranger, given, BODY, MOMENT)
 
 
+@pytest.mark.attack("D06")
 @pytest.mark.parametrize("changed", [b'{"test":2432232314}', b'{"test": 2432232315}', b""])
 def test_a_changed_body_does_not_verify(changed):
     with pytest.raises(AssertionError, match="no signature fits"):
         verify(SECRET, headers(SIGNATURE), changed, MOMENT)
 
 
+@pytest.mark.attack("D07")
 def test_an_id_with_a_dot_is_never_signed():
     with pytest.raises(ValueError, match="dot"):
         signature_header("msg_1.2", MOMENT, BODY, [b"k" * 24])
@@ -49,6 +53,7 @@ def test_a_new_secret_has_its_prefix_and_enough_bytes():
     assert new_secret() != secret
 
 
+@pytest.mark.attack("D05")
 @pytest.mark.parametrize(
     "text",
     [

@@ -25,6 +25,7 @@ def test_query_and_body_are_merged_whatever_the_method(method):
     assert bundle(b'{"b": 2}', "application/json", "a=1&b=1", method) == {"a": "1", "b": 2}
 
 
+@pytest.mark.attack("D13")
 @pytest.mark.parametrize(
     ("kind", "body", "made"),
     [
@@ -43,6 +44,7 @@ def test_a_body_is_read_by_its_content_type(kind, body, made):
     assert bundle(body, kind) == made
 
 
+@pytest.mark.attack("D13")
 @pytest.mark.parametrize(("kind", "body"), [("application/json", b"{"), ("application/json", b'{"a":' * 300)])
 def test_a_body_that_is_not_what_it_says_is_refused(kind, body):
     with pytest.raises(InvalidInput):
@@ -86,6 +88,7 @@ def test_uploads_are_files_with_their_bytes():
     }
 
 
+@pytest.mark.attack("D13")
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
@@ -101,6 +104,7 @@ def test_a_multipart_body_that_is_malformed_is_refused(kind, body):
         bundle(body, kind)
 
 
+@pytest.mark.attack("C18")
 def test_what_looks_like_a_file_in_json_is_no_file():
     made = bundle(json.dumps({"f": {"name": "x", "mime": "y", "data": "/etc/passwd"}}).encode(), "application/json")
     assert made["f"]["data"] == "/etc/passwd"

@@ -110,6 +110,7 @@ def test_either_of_two_secrets_lets_in_and_an_old_one_that_is_gone_does_not(sche
     assert _reason(rule, headers, BODY, secrets=["the newer secret"]) is Reason.WRONG
 
 
+@pytest.mark.attack("D06")
 @SCHEMES
 def test_a_body_that_was_written_anew_is_refused(scheme):
     rule, headers = SIGNED[scheme]
@@ -117,6 +118,7 @@ def test_a_body_that_was_written_anew_is_refused(scheme):
     assert _reason(rule, headers, b"") is Reason.WRONG
 
 
+@pytest.mark.attack("D01", "D04")
 @SCHEMES
 def test_what_is_cut_lengthened_or_junk_is_refused(scheme):
     rule, headers = SIGNED[scheme]
@@ -136,6 +138,7 @@ def test_what_is_cut_lengthened_or_junk_is_refused(scheme):
     assert _reason(rule, {name: b"\xff\xfe" + value.encode()}, BODY) in {Reason.WRONG, Reason.MALFORMED}
 
 
+@pytest.mark.attack("D05")
 def test_junk_inside_of_base64_is_refused():
     rule, headers = SIGNED["shopify"]
     text = headers["X-Shopify-Hmac-Sha256"]
@@ -143,6 +146,7 @@ def test_junk_inside_of_base64_is_refused():
         assert _reason(rule, {"X-Shopify-Hmac-Sha256": forged}, BODY) is Reason.WRONG
 
 
+@pytest.mark.attack("D01")
 @SCHEMES
 def test_a_missing_an_empty_and_a_second_header_are_refused(scheme):
     rule, headers = SIGNED[scheme]
@@ -152,6 +156,7 @@ def test_a_missing_an_empty_and_a_second_header_are_refused(scheme):
     assert _reason(rule, [(name, value), (name, value)], BODY) is Reason.MALFORMED
 
 
+@pytest.mark.attack("D01")
 @SCHEMES
 def test_a_rule_without_a_secret_refuses_everything(scheme):
     rule, headers = SIGNED[scheme]
@@ -190,6 +195,7 @@ def test_a_time_moved_to_now_does_not_revive_an_old_call():
     assert _reason(SignatureRule(scheme="stripe"), {"Stripe-Signature": old}, BODY, now=NOW + 5000) is Reason.WRONG
 
 
+@pytest.mark.attack("D07")
 def test_an_id_with_a_dot_moves_no_border():
     # Signed as id `a` at NOW over `.x`; read with another border the very same bytes would be another call.
     signature = _standard("a", NOW, f"{NOW}.x".encode())
@@ -198,6 +204,7 @@ def test_an_id_with_a_dot_moves_no_border():
     assert _reason(rule, shifted, b"x", secrets=[STANDARD_SECRET]) is Reason.MALFORMED
 
 
+@pytest.mark.attack("D01")
 def test_of_several_signatures_one_of_the_known_version_is_enough_and_others_count_for_nothing():
     rule, good = SignatureRule(scheme="standard-webhooks"), STANDARD_HEADERS["webhook-signature"]
     several = STANDARD_HEADERS | {"webhook-signature": f"v1,AAAA v1a,BBBB {good}"}

@@ -105,6 +105,7 @@ BAD_NAMES = [
 ]
 
 
+@pytest.mark.attack("J05")
 @pytest.mark.parametrize("name", BAD_NAMES)
 async def test_a_name_that_leaves_its_folder_refuses_the_archive(name):
     for data in (zipped({"good": b"", name: b"x"}), tarred({"good": b"", name: b"x"})):
@@ -113,6 +114,7 @@ async def test_a_name_that_leaves_its_folder_refuses_the_archive(name):
         assert "leaves its folder or is no name of a file" in message
 
 
+@pytest.mark.attack("J05")
 async def test_links_and_devices_hold_nothing_and_are_left_out():
     def entry(name, kind):
         made = tarfile.TarInfo(name)
@@ -131,6 +133,7 @@ async def test_links_and_devices_hold_nothing_and_are_left_out():
     assert await unpacked(made.getvalue()) == {"a": b"x"}
 
 
+@pytest.mark.attack("J05")
 async def test_a_bomb_is_refused_before_it_goes_off():
     huge = zipped({f"{number}": bytes(2_000_000) for number in range(3)})
     assert len(huge) < 10_000
@@ -142,6 +145,7 @@ async def test_a_bomb_is_refused_before_it_goes_off():
     assert time.thread_time() - started < 5
 
 
+@pytest.mark.attack("J05")
 async def test_a_size_that_lies_is_found_out():
     data = bytearray(zipped({"a": bytes(500_000)}))
     at = data.rfind(b"PK\x01\x02")
@@ -163,6 +167,7 @@ async def test_entries_that_overlap_are_refused():
     )
 
 
+@pytest.mark.attack("J05")
 async def test_entries_are_counted():
     many = {str(number): b"" for number in range(archive_reading.MAX_ENTRIES + 1)}
     for data in (zipped(many), tarred(many), gzip.compress(b"") * 1001):

@@ -135,6 +135,7 @@ async def test_text_html_images_and_files_find_their_places():
 INJECTED = "x\r\nBcc: victim@example.com\r\n\r\n<b>body</b>"
 
 
+@pytest.mark.attack("E28")
 @pytest.mark.parametrize("name", ["subject", "from_name", "to_name", "file", "header"])
 async def test_a_line_break_in_data_adds_nothing(name):
     mapper: Any = {

@@ -33,6 +33,7 @@ async def test_headers_of_an_answer_are_set(name):
     assert (name, "v") in response.headers
 
 
+@pytest.mark.attack("D15")
 @pytest.mark.parametrize(
     "name",
     [
@@ -47,17 +48,20 @@ async def test_headers_that_speak_for_the_server_are_left_out_and_named(name):
     assert (result.status, name in result.warnings[0].message) == ("warning", True)
 
 
+@pytest.mark.attack("D15")
 @pytest.mark.parametrize("name", ["Upgrade", "keep-alive", "TE", "Trailer", "Proxy-Authenticate"])
 async def test_headers_of_the_connection_are_refused(name):
     result = await _respond(rows(name))
     assert (result.error.type, result.response) == ("BundleValidationError", None)
 
 
+@pytest.mark.attack("D15")
 @pytest.mark.parametrize("name", ["Content-Length", "Transfer-Encoding", "Connection"])
 async def test_headers_that_frame_the_message_are_the_servers(name):
     assert (await _respond(rows(name))).response.headers == ()
 
 
+@pytest.mark.attack("D15")
 @pytest.mark.parametrize("value", ["a\r\nSet-Cookie: x=1", "a\nb", "a\x00", "a\rb"])
 async def test_a_mapped_value_cannot_begin_a_new_header(value):
     result = await _respond({"headers": [{"key": "X-A", "value": "{{1.value}}"}]}, value=value)

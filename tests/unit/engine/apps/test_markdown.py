@@ -54,6 +54,7 @@ async def test_html_in_the_source_stays_unless_it_is_sanitized():
     )
 
 
+@pytest.mark.attack("J01")
 @pytest.mark.parametrize(
     "address",
     ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "java&#115;cript:alert(1)", "vbscript:x", "data:text/html,x"],

@@ -71,6 +71,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.attack("D12")
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 @pytest.mark.parametrize("name", ["xml:ParseXML", "xml:PerformXPathQuery"])
 async def test_what_is_broken_or_dangerous_is_refused(name, text):
@@ -239,6 +240,7 @@ async def test_a_query_that_cannot_be_used_says_why(xpath, reason):
         assert (found.type, reason in found.message) == ("InvalidConfigurationError", True), found.message
 
 
+@pytest.mark.attack("D12")
 @pytest.mark.parametrize("xpath", ["//*//*//*//*", "//a[count(//a)>3]", "//a=//b"])
 def test_a_query_that_multiplies_itself_runs_out_of_its_budget(xpath):
     document = read_tree(b"<r>" + b"<a><b>x</b></a>" * 60_000 + b"</r>", "It")

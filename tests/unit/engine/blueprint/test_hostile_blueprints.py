@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -89,6 +90,7 @@ def _modules_of(flow: Any) -> Iterator[dict[str, Any]]:
         yield from _modules_of(node.get("onerror", []))
 
 
+@pytest.mark.attack("F07", "J06")
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(document=BLUEPRINTS, renumber=st.booleans())
 def test_any_blueprint_is_refused_with_findings_or_ends_with_a_result(document, renumber):
@@ -126,6 +128,7 @@ def _drive(running: Any) -> RunResult:
     raise AssertionError("The run suspended.")
 
 
+@pytest.mark.attack("F07", "J06")
 @settings(max_examples=100, deadline=None)
 @given(
     st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=8), inner), max_leaves=20)

@@ -62,6 +62,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.attack("F08")
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_ends_with_its_budget_and_flat_memory(make_scope, name):
     bundle = {

@@ -68,6 +68,7 @@ def report():
     return json.loads(done.stdout)
 
 
+@pytest.mark.attack("F07", "F08", "F12")
 def test_no_hostile_expression_takes_long_or_much_memory(report):
     slow = {name: fate["seconds"] for name, fate in report.items() if fate["seconds"] > SECONDS}
     large = {name: fate["grown_kib"] for name, fate in report.items() if fate["grown_kib"] > KIBIBYTES}
@@ -147,6 +148,7 @@ def test_a_pattern_may_be_so_long_and_so_large():
         compile_pattern(r"\p{L}{999}")
 
 
+@pytest.mark.attack("F11")
 def test_a_date_format_and_the_text_it_reads_have_lengths(evaluate):
     longest = "x" * limits.DATE_FORMAT
 

@@ -149,6 +149,7 @@ def test_a_syntax_error_points_to_its_place(template, position, message):
     assert caught.value.message.startswith(message)
 
 
+@pytest.mark.attack("F07")
 @pytest.mark.parametrize(
     "template",
     [

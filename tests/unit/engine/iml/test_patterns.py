@@ -59,6 +59,7 @@ def test_a_pattern_replaces_as_javascript_does(evaluate, text, pattern, flags, r
     assert evaluate("{{replace(1.t; 1.p; 1.r)}}", bundle) == expected
 
 
+@pytest.mark.attack("F10")
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
@@ -108,6 +109,7 @@ def test_a_pattern_finds_without_replacing():
     assert budget.steps < Budget().steps
 
 
+@pytest.mark.attack("F10")
 @pytest.mark.parametrize(
     ("pattern", "text"),
     [

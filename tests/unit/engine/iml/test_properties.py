@@ -283,6 +283,7 @@ def test_no_spelling_of_a_pattern_does_more_either(make_scope, pattern, text):
         compile_template('{{replace(1.t; 1.p; "<$1$&>")}}').evaluate(scope)
 
 
+@pytest.mark.attack("F06")
 @quick
 @given(anything)
 def test_data_comes_out_as_it_went_in(make_scope, text):

@@ -78,6 +78,7 @@ def test_mixed_text_shows_every_kind_of_value(evaluate):
     )
 
 
+@pytest.mark.attack("F06")
 def test_data_is_never_evaluated_again(evaluate):
     hostile = "{{upper(1.secret)}} {{now}}"
 

@@ -194,6 +194,7 @@ async def test_a_run_that_takes_too_long_is_interrupted_with_a_warning():
     assert "longer than" in result.warnings[0].message
 
 
+@pytest.mark.attack("F13")
 def test_expressions_of_one_run_share_a_budget():
     compiled = program(
         module(1, "builtin:BasicRepeater", {"start": 1, "repeats": 10_000, "step": 1}),
@@ -332,6 +333,7 @@ async def test_the_caller_is_told_before_the_run_ends():
     assert result.response.status == 201
 
 
+@pytest.mark.attack("F03")
 def test_an_error_nobody_foresaw_is_an_unexpected_error_and_kept_for_the_servers_log():
     def broken(call):
         raise KeyError("internal detail")

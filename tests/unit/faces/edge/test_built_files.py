@@ -96,6 +96,7 @@ async def test_a_part_of_the_packed_form_is_the_whole_plain_file(client):
     assert (answer.status, answer.body) == (200, SCRIPT)
 
 
+@pytest.mark.attack("C16")
 @pytest.mark.parametrize(
     "wish",
     [

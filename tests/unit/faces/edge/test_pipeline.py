@@ -69,6 +69,7 @@ async def test_every_request_gets_an_id_of_our_own(client):
     assert first.header("x-request-id") != second.header("x-request-id")
 
 
+@pytest.mark.attack("H08")
 @pytest.mark.parametrize(
     ("sent", "kept"),
     [
@@ -99,6 +100,7 @@ async def test_a_method_an_address_does_not_take_is_told_with_those_it_takes():
         assert answer.header("allow") == "DELETE, GET, HEAD, PUT"
 
 
+@pytest.mark.attack("C22")
 async def test_a_method_in_a_header_overrides_nothing():
     client = client_of([public("/api/a", echo, ["GET"])])
     answer = await client.send("GET", "/api/a", headers=[("X-HTTP-Method-Override", "DELETE")])
@@ -148,6 +150,7 @@ async def test_headers_are_measured_together(client):
     assert (await client.get("/api/things", headers=many[:200])).status == 200
 
 
+@pytest.mark.attack("C15")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -346,6 +349,7 @@ async def test_a_refusal_carries_the_same_headers(client):
     assert (await client.get("/api/nowhere")).header("content-security-policy") is not None
 
 
+@pytest.mark.attack("D14")
 async def test_a_scenario_s_own_answer_cannot_lift_the_sandbox():
     async def page(request):
         return HTMLResponse("<script>1</script>", headers={"Content-Security-Policy": "", "X-Request-Id": "theirs"})
@@ -382,6 +386,7 @@ async def test_the_widget_s_script_loads_on_any_site(tmp_path):
     assert (await client.post("/portal/static/portal.js")).header("allow") == "GET, HEAD"
 
 
+@pytest.mark.attack("C25")
 async def test_browsers_are_told_to_stay_on_https_only_where_we_are_on_https(client):
     async def fine(request):
         return PlainTextResponse("")

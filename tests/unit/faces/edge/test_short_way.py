@@ -280,6 +280,7 @@ async def test_a_client_that_went_away_disturbs_nobody() -> None:
         assert server.server_state.total_requests >= 2
 
 
+@pytest.mark.attack("D15")
 @pytest.mark.parametrize(
     "header", [(b"x-bad", b"a\r\nset-cookie: b"), (b"x bad", b"a"), (b"x-bad", b"\x00")], ids=["split", "name", "nul"]
 )

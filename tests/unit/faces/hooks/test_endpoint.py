@@ -99,6 +99,7 @@ async def test_a_signed_call_is_taken_on_both_ways(face, signing):
     assert (answer.status, status, len(signing.taken)) == (200, 200, 2)
 
 
+@pytest.mark.attack("D04")
 @pytest.mark.parametrize(
     ("signature", "reason"),
     [(None, "missing"), ("", "missing"), ("md5=1", "malformed"), ("sha256=1", "wrong"), ("sha256=é", "wrong")],
@@ -114,6 +115,7 @@ async def test_a_refusal_says_the_same_for_every_reason_and_takes_nothing(signat
     assert (signing.taken, refused) == ([], [reason, reason])
 
 
+@pytest.mark.attack("D01")
 async def test_a_hook_that_is_to_be_signed_and_has_no_secret_takes_nothing(face, signing, refused):
     signing.signature = Signed(rule=SignatureRule(scheme="github"), keys=())
     raw = [(b"x-hub-signature-256", b"sha256=" + hmac.new(b"", b"{}", "sha256").hexdigest().encode())]

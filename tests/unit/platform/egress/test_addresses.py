@@ -29,6 +29,7 @@ def test_public_addresses_up_to_the_edges_of_every_block_are_public(text):
     assert is_public(ip_address(text))
 
 
+@pytest.mark.attack("E21")
 @pytest.mark.parametrize("text", NOT_PUBLIC.split())
 def test_all_other_addresses_are_not(text):
     assert not is_public(ip_address(text))

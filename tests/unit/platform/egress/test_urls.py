@@ -33,6 +33,7 @@ def test_path_and_query_stay_byte_for_byte():
     assert str(read_target(text).url) == text
 
 
+@pytest.mark.attack("E26", "F15")
 @pytest.mark.parametrize(
     "text",
     [

@@ -117,6 +117,7 @@ def test_a_token_of_another_shape_is_rejected_before_it_is_read(compact):
     assert fault(compact) is TokenFault.SHAPE
 
 
+@pytest.mark.attack("A06")
 @pytest.mark.parametrize(
     "change",
     [
@@ -137,6 +138,7 @@ def test_a_header_that_is_none_is_rejected(header):
     assert fault(token(header)) is TokenFault.HEADER
 
 
+@pytest.mark.attack("A27")
 @pytest.mark.parametrize(
     "header",
     [
@@ -149,6 +151,7 @@ def test_a_header_that_two_parsers_would_read_differently_is_rejected(header):
     assert fault(raw_token(header, PAYLOAD)) is TokenFault.HEADER
 
 
+@pytest.mark.attack("A01")
 @pytest.mark.parametrize(
     "algorithm", ["none", "None", "nOnE", "", "HS384", "HS512", "RS256", "EdDSA", "ES256", "hs256", "HS256 "]
 )
@@ -186,6 +189,7 @@ def test_a_signature_by_another_secret_or_over_another_text_is_rejected():
     assert fault(f"{head}.{payload}.{'A' * 43}") is TokenFault.SIGNATURE
 
 
+@pytest.mark.attack("A30")
 def test_a_token_has_one_writing_only():
     head, payload, signature = VALID.split(".")
     # 43 characters carry 258 bits for 256: the last one may be written in four ways, three of them loose.
@@ -242,6 +246,7 @@ def test_a_token_id_may_be_any_plain_text_of_fair_length(token_id):
     assert verify(token(jti=token_id)).token_id == token_id
 
 
+@pytest.mark.attack("A14")
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -405,6 +410,7 @@ def test_an_integrator_may_keep_the_private_half(algorithm, rsa_key, ed25519_key
     assert fault(renamed, key) is TokenFault.SIGNATURE
 
 
+@pytest.mark.attack("A32")
 def test_a_key_that_cannot_protect_is_refused_when_it_is_registered(rsa_key, ed25519_key):
     small = rsa.generate_private_key(65537, 1024)  # noqa: S505 - the weak key of the test
     exchange = x25519.X25519PrivateKey.generate()

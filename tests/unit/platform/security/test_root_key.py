@@ -66,6 +66,7 @@ def test_what_is_only_nearly_a_key_is_refused_with_advice(content, key_file):
         RootKey.load(key_file(content))
 
 
+@pytest.mark.attack("H10")
 @pytest.mark.parametrize("mode", [0o644, 0o444, 0o604, 0o660, 0o460, 0o666, 0o700, 0o601, 0o650, 0o4600, 0o2640])
 def test_a_file_that_others_may_read_or_write_is_refused(mode, key_file):
     with pytest.raises(ConfigurationError, match="chmod 600"):

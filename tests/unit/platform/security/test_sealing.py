@@ -49,6 +49,7 @@ def test_nothing_shows_a_secret():
     assert SECRET.decode() not in shown
 
 
+@pytest.mark.attack("H02")
 @pytest.mark.parametrize(
     "change",
     [{"organization_id": EIGHT}, {"kind": "key"}, {"object_id": 13}, {"field": "refresh"}, {"object_id": "12 "}],
@@ -57,6 +58,7 @@ def test_a_box_does_not_open_in_another_place(change):
     assert is_broken(KEY, replace(PLACE, **change), KEY.seal(PLACE, SECRET))
 
 
+@pytest.mark.attack("H02")
 def test_places_whose_parts_join_alike_are_different():
     first = Place(organization_id=ONE, kind="a", object_id="b|c", field="d")
     second = Place(organization_id=ONE, kind="a|b", object_id="c", field="d")
@@ -66,6 +68,7 @@ def test_places_whose_parts_join_alike_are_different():
     assert is_broken(KEY, fourth, KEY.seal(third, SECRET))
 
 
+@pytest.mark.attack("H01")
 def test_every_changed_bit_is_found():
     _, _, nonce, box = KEY.seal(PLACE, b"x").text.split(".")
     raw_nonce, raw_box = encoding.decode(nonce), encoding.decode(box)
@@ -80,6 +83,7 @@ def flipped(octets, bit):
     return number.to_bytes(len(octets), "big")
 
 
+@pytest.mark.attack("H01")
 @pytest.mark.parametrize("kept", [15, 12, 8, 4, 0])
 def test_a_shortened_tag_is_refused(kept):
     version, name, nonce, box = KEY.seal(PLACE, b"").text.split(".")
@@ -87,6 +91,7 @@ def test_a_shortened_tag_is_refused(kept):
     assert is_broken(KEY, PLACE, Sealed(f"{version}.{name}.{nonce}.{cut}"))
 
 
+@pytest.mark.attack("H04")
 @pytest.mark.parametrize(
     "change",
     [
@@ -116,6 +121,7 @@ def test_a_box_has_one_writing_only():
             encoding.decode(text)
 
 
+@pytest.mark.attack("H04")
 def test_another_key_of_the_same_name_does_not_open():
     assert is_broken(SealingKey.generate("d1"), PLACE, KEY.seal(PLACE, SECRET))
 
@@ -158,6 +164,7 @@ async def test_a_data_key_is_wrapped_for_its_organization_and_version_only():
             await open_data_key(roots, organization_id, version, wrapped)
 
 
+@pytest.mark.attack("H05")
 async def test_the_root_is_rotated_row_by_row_while_both_keys_are_loaded():
     first, second = [await wrap_data_key(RootKeys(OLD), owner, 1, None) for owner in (SEVEN, EIGHT)]
     both, ring = RootKeys(OLD, [NEW]), KeyRing(NEW, older=(OLD,))

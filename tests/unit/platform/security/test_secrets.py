@@ -11,6 +11,7 @@ from make_bridge.kernel.ids import MAX_ID, OrganizationId
 from make_bridge.platform.security import secrets
 
 
+@pytest.mark.attack("G10")
 @pytest.mark.parametrize(
     "make",
     [
