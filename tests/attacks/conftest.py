@@ -1,12 +1,18 @@
-"""What the attacks meet: a real PostgreSQL with the API over it, one organization per test."""
+"""What the attacks meet: the product behind nginx, and for what lies deeper the API over a real PostgreSQL."""
 
 import os
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import pytest
 
+from attacks.scene import LIMITS, Scene, attacked
 from make_bridge.platform.database.embedded import EmbeddedConfig, EmbeddedPostgres
 from support.api_v2 import Api
+from support.nginx import nginx_before
 from support.postgres import PostgresServer, open_shards
+from support.postgres_process import own_postgres
+from support.server import show_logs
 
 # Nothing of a test outlives a power cut, so its server need not wait for the disk.
 HASTE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -40,3 +46,39 @@ def api(shards):
 @pytest.fixture
 async def acme(api):
     return await api.integrator()
+
+
+@pytest.fixture(scope="session")
+def scene(server: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Serve through nginx, before two servers, an organization and its victim: started once for the session."""
+    folder = tmp_path_factory.mktemp("scene")
+    with (
+        own_postgres(server("postgresql-15")) as postgres,
+        attacked({"nginx": server("nginx")}, folder, postgres) as served,
+    ):
+        yield served
+
+
+@pytest.fixture(scope="session")
+def limited(scene: Scene, server: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Two more servers with small limits, behind an nginx of their own that says who calls: its address."""
+    nodes = [scene.installation.server(name, NODE_ID=name, **LIMITS) for name in ("limited-one", "limited-two")]
+    folder = tmp_path_factory.mktemp("limited") / "nginx"
+    with nginx_before(server("nginx"), folder, [node.port for node in nodes], says_who_calls=True) as nginx:
+        for node in nodes:
+            node.start(wait=False)
+        for node in nodes:
+            node.wait_ready()
+        yield nginx.url
+        for node in nodes:
+            assert node.end() is None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the servers said beside what a failed test says."""
+    report = yield
+    found = getattr(item, "funcargs", {}).get("scene")
+    if report.failed and isinstance(found, Scene):
+        show_logs(report, found.installation.folder)
+    return report

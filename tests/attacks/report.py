@@ -1,8 +1,8 @@
 """A plugin of pytest that writes `docs/security/attacks.md`: which test holds which row of the list of attacks.
 
-Loaded by ``make attacks`` (`-p attacks.report`) and by the test that holds the page against what pytest collects. A test
-belongs to a row when its name holds the row's id (`test_a14_…`) or its marker does. What the page says of a test is its
-docstring, or its name as a sentence.
+Loaded by ``make attacks`` (`-p attacks.report`) and by the test that holds the page against what pytest collects. A
+test belongs to a row when its name holds the row's id (`test_a14_…`) or its marker does. What the page says of a test
+is its docstring, or its name as a sentence.
 """
 
 import re
@@ -42,7 +42,9 @@ class Held:
     def outcome(self) -> str:
         told = [outcome for outcome in _OUTCOMES if outcome in self.outcomes.values()]
         counts = [list(self.outcomes.values()).count(outcome) for outcome in told]
-        cases = [f"{outcome} ({count} cases)" if count > 1 else outcome for outcome, count in zip(told, counts, strict=True)]
+        cases = [
+            f"{outcome} ({count} cases)" if count > 1 else outcome for outcome, count in zip(told, counts, strict=True)
+        ]
         return ", ".join(cases)
 
 

@@ -1,4 +1,4 @@
-"""The page `docs/security/attacks.md` says what pytest collects, and every row of the list is held or said to be open."""
+"""The page `docs/security/attacks.md` says what pytest collects, and every row is held or said to be open."""
 
 import os
 import re

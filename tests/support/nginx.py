@@ -33,6 +33,8 @@ http {{
     log_format told escape=json '{{"ended": $msec, "took": $request_time, "status": $status,'
         ' "tried": "$upstream_addr", "sent": "$upstream_bytes_sent", "answers": "$upstream_status"}}';
     access_log {folder}/requests told;
+    server_tokens off;
+    client_max_body_size 20m;
     client_body_temp_path {folder}/bodies;
     proxy_temp_path {folder}/answers;
     fastcgi_temp_path {folder}/fastcgi;
@@ -50,6 +52,7 @@ http {{
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
+            {forwarding}
             proxy_connect_timeout 1s;
             proxy_read_timeout 30s;
             proxy_next_upstream error timeout;
@@ -83,6 +86,7 @@ class Nginx:
     program: Path
     folder: Path
     port: int
+    says_who_calls: bool = False
     process: "subprocess.Popen[bytes] | None" = field(default=None)
 
     @property
@@ -96,9 +100,13 @@ class Nginx:
         )
         # Its workers would be nobody's otherwise, who may not write below a test's folder.
         user = "user root;" if os.geteuid() == 0 else ""
+        forwarding = "proxy_set_header X-Forwarded-For $remote_addr;" if self.says_who_calls else ""
         configuration = self.folder / "nginx.conf"
         configuration.write_text(
-            _CONFIGURATION.format(folder=self.folder, port=self.port, servers=servers, user=user), encoding="utf-8"
+            _CONFIGURATION.format(
+                folder=self.folder, port=self.port, servers=servers, user=user, forwarding=forwarding
+            ),
+            encoding="utf-8",
         )
         self.process = subprocess.Popen(
             [self.program, "-p", self.folder, "-c", configuration, "-e", self.folder / "nginx.log"],
@@ -134,10 +142,13 @@ class Nginx:
 
 
 @contextlib.contextmanager
-def nginx_before(program: Path, folder: Path, ports: Sequence[int]) -> Iterator[Nginx]:
-    """Run nginx before servers on these ports; its files lie in ``folder``."""
+def nginx_before(program: Path, folder: Path, ports: Sequence[int], *, says_who_calls: bool = False) -> Iterator[Nginx]:
+    """Run nginx before servers on these ports; its files lie in ``folder``.
+
+    ``says_who_calls`` lets it name the caller's address to them, whatever the caller itself says.
+    """
     folder.mkdir()
-    nginx = Nginx(program=program, folder=folder, port=free_port())
+    nginx = Nginx(program=program, folder=folder, port=free_port(), says_who_calls=says_who_calls)
     try:
         nginx.start(ports)
         yield nginx

@@ -184,24 +184,25 @@ class Authenticator:
         return await self._by_portal_token(secret, request_id)
 
     async def _by_portal_token(self, compact: str, request_id: str) -> Identity:
-        key_id = None
+        facts: dict[str, object] = {}
         try:
             token = portal_tokens.read_token(compact)
-            key_id = token.key_id
-            claims = await self._verified(token)
+            facts["key_id"] = token.key_id
+            stored = await self.portal_keys.find(token.key_id)
+            if stored is not None:
+                facts["organization_id"] = stored.organization_id
+            claims = self._verified(token, stored)
         except TokenRejected as error:
-            raise self._refused(error.fault.value, _INVALID, "token_invalid", key_id=key_id) from None
+            raise self._refused(error.fault.value, _INVALID, "token_invalid", **facts) from None
         is_first = await self.ledger.consume(
             claims.key_id, claims.token_id, claims.organization_id, claims.remember_until
         )
         if not is_first:
-            facts = {"key_id": key_id, "organization_id": claims.organization_id}
             raise self._refused("used", _INVALID, "token_invalid", **facts)
         return await self._identity(claims, request_id)
 
-    async def _verified(self, token: UnverifiedToken) -> PortalClaims:
+    def _verified(self, token: UnverifiedToken, stored: PortalKey | None) -> PortalClaims:
         """Verify a token with the key it names; raises TokenRejected."""
-        stored = await self.portal_keys.find(token.key_id)
         if stored is not None:
             return portal_tokens.verify_token(token, self._verifying.of(stored), self.clock.now(), self.expected)
         with suppress(TokenRejected):
