@@ -1,8 +1,8 @@
 """The list of attacks: what is tried, in a sentence each, and what is not held.
 
 Read by ``attacks.report``, which puts tests beside the rows: those whose name holds the id (`test_a14_…`) and those
-that say so (`@pytest.mark.attack("A14")`). A row without a test needs an entry in ``OPEN``; one that has both is held as
-far as its tests go.
+that say so (`@pytest.mark.attack("A14")`). A row without a test needs an entry in ``OPEN``; one that has both is held
+as far as its tests go.
 """
 
 PARTS = {

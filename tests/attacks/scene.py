@@ -32,7 +32,7 @@ SECONDS = float(os.environ.get("MAKE_BRIDGE_TEST_ATTACK_SECONDS", "5"))
 LISTED = "/portal/api/bridge/integrations"
 INSIDE = re.compile(
     rb"Traceback|File \"|psycopg|SELECT |INSERT |site-packages|/src/|make_bridge|uvicorn|starlette|fastapi|pydantic"
-    rb"|postgres|nginx/|Python/|/tmp/|errors\.py",
+    rb"|postgresql|nginx/|Python/|/tmp/|errors\.py",
     re.IGNORECASE,
 )
 # What an attack could leave behind.
@@ -97,6 +97,7 @@ class Scene:
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, url: str = "", **options: Any
     ) -> Reply:
         """Send one request that must do no harm, and return the answer."""
+        options.setdefault("patience", 3 * SECONDS)
         began = time.monotonic()
         reply = send(method, (url or self.url) + path, headers=headers, **options)
         self.check(reply, time.monotonic() - began)
@@ -185,5 +186,5 @@ def attacked(programs: Mapping[str, Path], folder: Path, postgres: PostgresProce
             nodes[0].start()
             nodes[1].start()
             acme = new_organization(installation, nginx.url, "Acme CRM")
-            rival = new_organization(installation, nginx.url, "Rival CRM")
+            rival = new_organization(installation, nginx.url, "Rival CRM", origin="https://rival.example")
             yield Scene(installation, postgres, nginx, (nodes[0], nodes[1]), acme, rival)

@@ -204,9 +204,11 @@ def _good(method: str, path: str, reply: Reply) -> Any:
     return reply.json()
 
 
-def new_organization(installation: Installation, url: str, name: str = "Acme CRM") -> Integrator:
+def new_organization(
+    installation: Installation, url: str, name: str = "Acme CRM", *, origin: str = "http://127.0.0.1:3000"
+) -> Integrator:
     """Make an organization with the command, beside the server at `url`."""
-    made = installation.ask("org", "create", name, "--origin", "http://127.0.0.1:3000")
+    made = installation.ask("org", "create", name, "--origin", origin)
     return Integrator(
         url=url,
         organization_id=made["organizationId"],

@@ -56,15 +56,22 @@ def send(
     body: bytes | None = None,
     json_body: object = None,
     patience: float = _PATIENCE,
+    source: str | None = None,
 ) -> Reply:
-    """Send one request and return whatever is answered; nothing is followed, kept or retried."""
+    """Send one request and return whatever is answered; nothing is followed, kept or retried.
+
+    ``source`` is the address to call from: this machine has all that begin with 127.
+    """
     address = urlsplit(url)
     target = address.path + (f"?{address.query}" if address.query else "")
     given = dict(headers or {})
     if json_body is not None:
         body = json.dumps(json_body).encode()
         given.setdefault("Content-Type", "application/json")
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=patience)
+    here = None if source is None else (source, 0)
+    connection = http.client.HTTPConnection(
+        address.hostname or "", address.port, timeout=patience, source_address=here
+    )
     try:
         _write(connection, method, target or "/", given, body)
         response = connection.getresponse()

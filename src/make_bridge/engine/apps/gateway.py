@@ -34,6 +34,8 @@ _ALLOWED: Final = frozenset(
 # A scenario's own headers, those of webhook senders that ask for an echo, and answers to other origins.
 _ALLOWED_FAMILIES: Final = re.compile(r"(?:x|webhook|ce|access-control)-[!#$%&'*+.^_`|~0-9a-z-]+")
 _OURS: Final = frozenset({"x-content-type-options", "x-frame-options", "x-request-id", "x-execution-id"})
+# What proxies take for orders of the server behind them: another answer, a file of theirs, a speed, ill health.
+_FOR_PROXIES: Final = re.compile(r"x-(?:accel|sendfile|lighttpd|litespeed|reproxy|envoy)(?:-.*)?")
 
 
 def _respond(call: ModuleCall) -> Bundles:
@@ -66,7 +68,9 @@ def _headers(call: ModuleCall) -> Headers:
 
 
 def _may_be_set(name: str) -> bool:
-    return name in _ALLOWED or (name not in _OURS and _ALLOWED_FAMILIES.fullmatch(name) is not None)
+    if name in _OURS or _FOR_PROXIES.fullmatch(name):
+        return False
+    return name in _ALLOWED or _ALLOWED_FAMILIES.fullmatch(name) is not None
 
 
 def _wire_text(value: str) -> str:

@@ -39,7 +39,9 @@ async def test_headers_of_an_answer_are_set(name):
     [
         "Set-Cookie", "set-cookie2", "Clear-Site-Data", "Strict-Transport-Security", "Content-Security-Policy",
         "X-Frame-Options", "X-Content-Type-Options", "WWW-Authenticate", "Server", "Date", "Refresh", "Alt-Svc",
-        "Content-Encoding", "Service-Worker-Allowed", "x-execution-id",
+        "Content-Encoding", "Service-Worker-Allowed", "x-execution-id", "X-Accel-Redirect", "x-accel-limit-rate",
+        "X-Sendfile", "X-Sendfile-Type", "X-LIGHTTPD-send-file", "X-LiteSpeed-Location", "X-Reproxy-URL",
+        "x-envoy-immediate-health-check-fail",
     ],
 )  # fmt: skip
 async def test_headers_that_speak_for_the_server_are_left_out_and_named(name):
