@@ -140,12 +140,14 @@ def test_a_bent_token_opens_nothing(product):
     assert admitted == {}
 
 
+@pytest.mark.attack("E34")
 def test_a_request_without_credentials_is_refused_in_the_common_shape(product):
     assert_refused(send("GET", f"{product.url}{API}/integrations/"), 401)
     assert_refused(send("GET", f"{product.url}{API}/integrations/", headers={"Cookie": "connect.sid=s%3Ax"}), 401)
     assert_refused(send("GET", f"{product.url}{API}/integrations/", headers={"Authorization": "Basic eDp5"}), 401)
 
 
+@pytest.mark.attack("A33")
 def test_a_customer_s_token_is_not_an_administrator_s(product):
     customer = product.integrator.customer()
     assert_refused(customer.call("POST", "/templates", json_body={"blueprint": blueprint_of("sum")}), 403)
@@ -185,6 +187,7 @@ def test_another_customer_s_scenario_does_not_exist(product, connected):
     assert len(connected.logs()) == 1
 
 
+@pytest.mark.attack("G10")
 def test_another_customer_s_flow_does_not_exist(product):
     wizard = product.integrator.customer().begin(product.orders)
     stranger = product.integrator.customer()
@@ -192,6 +195,7 @@ def test_another_customer_s_flow_does_not_exist(product):
     assert_refused(stranger.call("GET", "/integrations/check-init/nothing"), 404)
 
 
+@pytest.mark.attack("G10")
 def test_another_organization_s_template_does_not_exist(product):
     other = new_organization(product.installation, product.url, "Globex")
     theirs = other.publish(blueprint_of("sum"))
@@ -205,6 +209,7 @@ def test_another_organization_s_template_does_not_exist(product):
     assert other.customer().call("POST", f"/integrations/init/{theirs}").status == 200
 
 
+@pytest.mark.attack("A22", "G10")
 def test_another_team_is_out_of_reach(product):
     customer = product.integrator.customer()
     assert_refused(customer.call("GET", f"/integrations?teamId={product.integrator.team_id}"), 404)
@@ -291,6 +296,7 @@ def test_a_malformed_body_starts_no_run(connected, body):
     assert connected.logs() == []
 
 
+@pytest.mark.attack("D13")
 @pytest.mark.parametrize("body", cases(MALFORMED))
 def test_a_malformed_webhook_is_refused_and_nothing_is_stored(connected, body):
     assert_refused(connected.call_hook(body=body, headers=JSON), 400)
@@ -313,6 +319,7 @@ def test_a_webhook_beyond_the_limit_is_refused_and_nothing_is_stored(connected):
     assert connected.logs() == []
 
 
+@pytest.mark.attack("D13")
 def test_a_body_that_says_it_is_a_form_is_refused(product):
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     customer = product.integrator.customer()

@@ -44,6 +44,8 @@ TABLES = {
         *("template_versions", "templates", "webhook_endpoints"),
     ),
 }
+# What a job writes when it ends.
+BY_THE_WAY = ("shard.queue", "shard.outbox", "shard.audit")
 # Few enough to be reached by a test, on servers that nothing else uses.
 LIMITS = {
     "RATES": "on",
@@ -91,6 +93,9 @@ class Scene:
         before = self.stored()
         yield
         changed = {name: count for name, count in self.stored().items() if count != before[name]}
+        if changed.get("shard.queue", before["shard.queue"]) < before["shard.queue"]:
+            # What earlier tests left to be done was done meanwhile.
+            changed = {name: count for name, count in changed.items() if name not in BY_THE_WAY}
         assert set(changed) <= set(tables), changed
 
     def attack(

@@ -157,7 +157,7 @@ async def test_what_was_done_with_keys_is_audited_and_told(api, acme, rows):
 # API tokens.
 
 
-@pytest.mark.attack("A33")
+@pytest.mark.attack("A33", "B13")
 async def test_a_token_does_what_its_scopes_say_and_nothing_else(acme):
     body = {"label": "Reader", "permissions": ["scenarios:read", "organizations:read"]}
     made = (await acme.ask("POST", of(acme, "tokens"), body))["token"]
@@ -241,6 +241,7 @@ async def test_a_use_is_noted_once_a_minute_and_not_with_each_request(api, acme,
     assert later["last_used_at"] > first["last_used_at"]
 
 
+@pytest.mark.attack("B13")
 def test_every_permission_that_is_asked_for_is_a_scope(api):
     asked = {registration.permission for registration in (*api.commands.registrations, *api.queries.registrations)}
     asked |= {dependency.dependency.access.permission for route in api.routes for dependency in route.dependencies}

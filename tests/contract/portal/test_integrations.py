@@ -152,6 +152,7 @@ async def test_an_administrator_starts_a_flow_in_the_team_it_names(portal):
     assert [command.team_id for command in portal.buses.messages(Start)] == [EVE_TEAM, ROOT_TEAM]
 
 
+@pytest.mark.attack("C09")
 @pytest.mark.parametrize(
     "address",
     [

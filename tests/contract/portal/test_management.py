@@ -225,6 +225,7 @@ async def test_a_template_is_made_from_a_blueprint_as_object_or_text(portal, blu
     assert (command.name, command.controller, command.scheduling) == (None, None, None)
 
 
+@pytest.mark.attack("J06")
 @pytest.mark.parametrize(
     ("body", "field"),
     [

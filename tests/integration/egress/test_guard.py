@@ -124,7 +124,7 @@ async def test_the_vetted_answer_is_the_one_that_is_dialled(names, serve, client
     assert server.requests[0].headers["Host"] == f"rebind.example:{server.port}"
 
 
-@pytest.mark.attack("E23")
+@pytest.mark.attack("E23", "E35")
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::ffff:127.0.0.1]", "trusted.example"])
 async def test_the_socket_alone_stops_what_the_other_checks_would_have_missed(host, names, serve, dialled):
     server = await serve(hello)

@@ -29,6 +29,7 @@ async def operation() -> str:
     return "in"
 
 
+@pytest.mark.attack("B13")
 def test_a_route_that_says_nothing_stops_the_start():
     routes = [
         Route("/a", page),

@@ -335,6 +335,7 @@ async def test_a_client_that_left_is_no_fault_of_ours():
 # --- headers of the answer
 
 
+@pytest.mark.attack("B16")
 async def test_an_api_answer_can_do_nothing_in_a_browser_and_is_kept_nowhere(client):
     answer = await client.get("/api/things")
     assert "default-src 'none'" in answer.header("content-security-policy")

@@ -201,6 +201,7 @@ def test_a_token_has_one_writing_only():
         assert fault(f"{head}.{payload}.{twin}") is TokenFault.SIGNATURE
 
 
+@pytest.mark.attack("A27")
 @pytest.mark.parametrize(
     "payload",
     [
@@ -283,6 +284,7 @@ def test_times_are_whole_seconds_close_to_now(changes, expected):
     assert fault(token(**changes)) is expected
 
 
+@pytest.mark.attack("A11")
 @pytest.mark.parametrize(
     "changes",
     [
