@@ -26,7 +26,7 @@ NPM := tools/npm.sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup web run test mutants check audit sbom format bench docs lock upgrade clean
+.PHONY: help setup web run test mutants attacks check audit sbom format bench docs lock upgrade clean
 
 help: ## list these commands
 	@echo 'Make Bridge'
@@ -50,6 +50,11 @@ test: setup web ## run the whole suite (TESTS=… for a part of it)
 mutants: setup ## break the code in each way a fault test names, and see that test fail
 	@tools/test-servers.sh
 	@MAKE_BRIDGE_TEST_MUTANTS=1 $(PYTHON) -m pytest -n0 tests/faults/test_mutants.py
+
+# The tests that hold a row of the list (tests/attacks/rows.py); what they say stands on the page.
+attacks: setup web ## attack the product in every way its list names, and write docs/security/attacks.md
+	@tools/test-servers.sh
+	@PYTHONPATH=tests $(PYTHON) -m pytest -p attacks.report --numprocesses $(WORKERS) --dist loadfile
 
 check: $(SETUP) ## lint, format, types, import contracts, known faults of dependencies; changes nothing
 	@echo '· ruff check'

@@ -37,6 +37,7 @@ class Held:
     rows: tuple[str, ...]
     sentence: str
     outcomes: dict[str, str] = field(default_factory=dict)
+    gaps: set[str] = field(default_factory=set)
 
     @property
     def outcome(self) -> str:
@@ -45,7 +46,7 @@ class Held:
         cases = [
             f"{outcome} ({count} cases)" if count > 1 else outcome for outcome, count in zip(told, counts, strict=True)
         ]
-        return ", ".join(cases)
+        return " ".join([", ".join(cases), *sorted(self.gaps)])
 
 
 def rows_of(item: pytest.Item) -> tuple[str, ...]:
@@ -95,6 +96,8 @@ class AttackReport:
         rows, sentence = given
         held = self.held.setdefault(report.nodeid.partition("[")[0], Held(tuple(rows), sentence))
         before, now = held.outcomes.get(report.nodeid, "not run"), outcome_of(report)
+        if hasattr(report, "wasxfail"):
+            held.gaps.add(str(report.wasxfail).removeprefix("reason: "))
         if now is not None and _OUTCOMES.index(now) <= _OUTCOMES.index(before):
             held.outcomes[report.nodeid] = now
 

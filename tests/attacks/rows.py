@@ -116,6 +116,7 @@ ROWS = {
     "H08": "lines, commands and templates in the log",
     "H09": "credentials in the log",
     "H10": "secrets in memory dumps and environments",
+    "H13": "the audit trail, edited",
     "I01": "answers of a provider without the state of this browser",
     "I02": "a stranger's code in the victim's browser",
     "I04": "two providers mixed up",
@@ -139,6 +140,11 @@ _LATER = "Connecting by OAuth is being built; its attacks come with it."
 OPEN = {
     **dict.fromkeys(("B01", "B02", "B03", "B04", "B05", "B10", "B11", "B12", "B14", "B15"), _ELSEWHERE),
     **dict.fromkeys(("I01", "I02", "I04", "I05", "I06", "I08", "I10", "I11"), _LATER),
+    "A05": (
+        "After 100 refusals of an address strangers from there are still looked up ten times a second, so that nobody "
+        "behind the same address is locked out. Unknown addresses of webhooks are looked up each time and count for no "
+        "limit, because senders share addresses."
+    ),
     "B16": "Every answer of an API says `no-store` (C06); pages of the console come with it.",
     "C04": (
         "Processes know nothing of each other's counts: behind one name, so many servers let so many times the limit "
@@ -158,6 +164,7 @@ OPEN = {
     ),
     "G02": "A wrong column of a list without rows is not noticed: there is nothing to sort.",
     "G11": "There is no `If-Match`: the API that is spoken has none. No change is lost, the last one stands.",
+    "H13": "The chain of the trail and its verifier are being built: an administrator of the database is not found out.",
     "J02": "No page embeds data: what a page shows comes over its calls, as JSON.",
     "J04": "Tested where the code is: `web/tests/theme.test.ts`, `web/tests/brand.test.ts`.",
 }

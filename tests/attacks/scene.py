@@ -189,7 +189,8 @@ def attacked(programs: Mapping[str, Path], folder: Path, postgres: PostgresProce
         with nginx_before(programs["nginx"], folder / "nginx", ports, says_who_calls=True) as nginx:
             installation.environment["PUBLIC_URL"] = nginx.url
             nodes[0].start()
-            nodes[1].start()
+            nodes[1].start(wait=False)
             acme = new_organization(installation, nginx.url, "Acme CRM")
             rival = new_organization(installation, nginx.url, "Rival CRM", origin="https://rival.example")
+            nodes[1].wait_ready()
             yield Scene(installation, postgres, nginx, (nodes[0], nodes[1]), acme, rival)

@@ -12,6 +12,7 @@ import pytest
 
 from attacks.scene import LIMITS, LISTED
 from support.integrator import API
+from support.network import send
 
 pytestmark = [pytest.mark.requires_server("postgresql-15", "nginx"), pytest.mark.timeout(180)]
 SUM = {
@@ -108,6 +109,15 @@ def test_c23_the_counters_are_not_told_through_a_proxy(scene, path, headers):
     reply = scene.attack("GET", path, headers=headers)
     assert reply.status in {400, 404}, reply
     assert b"_total" not in reply.body
+
+
+def test_c23_the_counters_are_told_to_this_machine_by_its_own_name_alone(scene):
+    """A proxy that says nothing of whom it speaks for passes on the name that the world has called."""
+    url = scene.nodes[0].url
+    assert scene.attack("GET", "/metrics", url=url, headers={"Host": "10.244.0.7:8080"}).status == 404
+    own = url.removeprefix("http://")
+    for host in (own, "localhost", "[::1]:80"):
+        assert send("GET", f"{url}/metrics", headers={"Host": host}).status == 200
 
 
 INSIDE_PAGES = """

@@ -69,9 +69,7 @@ def send(
         body = json.dumps(json_body).encode()
         given.setdefault("Content-Type", "application/json")
     here = None if source is None else (source, 0)
-    connection = http.client.HTTPConnection(
-        address.hostname or "", address.port, timeout=patience, source_address=here
-    )
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=patience, source_address=here)
     try:
         _write(connection, method, target or "/", given, body)
         response = connection.getresponse()

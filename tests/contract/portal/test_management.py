@@ -116,12 +116,14 @@ async def test_an_administrator_sets_a_customers_limit_and_takes_it_away(portal)
         )
 
 
+@pytest.mark.attack("B10")
 @pytest.mark.parametrize("body", [b"{}", b'{"operationsLimit": -1}', b'{"operationsLimit": "5"}', b'{"limit": 5}'])
 async def test_a_limit_of_the_wrong_form_is_refused(portal, body):
     refusal(await portal.send("PATCH", "/customers/8192", sub="*", body=body), 422, "invalid_body")
     assert portal.buses.messages(SetCustomerLimit) == []
 
 
+@pytest.mark.attack("B10")
 async def test_a_customer_cannot_set_its_own_limit(portal):
     refusal(await portal.send("PATCH", "/customers/8192", body=b'{"operationsLimit": null}'), 403, "permission_denied")
 

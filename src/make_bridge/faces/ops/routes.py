@@ -20,6 +20,7 @@ from make_bridge.platform.observability.metrics import Metrics
 # Who asks learns within two seconds that the database is away.
 _PATIENCE = 1.5
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
+_OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _FORWARDING = frozenset({"forwarded", "true-client-ip", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"})
 
 
@@ -56,9 +57,14 @@ class Operations:
 
 
 def _is_local(request: Request) -> bool:
-    """Say whether this machine asks for itself: a proxy on it speaks for the world, and says so."""
+    """Say whether this machine asks for itself, by a name of its own.
+
+    A proxy on it speaks for the world, and says so; or it passes on the name that the world has called.
+    """
     host = request.client.host if request.client else ""
-    return host in _LOOPBACK and _FORWARDING.isdisjoint(request.headers.keys())
+    if host not in _LOOPBACK or request.url.hostname not in _OWN_NAMES:
+        return False
+    return _FORWARDING.isdisjoint(request.headers.keys())
 
 
 def ops_routes(operations: Operations) -> tuple[PublicRoute, ...]:
