@@ -54,7 +54,7 @@ mutants: setup ## break the code in each way a fault test names, and see that te
 # The tests that hold a row of the list (tests/attacks/rows.py); what they say stands on the page.
 attacks: setup web ## attack the product in every way its list names, and write docs/security/attacks.md
 	@tools/test-servers.sh
-	@PYTHONPATH=tests $(PYTHON) -m pytest -p attacks.report --numprocesses $(WORKERS) --dist loadfile
+	@PYTHONPATH=tests $(PYTHON) -m pytest -p attacks.report --numprocesses $(WORKERS) --dist loadfile $(TESTS)
 
 check: $(SETUP) ## lint, format, types, import contracts, known faults of dependencies; changes nothing
 	@echo '· ruff check'

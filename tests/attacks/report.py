@@ -2,7 +2,7 @@
 
 Loaded by ``make attacks`` (`-p attacks.report`) and by the test that holds the page against what pytest collects. A
 test belongs to a row when its name holds the row's id (`test_a14_…`) or its marker does. What the page says of a test
-is its docstring, or its name as a sentence.
+is its docstring, or its name as a sentence. A run of some files leaves on the page what it says of all others.
 """
 
 import re
@@ -16,6 +16,8 @@ from attacks.rows import OPEN, PARTS, ROWS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "security" / "attacks.md"
+_ROW = re.compile(r"^\*\*([A-J]\d\d)\*\* ", re.MULTILINE)
+_LINE = re.compile(r"^- .* `([^`]+::[^`]+)`: .*$", re.MULTILINE)
 _NAMED = re.compile(r"test_((?:[a-j]\d\d_)+)")
 _HEAD = """\
 # Attacks
@@ -27,6 +29,8 @@ go through nginx to two servers on one database.
 Every refusal is held against the same rules: an answer in time, never a fault of ours, nothing of the inside in it,
 nothing stored, nothing run. *Open* says what is not held.
 """
+Lines = dict[str, dict[str, str]]
+_PROPERTY = "attack"
 _OUTCOMES = ("failed", "error", "known gap", "skipped", "held", "not run")
 
 
@@ -77,21 +81,20 @@ class AttackReport:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep the tests that hold a row, and let their reports say which."""
-        chosen, others = [], []
-        for item in items:
-            (chosen if rows_of(item) else others).append(item)
+        chosen = [item for item in items if rows_of(item)]
+        others = [item for item in items if not rows_of(item)]
         items[:] = chosen
         config.hook.pytest_deselected(items=others)
         for item in chosen:
             test = item.nodeid.partition("[")[0]
             held = self.held.setdefault(test, Held(rows_of(item), sentence_of(item)))
             held.outcomes[item.nodeid] = "not run"
-            item.user_properties.append(("attack", (list(held.rows), held.sentence)))
+            item.user_properties.append((_PROPERTY, [list(held.rows), held.sentence]))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the outcome of each phase; the worst one stays. Reports of other processes bring their rows along."""
-        given = dict(report.user_properties).get("attack")
-        if given is None:
+        given = dict(report.user_properties).get(_PROPERTY)
+        if not isinstance(given, list):
             return
         rows, sentence = given
         held = self.held.setdefault(report.nodeid.partition("[")[0], Held(tuple(rows), sentence))
@@ -105,7 +108,9 @@ class AttackReport:
         """Write the page, in the process that hears of all tests."""
         if not hasattr(session.config, "workerinput"):
             self.page.parent.mkdir(parents=True, exist_ok=True)
-            self.page.write_text(render(self.held), encoding="utf-8")
+            is_whole = session.config.args_source is not pytest.Config.ArgsSource.ARGS
+            before = {} if is_whole or not self.page.exists() else lines_of(self.page.read_text(encoding="utf-8"))
+            self.page.write_text(render(self.held, before), encoding="utf-8")
 
 
 def outcome_of(report: pytest.TestReport) -> str | None:
@@ -119,20 +124,31 @@ def outcome_of(report: pytest.TestReport) -> str | None:
     return "held" if report.when == "call" else None
 
 
-def render(held: dict[str, Held]) -> str:
-    """Return the page."""
-    return "\n".join([_HEAD, *_parts(held)]) + "\n"
+def lines_of(page: str) -> Lines:
+    """Read a page back: for each row the line of each test."""
+    pieces = _ROW.split(page)
+    return {
+        row: {line[1]: line[0] for line in _LINE.finditer(text)}
+        for row, text in zip(pieces[1::2], pieces[2::2], strict=True)
+    }
 
 
-def _parts(held: dict[str, Held]) -> Iterator[str]:
+def render(held: dict[str, Held], before: Lines) -> str:
+    """Return the page. Of tests that were not asked for stays what ``before`` says of them."""
+    return "\n".join([_HEAD, *_parts(held, before)]) + "\n"
+
+
+def _parts(held: dict[str, Held], before: Lines) -> Iterator[str]:
     for letter, title in PARTS.items():
         yield f"## {letter}. {title}\n"
         for row, tried in ROWS.items():
             if row.startswith(letter):
                 yield f"**{row}** {tried}\n"
-                yield from (
-                    f"- {one.sentence} `{test}`: {one.outcome}" for test, one in sorted(held.items()) if row in one.rows
-                )
+                lines = {test: line for test, line in before.get(row, {}).items() if test not in held}
+                for test, one in held.items():
+                    if row in one.rows:
+                        lines[test] = f"- {one.sentence} `{test}`: {one.outcome}"
+                yield from (line for _, line in sorted(lines.items()))
                 yield from (f"- *Open*: {OPEN[row]}",) if row in OPEN else ()
                 yield ""
 

@@ -164,7 +164,7 @@ OPEN = {
     ),
     "G02": "A wrong column of a list without rows is not noticed: there is nothing to sort.",
     "G11": "There is no `If-Match`: the API that is spoken has none. No change is lost, the last one stands.",
-    "H13": "The chain of the trail and its verifier are being built: an administrator of the database is not found out.",
+    "H13": "The chain of the trail and its verifier are being built; administrators of the database are not found out.",
     "J02": "No page embeds data: what a page shows comes over its calls, as JSON.",
     "J04": "Tested where the code is: `web/tests/theme.test.ts`, `web/tests/brand.test.ts`.",
 }

@@ -121,16 +121,17 @@ class Scene:
         """Show a portal token."""
         return self.attack("GET", LISTED, headers={"Authorization": f"Bearer {token}", **headers}, url=url)
 
-    def raw(self, request: bytes, port: int | None = None) -> bytes:
-        """Send bytes on a connection of their own, and return all that comes back."""
-        with socket.create_connection(("127.0.0.1", port or urlsplit(self.url).port or 0), timeout=SECONDS) as line:
+    def raw(self, request: bytes) -> tuple[int, bytes]:
+        """Send bytes that ask for the end of their connection; return the status and all that comes back."""
+        with socket.create_connection(("127.0.0.1", urlsplit(self.url).port or 0), timeout=SECONDS) as line:
             line.sendall(request)
-            line.shutdown(socket.SHUT_WR)
             pieces = []
-            with contextlib.suppress(TimeoutError, ConnectionResetError):
+            with contextlib.suppress(ConnectionResetError):
                 while piece := line.recv(65536):
                     pieces.append(piece)
-        return b"".join(pieces)
+        answer = b"".join(pieces)
+        assert INSIDE.search(answer) is None, answer
+        return int(answer.split(b" ", 2)[1]), answer
 
     def event(self, reply: Reply) -> dict[str, Any]:
         """Return the line of the log that says why a request was refused."""
@@ -183,6 +184,10 @@ class Scene:
 def attacked(programs: Mapping[str, Path], folder: Path, postgres: PostgresProcess) -> Iterator[Scene]:
     """Serve the scene."""
     settings = {"TRUSTED_PROXIES": "127.0.0.1"}
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        # What is killed here are processes, not the machine: nothing has to wait for the disk.
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
     with installed("external-one", folder / "served", postgres, **settings) as installation:
         nodes = tuple(installation.server(name, NODE_ID=name) for name in ("first", "second"))
         ports = [node.port for node in nodes]

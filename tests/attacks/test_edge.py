@@ -14,7 +14,7 @@ from attacks.scene import LIMITS, LISTED
 from support.integrator import API
 from support.network import send
 
-pytestmark = [pytest.mark.requires_server("postgresql-15", "nginx"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.requires_server("postgresql-15", "nginx"), pytest.mark.timeout(300)]
 SUM = {
     "name": "Attacked",
     "flow": [
@@ -79,6 +79,47 @@ def test_c09_the_page_of_no_flow_is_framed_by_nobody(scene, flow_id):
     policy = page.headers.get("content-security-policy", "frame-ancestors 'none'" if page.status == 400 else "")
     assert "frame-ancestors 'none'" in policy or "frame-ancestors 'self';" in f"{policy};"
     assert b"<script>alert(1)" not in page.body
+
+
+STRANGE_HOSTS = {
+    "another name": ("/x", "Host: evil.example"),
+    "another name for a webhook": ("/hook/x", "Host: evil.example"),
+    "another name for the counters": ("/metrics", "Host: evil.example"),
+    "an address that names another": ("http://evil.example/x", "Host: evil.example"),
+    "an address that names us, a host that does not": ("http://127.0.0.1/x", "Host: evil.example"),
+    "a path": ("/x", "Host: a/b"),
+    "a path that ends in ours": ("/x", "Host: evil.example/127.0.0.1"),
+    "a user": ("/x", "Host: 127.0.0.1@evil.example"),
+    "a query": ("/x", "Host: evil.example?127.0.0.1"),
+    "two": ("/x", "Host: 127.0.0.1\r\nHost: evil.example"),
+    "two the other way round": ("/x", "Host: evil.example\r\nHost: 127.0.0.1"),
+    "none": ("/x", "X-Forwarded-Host: 127.0.0.1"),
+    "one that is continued": ("/x", "Host: 127.0.0.1\r\n evil.example"),
+    "one that only begins like ours": ("/x", "Host: 127.0.0.1.evil.example"),
+    "one with a name for a port": ("/x", "Host: 127.0.0.1:evil"),
+    "ours in a header that is not believed": ("/x", "Host: evil.example\r\nX-Forwarded-Host: 127.0.0.1"),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE_HOSTS)
+def test_c15_who_names_another_host_is_told_nothing_of_what_is_here(scene, kind):
+    address, headers = STRANGE_HOSTS[kind]
+    with scene.leaving():
+        status, answer = scene.raw(f"GET {address} HTTP/1.1\r\n{headers}\r\nConnection: close\r\n\r\n".encode())
+    assert status in {400, 421}, answer
+    assert b"evil" not in answer
+
+
+@pytest.mark.parametrize(
+    "method", ["TRACE", "TRACK", "CONNECT", "PROPFIND", "MKCOL", "LOCK", "DEBUG", "get", "\x00GET"]
+)
+@pytest.mark.parametrize("path", [LISTED, "/hook/x", "/live", "*", "127.0.0.1:5432"])
+def test_c22_a_method_that_nobody_serves_does_nothing(scene, method, path):
+    lines = (f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Secret: shown", "Connection: close", "", "")
+    with scene.leaving():
+        status, answer = scene.raw("\r\n".join(lines).encode())
+    assert status in {400, 404, 405}, answer
+    assert b"shown" not in answer
 
 
 RANGES = {

@@ -12,7 +12,7 @@ import pytest
 
 from support.network import free_port
 
-pytestmark = [pytest.mark.requires_server("postgresql-15", "nginx"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.requires_server("postgresql-15", "nginx"), pytest.mark.timeout(300)]
 WEBHOOK = {"id": 1, "module": "gateway:CustomWebHook", "version": 1, "parameters": {"hook": None}, "mapper": {}}
 RESPOND = {"module": "gateway:WebhookRespond", "version": 1}
 # Where a run fails the caller is told so with a status of its own; here it is told in the body, and nothing is counted.

@@ -7,18 +7,15 @@ import sys
 
 import pytest
 
-from attacks.report import PAGE, ROOT
+from attacks.report import PAGE, ROOT, lines_of
 from attacks.rows import OPEN, PARTS, ROWS
 
 HOLDS_A_ROW = re.compile(r"mark\.attack\(|def test_[a-j]\d\d_")
-HELD = re.compile(r"^- .* `([^`]+::[^`]+)`: ", re.MULTILINE)
-ROW = re.compile(r"^\*\*([A-J]\d\d)\*\* ", re.MULTILINE)
 
 
 def tests_by_row(page):
     """Read a page back: row to tests."""
-    pieces = ROW.split(page)
-    return {row: set(HELD.findall(text)) for row, text in zip(pieces[1::2], pieces[2::2], strict=True)}
+    return {row: set(lines) for row, lines in lines_of(page).items()}
 
 
 @pytest.fixture(scope="module")

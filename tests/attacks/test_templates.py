@@ -13,7 +13,7 @@ from support.blueprints import blueprint, module, returns
 from support.integrator import API
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = [pytest.mark.requires_server("postgresql-15", "nginx"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.requires_server("postgresql-15", "nginx"), pytest.mark.timeout(300)]
 ORDERS = json.loads((ROOT / "tests" / "acceptance" / "orders.json").read_text())
 KEY = {"key": "key-of-the-victim-0815", "placement": "header", "name": "X-Api-Key"}
 MARKUP = ("<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "{{constructor.constructor('x')()}}",

@@ -14,7 +14,7 @@ from attacks.scene import TABLES
 from support.blueprints import blueprint, returns
 from support.network import send
 
-pytestmark = [pytest.mark.requires_server("postgresql-15", "nginx"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.requires_server("postgresql-15", "nginx"), pytest.mark.timeout(300)]
 MARK = "of-the-rival-alone"
 CLAIMS = ("X-Organization-Id", "X-Team-Id", "X-User-Id", "X-Role", "X-Make-Organization-Id", "X-Make-Bridge-Context",
           "X-Forwarded-User", "X-Tenant-Id", "X-Permissions", "Remote-User")  # fmt: skip
@@ -91,7 +91,7 @@ def test_e34_no_route_acts_for_anybody_who_shows_no_credentials(scene, routes):
     """Whatever a request claims in headers and query to be: there is no identity to fall back to."""
     rival = scene.rival
     claims = dict.fromkeys(CLAIMS, str(rival.organization_id))
-    told = {}
+    told: dict[tuple[int, str], list[str]] = {}
     with scene.leaving():
         for method, path in routes:
             target = filled(path, {}, str(rival.organization_id))
@@ -134,7 +134,7 @@ def rows_of(scene, who):
 
 def test_b13_a_customer_s_token_does_nothing_that_is_an_administrator_s(scene, routes, victim):
     """The most a customer can sign for: every management route refuses it, and nothing is changed."""
-    told = {}
+    told: dict[int, list[str]] = {}
     with scene.leaving("directory.used_tokens", "shard.customers", "shard.teams", "shard.audit", "shard.outbox"):
         for method, path in routes:
             if not path.startswith("/api/v2/"):
