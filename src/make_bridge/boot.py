@@ -76,6 +76,13 @@ from make_bridge.domain.integrations.handlers import FlowHandlers
 from make_bridge.domain.integrations.reading import FlowReader
 from make_bridge.domain.jobs import views as job_views
 from make_bridge.domain.jobs.handlers import JobHandlers
+from make_bridge.domain.oauth import views as oauth_views
+from make_bridge.domain.oauth.consent import Consents, forget_attempts
+from make_bridge.domain.oauth.endpoints import Provider
+from make_bridge.domain.oauth.handlers import OAuthFarewell, OAuthHandlers
+from make_bridge.domain.oauth.keeping import TokenKeeper
+from make_bridge.domain.oauth.resealing_store import SealedGrants
+from make_bridge.domain.oauth.revoking import Revoking
 from make_bridge.domain.organizations.audit_key import AuditKey
 from make_bridge.domain.organizations.credential_handlers import CredentialHandlers
 from make_bridge.domain.organizations.data_key_rotation import RotatingDataKeys
@@ -123,6 +130,7 @@ from make_bridge.faces.edge.authentication import Authenticator
 from make_bridge.faces.edge.limiters import Limiters
 from make_bridge.faces.edge.turnstile import Turnstile
 from make_bridge.faces.hooks.endpoint import PREFIX, HookEndpoint, hook_face
+from make_bridge.faces.oauth.routes import OAuthFace
 from make_bridge.faces.ops.routes import Operations
 from make_bridge.faces.portal.dependencies import PortalConfig, PortalDependencies
 from make_bridge.faces.portal.routes import PORTAL_ALIASES
@@ -187,6 +195,8 @@ class Domain:
     ledger: TokenLedger
     customers: CustomerDirectory
     opener: ComponentOpener
+    tokens: TokenKeeper
+    consents: Consents
     listeners: list[Listener]
     commands: CommandBus
     queries: QueryBus
@@ -212,20 +222,27 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     shortest = settings.schedule_shortest_seconds
     scenarios = ScenarioHandlers(sealing=data_keys, zones=zones, shortest_interval=shortest)
     hooks = HookHandlers(sealing=data_keys, limits=settings.inbound())
-    components = ComponentHandlers(sealing=data_keys)
+    jobs = JobQueue(types=JobTypes(), limits=settings.jobs())
+    metrics, egress, policy = Metrics(), EgressClient(settings.egress()), settings.egress().policy
+    provider = Provider(out=egress, limits=settings.oauth())
+    revoking = Revoking(shards=shards, sealing=data_keys, provider=provider, jobs=jobs)
+    jobs.types.add(revoking.type())
+    oauth = OAuthHandlers(
+        sealing=data_keys, organizations=organizations, revoking=revoking, policy=policy, own_origin=settings.origin,
+        limits=settings.oauth(),
+    )  # fmt: skip
+    components = ComponentHandlers(sealing=data_keys, farewell=OAuthFarewell(revoking=revoking))
     reader = FlowReader(
         organizations=organizations, sealing=data_keys, templates=TemplateStore(), connections=ComponentStore()
     )
     flows = FlowHandlers(scenarios=scenarios, components=components, reader=reader)
     listeners: list[Listener] = []
-    jobs = JobQueue(types=JobTypes(), limits=settings.jobs())
-    metrics, egress, policy = Metrics(), EgressClient(settings.egress()), settings.egress().policy
     limits = replace(settings.deliveries(), known_types=frozenset(event.wire_name for event in EVENTS))
     deliveries = DeliveryHandlers(sealing=data_keys, jobs=jobs, clock=clock, policy=policy, limits=limits)
     credentials = CredentialHandlers(roots=roots, clock=clock, limits=settings.credentials())
     resealing = RotatingDataKeys(
         shards=shards, sealing=data_keys, roots=roots, jobs=jobs,
-        rows=(SealedConnections(), SealedHooks(), SealedEndpoints()),
+        rows=(SealedConnections(), SealedGrants(), SealedHooks(), SealedEndpoints()),
     )  # fmt: skip
     jobs.types.add(resealing.type())
     commands = CommandBus(
@@ -237,6 +254,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *usage_handlers.commands(customers),
             *template_handlers.commands(TemplateHandlers(shortest_interval=shortest)),
             *connection_handlers.commands(components),
+            *oauth.commands(),
             *data_structure_handlers.commands(),
             *data_store_handlers.commands(settings.data_store_limits()),
             *scenario_handlers.commands(scenarios),
@@ -270,6 +288,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *UsageViews(near_percent=settings.usage_near_percent).queries(),
             *template_views.queries(),
             *connection_views.queries(),
+            *oauth_views.queries(),
             *data_structure_views.queries(),
             *data_store_views.queries(settings.data_store_limits()),
             *scenario_views.queries(data_keys),
@@ -297,6 +316,16 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         ledger=TokenLedger(shards.directory),
         customers=customers,
         opener=ComponentOpener(shards=shards, sealing=data_keys),
+        tokens=TokenKeeper(shards, data_keys, provider, metrics),
+        consents=Consents(
+            shards=shards,
+            sealing=data_keys,
+            provider=provider,
+            organizations=organizations,
+            revoking=revoking,
+            origin=settings.origin,
+            limits=settings.oauth(),
+        ),
         listeners=listeners,
         commands=commands,
         queries=queries,
@@ -377,6 +406,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     metrics = domain.metrics
     domain.shards.listen_for_refusals(metrics.count_refusal)
     egress = await stack.enter_async_context(domain.egress)
+    stack.push_async_callback(domain.tokens.close)
     circuits = Circuits(
         settings.circuits(), domain.clock, opened=metrics.breakers_opened.inc, refused=metrics.calls_refused.inc
     )
@@ -395,6 +425,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         "jobs_forgotten": partial(forget_jobs, domain.shards, settings.job_retention_days),
         "webhook_events_forgotten": partial(forget_events, domain.shards),
         "reports_forgotten": partial(forget_reports, domain.shards, settings.report_retention_days),
+        "oauth_attempts_forgotten": partial(forget_attempts, domain.shards),
         "webhook_messages_forgotten": partial(forget_messages, domain.shards, settings.webhook_retention_days),
     }
     relay = _relay(domain, executions, metrics, loaded)
@@ -420,6 +451,13 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             ),
             page=WizardPage(settings.pages, domain.organizations),
             folder=settings.pages,
+            oauth=OAuthFace(
+                consents=domain.consents,
+                attempts=limiters.attempts,
+                is_https=settings.origin.startswith("https://"),
+                cookie_seconds=settings.oauth_attempt_seconds,
+                json_depth=settings.json_depth,
+            ),
         ),
         *bridge_routes(
             portal := _portal(domain, executions.waiting, turnstile, settings), _api(domain, portal, circuits, settings)
@@ -529,7 +567,7 @@ def _executions(
             sender=MailSender(settings.egress().policy, name=settings.mail_name), circuits=http.lanes.circuits
         ),
         sleeper=LoopSleeper(),
-        components=OpenedByTeam(opener=domain.opener, uses=uses),
+        components=OpenedByTeam(opener=domain.opener, tokens=domain.tokens, uses=uses),
         clock=domain.clock,
         parking=Parking(documents=Documents(sealing=domain.data_keys)),
         around=Surroundings(
@@ -628,6 +666,7 @@ def _api(domain: Domain, portal: PortalDependencies, circuits: Circuits, setting
         turnstile=portal.turnstile,
         refusals=portal.refusals,
         json_depth=settings.json_depth,
+        public_url=settings.origin,
         bodies=settings.edge().limits.bodies,
         download_seconds=settings.report_download_seconds,
     )

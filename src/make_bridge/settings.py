@@ -33,6 +33,7 @@ from make_bridge.domain.data_stores.model import DataStoreLimits
 from make_bridge.domain.deliveries.model import DeliveryLimits
 from make_bridge.domain.executions.incomplete import IncompleteLimits
 from make_bridge.domain.executions.journal import JournalConfig
+from make_bridge.domain.oauth.model import OAuthLimits
 from make_bridge.domain.organizations.model import LONGEST_OVERLAP, CredentialLimits
 from make_bridge.domain.reports.model import ReportLimits
 from make_bridge.domain.scenarios.inbound import InboundLimits
@@ -231,6 +232,15 @@ class Settings(BaseSettings):
     webhook_disable_days: Annotated[int, Field(ge=1, le=365)]
     webhook_disable_attempts: Annotated[int, Field(ge=1, le=10_000)]
     webhook_secret_overlap_hours: Annotated[int, Field(ge=0, le=8760)]
+    oauth_plain_http: bool
+    oauth_applications: Annotated[int, Field(ge=1, le=10_000)]
+    oauth_attempts: Annotated[int, Field(ge=1, le=1_000_000)]
+    oauth_attempt_seconds: Annotated[int, Field(ge=60, le=86_400)]
+    oauth_call_seconds: Annotated[float, Field(ge=1, le=60, allow_inf_nan=False)]
+    oauth_answer_bytes: Bytes
+    oauth_renew_ahead_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+    oauth_renew_ahead_percent: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)]
+    oauth_refusal_pause_seconds: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
     data_store_record_bytes: Bytes
     data_store_records: Annotated[int, Field(ge=1, le=100_000_000)]
     data_store_bytes: Annotated[int, Field(ge=1024 * 1024, le=1024**4)]
@@ -442,6 +452,20 @@ class Settings(BaseSettings):
             disable_days=self.webhook_disable_days,
             disable_attempts=self.webhook_disable_attempts,
             overlap_hours=self.webhook_secret_overlap_hours,
+        )
+
+    def oauth(self) -> OAuthLimits:
+        """Produce the limits of OAuth."""
+        return OAuthLimits(
+            applications=self.oauth_applications,
+            attempts=self.oauth_attempts,
+            attempt_seconds=self.oauth_attempt_seconds,
+            call_seconds=self.oauth_call_seconds,
+            answer_bytes=self.oauth_answer_bytes,
+            renew_ahead_seconds=self.oauth_renew_ahead_seconds,
+            renew_ahead_percent=self.oauth_renew_ahead_percent,
+            refusal_pause_seconds=self.oauth_refusal_pause_seconds,
+            plain_http=self.oauth_plain_http,
         )
 
     def egress(self) -> EgressConfig:

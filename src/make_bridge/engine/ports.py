@@ -5,7 +5,7 @@ Implemented by `platform` adapters and handed to `runner.run` in one `Ports` val
 into an error its scenario can handle.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -167,12 +167,19 @@ class Credential:
     placement: Placement = "header"
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What else the type holds: a mail server's host and port, a certificate."""
+    renew: "Callable[[], Awaitable[Credential | None]] | None" = field(default=None, repr=False, compare=False)
+    """Asked once when the target refuses this one as worth nothing (401): gives another, or None."""
 
 
 class CredentialUnavailable(BridgeError):
     """The connection or key of this module cannot be used."""
 
     code = "credential_unavailable"
+
+    def __init__(self, message: str | None = None, *, passes: bool = False) -> None:
+        """``passes`` says that a later call may well find it."""
+        super().__init__(message)
+        self.passes = passes
 
 
 class Components(Protocol):

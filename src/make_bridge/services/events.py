@@ -19,6 +19,7 @@ from make_bridge.domain.executions.incomplete_messages import (
 )
 from make_bridge.domain.executions.messages import ExecutionRequested
 from make_bridge.domain.integrations.messages import FlowCompleted
+from make_bridge.domain.oauth.messages import ConnectionAuthorized, ConnectionNeedsConsent
 from make_bridge.domain.organizations.credential_messages import (
     ApiTokenCreated,
     ApiTokenRevoked,
@@ -47,6 +48,8 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     AuditAnchored,
     BatchCompleted,
     BlueprintSaved,
+    ConnectionAuthorized,
+    ConnectionNeedsConsent,
     EndpointDisabled,
     DataKeyRotated,
     ExecutionFailed,

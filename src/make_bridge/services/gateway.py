@@ -4,6 +4,7 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute
 
+from make_bridge.faces.oauth.routes import OAuthFace, oauth_routes
 from make_bridge.faces.ops.routes import Operations, ops_routes
 from make_bridge.faces.wizard.calls import WizardCalls, wizard_calls
 from make_bridge.faces.wizard.gate import FlowGate
@@ -11,11 +12,12 @@ from make_bridge.faces.wizard.page import WizardPage, wizard_pages
 
 
 def gateway_routes(
-    *, operations: Operations, calls: WizardCalls, gate: FlowGate, page: WizardPage, folder: Path
+    *, operations: Operations, calls: WizardCalls, gate: FlowGate, page: WizardPage, folder: Path, oauth: OAuthFace
 ) -> list[BaseRoute]:
     """Return the routes of this role."""
     return [
         *wizard_calls(calls, gate),
         *wizard_pages(page, folder),
+        *oauth_routes(oauth),
         *ops_routes(operations),
     ]

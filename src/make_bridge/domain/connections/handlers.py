@@ -1,7 +1,7 @@
 """What changes connections and keys: create and delete. A secret is sealed before it is written."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,11 +16,27 @@ from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 
 
+class Farewell(Protocol):
+    """Is told before a connection or key is removed, in the same transaction: others have to hear of it."""
+
+    async def leaving(self, work: UnitOfWork, component: Component) -> None:
+        """Enqueue what has to follow."""
+        ...
+
+
+class NoFarewell:
+    """Nobody else has to hear of it."""
+
+    async def leaving(self, work: UnitOfWork, component: Component) -> None:
+        """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentHandlers:
     """The handlers; flows use ``create`` from within a step."""
 
     sealing: DataKeys
+    farewell: Farewell = field(default_factory=NoFarewell)
     components: ComponentStore = field(default_factory=ComponentStore)
 
     async def create(self, work: UnitOfWork, command: CreateComponent) -> Component:
@@ -44,6 +60,7 @@ class ComponentHandlers:
         organization_id = work.context.organization_id
         component = (await self.components.get(work.tx, organization_id, command.component_id)).component
         require_sight(work.context, component.team_id)
+        await self.farewell.leaving(work, component)
         await self.components.delete(work.tx, organization_id, component.id)
         work.touch(f"{component.kind}/{component.id}", type=component.type, team=component.team_id)
 

@@ -13,6 +13,8 @@ class Component:
     kind: str
     type: str
     name: str
+    state: str = "active"
+    """``active``; where a person agrees at a provider ``pending`` before that, ``needs_consent`` when it is lost."""
 
 
 @message

@@ -16,19 +16,23 @@ from make_bridge.platform.database.transactions import ReadTx, WriteTx
 # The id is a part of what the secret is sealed for, so it is drawn first.
 _NEW_ID: Final = "SELECT shard.new_id() AS id"
 _INSERT: Final = """
-INSERT INTO shard.connections (id, organization_id, team_id, kind, type, name, secret_sealed)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
+INSERT INTO shard.connections (id, organization_id, team_id, kind, type, name, state, secret_sealed)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 """
 _GET: Final = """
-SELECT id, team_id, kind, type, name, secret_sealed FROM shard.connections WHERE organization_id = %s AND id = %s
+SELECT id, team_id, kind, type, name, state, secret_sealed FROM shard.connections
+WHERE organization_id = %s AND id = %s
 """
 _LIST: Final = """
-SELECT id, team_id, kind, type, name FROM shard.connections
+SELECT id, team_id, kind, type, name, state FROM shard.connections
 WHERE organization_id = %(organization)s AND team_id = %(team)s
     AND (%(kind)s::text IS NULL OR kind = %(kind)s) AND (%(type)s::text IS NULL OR type = %(type)s)
 ORDER BY id LIMIT 1000
 """
 _DELETE: Final = "DELETE FROM shard.connections WHERE organization_id = %s AND id = %s"
+_SET_STATE: Final = """
+UPDATE shard.connections SET state = %s, updated_at = now() WHERE organization_id = %s AND id = %s
+"""
 _UNKNOWN: Final = "There is no such connection or key."
 
 
@@ -56,7 +60,7 @@ class ComponentStore:
     async def insert(self, tx: WriteTx, organization_id: OrganizationId, new: SealedComponent) -> None:
         """Write a new component."""
         made = new.component
-        values = (made.id, organization_id, made.team_id, made.kind, made.type, made.name, new.sealed)
+        values = (made.id, organization_id, made.team_id, made.kind, made.type, made.name, made.state, new.sealed)
         await tx.execute(_INSERT, values)
 
     async def get(self, tx: ReadTx, organization_id: OrganizationId, component_id: ComponentId) -> SealedComponent:
@@ -65,6 +69,12 @@ class ComponentStore:
         if row is None:
             raise NotFound(_UNKNOWN)
         return SealedComponent(component=_component(row), sealed=row["secret_sealed"])
+
+    async def set_state(
+        self, tx: WriteTx, organization_id: OrganizationId, component_id: ComponentId, state: str
+    ) -> None:
+        """Say whether a connection can be used."""
+        await tx.execute(_SET_STATE, (state, organization_id, component_id))
 
     async def delete(self, tx: WriteTx, organization_id: OrganizationId, component_id: ComponentId) -> None:
         """Remove a component."""
@@ -85,4 +95,11 @@ class ComponentStore:
 
 
 def _component(row: DictRow) -> Component:
-    return Component(id=row["id"], team_id=row["team_id"], kind=row["kind"], type=row["type"], name=row["name"])
+    return Component(
+        id=row["id"],
+        team_id=row["team_id"],
+        kind=row["kind"],
+        type=row["type"],
+        name=row["name"],
+        state=row["state"],
+    )

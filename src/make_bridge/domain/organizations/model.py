@@ -46,6 +46,8 @@ SCOPES: Final = frozenset(
         "integrations:write",
         "jobs:read",
         "jobs:write",
+        "oauth:read",
+        "oauth:write",
         "organizations:read",
         "organizations:write",
         "reports:read",

@@ -27,6 +27,7 @@ AUTHENTICATION_PARAMETERS: Final = {
     "oAuth": "oAuthAccount",
 }
 TLS_PARAMETERS: Final = ("tlsKeychain", "mTlsKeychain")
+_REFUSED: Final = 401
 _V3_PARAMETERS: Final = ("auth", "key", "account", "certificate")
 _CREDENTIAL_PARAMETERS: Final = (*_V3_PARAMETERS, *AUTHENTICATION_PARAMETERS.values())
 
@@ -129,10 +130,28 @@ async def opened(call: ModuleCall, component: int, url: str) -> Credential:
     try:
         return await call.host.ports.components.credential(component, url=url)
     except CredentialUnavailable as error:
-        raise ModuleError(ErrorType.ACCESS_TOKEN, error.message) from error
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: CredentialUnavailable) -> ModuleError:
+    return ModuleError(ErrorType.CONNECTION if error.passes else ErrorType.ACCESS_TOKEN, error.message)
 
 
 async def _exchange(call: ModuleCall, outline: Outline, *, number: int = 1, received: int = 0) -> HttpResponse:
+    """Send it; refused as worth nothing, send it once more with a credential that was renewed: nothing was done yet."""
+    response = await _send(call, outline, number=number, received=received)
+    if response.status != _REFUSED or outline.renew is None:
+        return response
+    try:
+        another = await outline.renew()
+    except CredentialUnavailable as error:
+        raise _unavailable(error) from error
+    if another is None:
+        return response
+    return await _send(call, authorized(outline, another), number=number, received=received)
+
+
+async def _send(call: ModuleCall, outline: Outline, *, number: int, received: int) -> HttpResponse:
     request = finish(outline, call, page=number, received=received)
     try:
         response = await call.host.ports.http.send(request)

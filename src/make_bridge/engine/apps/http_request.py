@@ -5,6 +5,7 @@ reduced to `Outline`, and `finish` makes the request: credentials, query, idempo
 """
 
 from base64 import b64encode
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -46,6 +47,8 @@ class Outline:
     share_cookies: bool = False
     components: tuple[int, ...] = ()
     """The connections and keys it is sent with."""
+    renew: Callable[[], Awaitable[Credential | None]] | None = None
+    """Gives another credential when the target refuses the one it is sent with."""
 
 
 def method_of(given: Collection) -> str:
@@ -170,7 +173,8 @@ def authorized(outline: Outline, credential: Credential) -> Outline:
         case "basic":
             return _with_header(outline, "Authorization", basic_header(credential.user, credential.secret))
         case "bearer":
-            return _with_header(outline, "Authorization", f"Bearer {credential.secret}")
+            bearer = _with_header(outline, "Authorization", f"Bearer {credential.secret}")
+            return replace(bearer, renew=credential.renew)
         case "api_key" if credential.placement == "query":
             return replace(outline, query=(*outline.query, (credential.name, credential.secret)))
         case "api_key":

@@ -214,3 +214,37 @@ class ReplayFailedBody(Body):
     """Which failed messages to send again: those since a moment."""
 
     since: Moment
+
+
+class OAuthApplicationBody(Body):
+    """An OAuth application; a member that is not known is refused: it would be no protection."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    client_id: Annotated[str, Field(min_length=1, max_length=512)]
+    client_secret: Annotated[str, Field(min_length=1, max_length=8192, repr=False)] | None = None
+    authentication: Literal["basic", "post", "none"] = "basic"
+    authorize_url: WebAddress | None = None
+    token_url: WebAddress
+    revoke_url: WebAddress | None = None
+    userinfo_url: WebAddress | None = None
+    issuer: WebAddress | None = None
+    sends_issuer: bool = False
+    scopes: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=100)] = Field(default_factory=list)
+    hosts: Annotated[list[Annotated[str, Field(max_length=300)]], Field(min_length=1, max_length=50)]
+
+
+class NewOAuthConnectionBody(Body):
+    """A new OAuth connection."""
+
+    team_id: RowId
+    application_id: RowId
+    name: Name
+    kind: Literal["authorization_code", "client_credentials"] = "authorization_code"
+
+
+class ConsentBody(Body):
+    """Where a person comes back to: a page of the organization's own origins; absent, the window closes itself."""
+
+    return_to: Annotated[str, Field(max_length=2048)] = ""

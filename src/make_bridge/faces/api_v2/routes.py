@@ -13,6 +13,7 @@ from make_bridge.faces.api_v2.events import EventRoutes
 from make_bridge.faces.api_v2.hooks import HookRoutes
 from make_bridge.faces.api_v2.incomplete_executions import IncompleteRoutes
 from make_bridge.faces.api_v2.jobs import JobRoutes
+from make_bridge.faces.api_v2.oauth import OAuthRoutes
 from make_bridge.faces.api_v2.operations import Operation, route
 from make_bridge.faces.api_v2.parked_events import ParkedEventRoutes
 from make_bridge.faces.api_v2.records import RecordRoutes
@@ -43,6 +44,7 @@ def api_routes(api: ApiDependencies) -> list[BaseRoute]:
         "Webhook endpoints": WebhookEndpointRoutes(api=api).operations(),
         "Keys and tokens": CredentialRoutes(api=api).operations(),
         "Audit": AuditRoutes(api=api).operations(),
+        "OAuth": OAuthRoutes(api=api).operations(),
         "Circuit breakers": CircuitBreakerRoutes(api=api).operations(),
     }
     return [

@@ -89,6 +89,14 @@ def surfaces(bodies: BodyLimits) -> tuple[Surface, ...]:
             forced=api,
             is_api=True,
         ),
+        # A consent is a pop-up of the wizard, which keeps an opener itself: a policy here would cut the tie to it.
+        Surface(
+            name="oauth",
+            prefixes=("/oauth",),
+            max_body=bodies.api,
+            forced=(_NOSNIFF, _NO_REFERRER, _ANY_OPENER, _SAME_ORIGIN, _NO_DEVICES),
+            defaults=(_CLOSED, _NO_STORE),
+        ),
         # The wizard is embedded by the origins of its organization: its page sets `frame-ancestors` itself. As a pop-up
         # it keeps its opener, a stranger to us, to say how far it is: any opener policy would cut that tie.
         Surface(
@@ -100,7 +108,7 @@ def surfaces(bodies: BodyLimits) -> tuple[Surface, ...]:
         ),
         Surface(
             name="page",
-            prefixes=("/oauth", "/demo", "/console"),
+            prefixes=("/demo", "/console"),
             max_body=bodies.api,
             forced=(_NOSNIFF, _NO_REFERRER, _POP_UPS, _SAME_ORIGIN, _NO_DEVICES),
             defaults=(_CLOSED, _NO_STORE),

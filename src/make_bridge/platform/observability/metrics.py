@@ -95,6 +95,10 @@ class Metrics:
             "webhook_endpoints_disabled_total", "Webhook endpoints switched off because they kept failing.",
             registry=registry,
         )  # fmt: skip
+        self.oauth_renewals = Counter(
+            "oauth_renewals_total", "Questions to providers for new OAuth tokens, by what came of them.", ["result"],
+            registry=registry,
+        )  # fmt: skip
         ticks = Counter(
             "schedule_ticks_total", "Due schedules handled by this process, by what came of it.", ["result"],
             registry=registry,

@@ -77,6 +77,11 @@ def opaque_token_organization(token: str) -> OrganizationId | None:
     return OrganizationId(number) if 0 < number <= MAX_ID else None
 
 
+def read_organization(prefix: str) -> OrganizationId | None:
+    """Return whose token begins like this, or nothing for what no such token begins with."""
+    return opaque_token_organization(prefix + _ALPHABET[0] * _RANDOM_LENGTH)
+
+
 def opaque_token_digest(token: str) -> bytes:
     """Return what an opaque token is found by; the store keeps no token in the clear."""
     return digest_of(token)

@@ -1,0 +1,1 @@
+"""OAuth consent: where a browser begins, and where providers send it back."""
