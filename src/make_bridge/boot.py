@@ -235,7 +235,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     reader = FlowReader(
         organizations=organizations, sealing=data_keys, templates=TemplateStore(), connections=ComponentStore()
     )
-    flows = FlowHandlers(scenarios=scenarios, components=components, reader=reader)
+    flows = FlowHandlers(scenarios=scenarios, components=components, oauth=oauth, reader=reader)
     listeners: list[Listener] = []
     limits = replace(settings.deliveries(), known_types=frozenset(event.wire_name for event in EVENTS))
     deliveries = DeliveryHandlers(sealing=data_keys, jobs=jobs, clock=clock, policy=policy, limits=limits)

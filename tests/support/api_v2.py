@@ -26,6 +26,7 @@ from make_bridge.domain.executions.incomplete_views import IncompleteViews
 from make_bridge.domain.executions.parking import Documents
 from make_bridge.domain.jobs import views as job_views
 from make_bridge.domain.jobs.handlers import JobHandlers
+from make_bridge.domain.oauth import views as oauth_views
 from make_bridge.domain.organizations.credential_handlers import CredentialHandlers
 from make_bridge.domain.organizations.keys import ApiTokens, PortalKeys, TokenLedger
 from make_bridge.domain.organizations.messages import OrganizationCreated
@@ -56,6 +57,7 @@ from make_bridge.platform.queue.jobs import JobResult, JobType, JobTypes, Runnin
 from make_bridge.platform.security.portal_tokens import ExpectedClaims
 from support.asgi import Answer, Client
 from support.edge import LIMITS, client_of
+from support.oauth import uncalled_handlers
 from support.organizations import ROOTS, administrator, data_keys_of, make_organization, organizations_of
 
 MEGABYTE = 1024 * 1024
@@ -144,6 +146,7 @@ class Api:
                 *JobHandlers(jobs=self.jobs).commands(),
                 *ReportHandlers(jobs=self.jobs, clock=clock).commands(),
                 *deliveries.commands(),
+                *uncalled_handlers(shards, self.jobs, applications=3).commands(),
             ],
             shards,
             data_keys,
@@ -166,6 +169,7 @@ class Api:
                 *job_views.queries(),
                 *report_views.queries(),
                 *delivery_views.queries(),
+                *oauth_views.queries(),
             ],
             shards,
         )
@@ -185,6 +189,7 @@ class Api:
             teams=customers,
             circuits=self.circuits,
             json_depth=LIMITS.json_depth,
+            public_url="https://bridge.example",
             bodies=LIMITS.bodies,
             refusals=Refusals(shards),
         )

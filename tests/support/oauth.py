@@ -36,10 +36,12 @@ from make_bridge.kernel.ids import ComponentId
 from make_bridge.platform.bus.commands import CommandBus
 from make_bridge.platform.bus.queries import QueryBus
 from make_bridge.platform.database.shards import Shards
-from make_bridge.platform.egress.client import EgressClient
+from make_bridge.platform.egress.client import EgressClient, EgressConfig
 from make_bridge.platform.egress.guard import EgressPolicy
 from make_bridge.platform.limits.port import Rate
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.queue.job_queue import JobQueue
+from make_bridge.platform.queue.jobs import JobTypes
 from support.asgi import Answer
 from support.edge import client_of
 from support.jobs import JobScene
@@ -55,6 +57,19 @@ UPDATE shard.oauth_grants SET renew_at = now(),
 WHERE connection_id = %s
 """
 NO_RATES = RateLimits(**{name: Rate(name=name, most=0, seconds=1) for name in _LIMITS}, block_seconds=1, keys=100)
+
+
+def uncalled_handlers(shards: Shards, jobs: JobQueue | None = None, **limits: Any) -> OAuthHandlers:
+    """The slice's commands where nobody calls out; jobs stay where they are."""
+    known, keys = OAuthLimits(**limits), data_keys_of(shards)
+    queue = jobs or JobQueue(types=JobTypes())
+    calls = Provider(out=EgressClient(EgressConfig()), limits=known)
+    revoking = Revoking(shards=shards, sealing=keys, provider=calls, jobs=queue)
+    queue.types.add(revoking.type())
+    return OAuthHandlers(
+        sealing=keys, organizations=organizations_of(shards), revoking=revoking, policy=EgressPolicy(),
+        own_origin=ORIGIN, limits=known,
+    )  # fmt: skip
 
 
 @dataclass

@@ -39,6 +39,7 @@ from make_bridge.kernel.errors import Conflict, NotFound
 from make_bridge.kernel.ids import TeamId
 from make_bridge.platform.bus.commands import CommandBus
 from make_bridge.platform.bus.queries import QueryBus
+from support.oauth import uncalled_handlers
 from support.organizations import administrator, data_keys_of, make_organization, organizations_of
 
 pytestmark = pytest.mark.parametrize("layout", ["one"], indirect=True, scope="module")
@@ -94,7 +95,7 @@ def parts(shards):
         templates=TemplateStore(),
         connections=ComponentStore(),
     )
-    flows = FlowHandlers(scenarios=scenarios, components=components, reader=reader)
+    flows = FlowHandlers(scenarios=scenarios, components=components, oauth=uncalled_handlers(shards), reader=reader)
     commands = [*template_handlers.commands(), *scenario_handlers.commands(scenarios), *handlers.commands(flows)]
     queries = [*scenario_views.queries(sealing), *views.queries(reader)]
     return CommandBus(commands, shards, sealing), QueryBus(queries, shards)

@@ -12,6 +12,7 @@ from make_bridge.domain.connections.messages import Component, CreateComponent
 from make_bridge.domain.integrations import store
 from make_bridge.domain.integrations.changing import AnswerChanges
 from make_bridge.domain.integrations.messages import (
+    BeginFlowConsent,
     ChangeAnswers,
     CreateFlowComponent,
     FinalizeFlow,
@@ -27,6 +28,9 @@ from make_bridge.domain.integrations.messages import (
 from make_bridge.domain.integrations.model import LIFECYCLE, FlowDocument, FlowPhase, decode_document
 from make_bridge.domain.integrations.reading import FlowReader
 from make_bridge.domain.integrations.walk import Walk, choices
+from make_bridge.domain.oauth.handlers import OAuthHandlers
+from make_bridge.domain.oauth.messages import ConsentTicket, CreateOAuthConnection
+from make_bridge.domain.oauth.model import CONNECTION_TYPE
 from make_bridge.domain.scenarios import store as scenario_store
 from make_bridge.domain.scenarios.handlers import ScenarioHandlers
 from make_bridge.domain.scenarios.messages import ActivateScenario, CreateHook, CreateScenario, Scenario
@@ -36,7 +40,7 @@ from make_bridge.domain.templates.form import FormField, FormStep
 from make_bridge.domain.templates.places import Domain
 from make_bridge.domain.templates.prefill import check_prefill
 from make_bridge.kernel.errors import Conflict, InvalidInput, NotFound
-from make_bridge.kernel.ids import HookId, ScenarioId, TeamId
+from make_bridge.kernel.ids import ComponentId, HookId, ScenarioId, TeamId
 from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 from make_bridge.platform.security.secrets import digest_of, new_opaque_token, new_secret
@@ -61,6 +65,7 @@ class FlowHandlers:
 
     scenarios: ScenarioHandlers
     components: ComponentHandlers
+    oauth: OAuthHandlers
     reader: FlowReader
 
     @property
@@ -134,6 +139,42 @@ class FlowHandlers:
         await self._save(work, flow)
         return {"id": component.id, "label": component.name}
 
+    async def begin_consent(self, work: UnitOfWork, command: BeginFlowConsent) -> ConsentTicket:
+        """Let the customer agree at a provider for a field; what comes of it shows in the flow's state."""
+        flow = await self._open(work, command.flow_id)
+        field = _field(_step(flow, command.step_id), command.uuid)
+        need = field.component
+        if need is None or (need.kind, need.type) != ("connection", CONNECTION_TYPE):
+            message = "Nobody has to agree to anything for this field."
+            raise InvalidInput(message, fields={command.uuid: message})
+        connection_id = await self._connecting(work, flow, field, command)
+        return await self.oauth.admit(work, connection_id, flow_id=command.flow_id)
+
+    async def _connecting(
+        self, work: UnitOfWork, flow: _Open, field: FormField, command: BeginFlowConsent
+    ) -> ComponentId:
+        """Return the connection to agree to: one chosen, the one begun before, or a new one."""
+        components = await self.reader.components(work.tx, work.context.organization_id, flow.team_id)
+        if command.connection_id is not None:
+            if command.connection_id not in {found.id for found in choices(components, field, flow.document)}:
+                raise NotFound("There is no such connection to choose here.")
+            return command.connection_id
+        application_id = command.application_id
+        if application_id is None or not flow.document.allow_creating:
+            message = "Nothing can be created for this field."
+            raise InvalidInput(message, fields={command.uuid: message})
+        key = f"{field.uuid}/{application_id}"
+        begun = flow.document.connecting.get(key)
+        if any(found.id == begun and found.state == "pending" for found in components):
+            return ComponentId(begun or 0)
+        name = command.name.strip() or field.label
+        new = CreateOAuthConnection(team_id=flow.team_id, application_id=application_id, name=name)
+        made = (await self.oauth.connect(work, new)).id
+        flow.document.created_components.append(made)
+        flow.document.connecting[key] = made
+        await self._save(work, flow)
+        return made
+
     async def finalize(self, work: UnitOfWork, command: FinalizeFlow) -> FlowState:
         """Make the scenario; asked again, tell what was made."""
         flow = await self._open(work, command.flow_id)
@@ -195,8 +236,11 @@ class FlowHandlers:
                 continue
             if components is None:
                 components = await self.reader.components(work.tx, work.context.organization_id, flow.team_id)
-            if chosen not in {component.id for component in choices(components, field, flow.document)}:
+            states = {component.id: component.state for component in choices(components, field, flow.document)}
+            if chosen not in states:
                 errors[field.uuid] = "Choose one from the list, or create a new one."
+            elif states[ComponentId(chosen)] != "active":
+                errors[field.uuid] = "This connection has to be connected again first."
         if errors:
             message = "Some answers need another look."
             raise InvalidInput(message, fields=errors)
@@ -323,6 +367,13 @@ def commands(handlers: FlowHandlers) -> list[CommandRegistration[Any, Any]]:
             result=dict[str, Any],
             permission=walk,
             action="flow.create_component",
+        ),
+        CommandRegistration(
+            command=BeginFlowConsent,
+            handler=handlers.begin_consent,
+            result=ConsentTicket,
+            permission=walk,
+            action="flow.begin_consent",
         ),
         CommandRegistration(
             command=FinalizeFlow, handler=handlers.finalize, result=FlowState, permission=walk, action="flow.finalize"

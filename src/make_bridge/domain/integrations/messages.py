@@ -2,7 +2,8 @@
 
 from typing import Any, ClassVar
 
-from make_bridge.kernel.ids import ScenarioId, TeamId, TemplateVersionId
+from make_bridge.domain.oauth.messages import ApplicationId, ConsentTicket
+from make_bridge.kernel.ids import ComponentId, ScenarioId, TeamId, TemplateVersionId
 from make_bridge.kernel.messages import Command, Event, Query, message
 
 JsonObject = dict[str, Any]
@@ -110,6 +111,18 @@ class CreateFlowComponent(Command[JsonObject]):
     def __repr__(self) -> str:
         """Show no secret."""
         return f"CreateFlowComponent({self.flow_id})"
+
+
+@message
+class BeginFlowConsent(Command[ConsentTicket]):
+    """Let the customer agree at a provider from within a step: with a new connection, or once more with one chosen."""
+
+    flow_id: str
+    step_id: str
+    uuid: str
+    name: str = ""
+    application_id: ApplicationId | None = None
+    connection_id: ComponentId | None = None
 
 
 @message

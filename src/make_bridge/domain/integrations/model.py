@@ -59,6 +59,8 @@ class FlowDocument(msgspec.Struct, kw_only=True):
     soft: JsonObject = {}
     answers: JsonObject = {}
     created_components: list[int] = []
+    connecting: dict[str, int] = {}
+    """The connection that a field's consent is for, however often it is begun."""
     done_steps: list[str] = []
     changes: ScenarioId | None = None
     """The scenario whose answers this flow changes; None for a flow that makes one."""

@@ -9,6 +9,9 @@ from make_bridge.domain.integrations import store
 from make_bridge.domain.integrations.messages import FlowState
 from make_bridge.domain.integrations.model import FlowDocument, FlowPhase, decode_document
 from make_bridge.domain.integrations.walk import Surroundings, Walk, describe
+from make_bridge.domain.oauth import store as oauth_store
+from make_bridge.domain.oauth.messages import OAuthApplication
+from make_bridge.domain.oauth.model import CONNECTION_TYPE
 from make_bridge.domain.organizations.messages import Organization
 from make_bridge.domain.scenarios import store as scenario_store
 from make_bridge.domain.templates.messages import TemplateVersion
@@ -61,6 +64,7 @@ class FlowReader:
             scenario_id=row["scenario_id"],
             scenario_name=scenario["name"] if scenario else None,
             scenario_active=scenario is not None and scenario["state"] == "active",
+            providers=await self._providers(tx, organization_id, walk),
         )
         shown = describe(walk, document, flow_id, around)
         expired = row["expired"] and document.phase is not FlowPhase.DONE
@@ -73,6 +77,14 @@ class FlowReader:
             scenario_name=around.scenario_name,
             document=shown,
         )
+
+    async def _providers(self, tx: ReadTx, organization_id: OrganizationId, walk: Walk) -> tuple[OAuthApplication, ...]:
+        """Return where people can agree, where the form asks for such a connection."""
+        needs = (field.component for step in walk.form.steps for field in step.fields)
+        if not any(need is not None and need.type == CONNECTION_TYPE for need in needs):
+            return ()
+        found = await oauth_store.list_all(tx, organization_id)
+        return tuple(application for application in found if application.facts.authorize_url)
 
     async def _hook_tokens(
         self, tx: ReadTx, organization_id: OrganizationId, walk: Walk, document: FlowDocument

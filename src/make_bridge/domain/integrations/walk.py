@@ -11,6 +11,8 @@ from make_bridge.domain.connections.messages import Component
 from make_bridge.domain.connections.types import create_fields
 from make_bridge.domain.integrations.model import STATUS, FlowDocument, FlowPhase, next_step
 from make_bridge.domain.integrations.wording import Wording, plain
+from make_bridge.domain.oauth.messages import OAuthApplication
+from make_bridge.domain.oauth.model import CONNECTION_TYPE
 from make_bridge.domain.templates.controller import Controller, read_controller
 from make_bridge.domain.templates.form import Form, FormField, FormStep, build_form
 from make_bridge.domain.templates.messages import TemplateVersion
@@ -67,6 +69,8 @@ class Surroundings:
     scenario_id: int | None
     scenario_name: str | None
     scenario_active: bool
+    providers: tuple[OAuthApplication, ...] = ()
+    """Where a customer can agree to a connection."""
 
 
 def describe(walk: Walk, document: FlowDocument, flow_id: str, around: Surroundings) -> JsonObject:
@@ -141,17 +145,24 @@ def _component(field: FormField, document: FlowDocument, value: object, around: 
         "app": need.app,
         "label": need.label,
         "existing": [
-            {"id": component.id, "label": component.name} for component in choices(around.components, field, document)
+            {"id": component.id, "label": component.name, "needsConsent": component.state == "needs_consent"}
+            for component in choices(around.components, field, document)
         ],
         "canReuse": document.allow_reusing,
         "canCreate": document.allow_creating,
         "createFields": [] if need.kind == "hook" else create_fields(need.type, need.kind),
         "hookUrl": token,
+        "providers": [{"id": found.id, "name": found.facts.name} for found in around.providers]
+        if need.kind == "connection" and need.type == CONNECTION_TYPE
+        else [],
     }
 
 
 def choices(components: tuple[Component, ...], field: FormField, document: FlowDocument) -> list[Component]:
-    """Return the components a field may be answered with: of its type, and made here unless reuse is allowed."""
+    """Return the components a field may be answered with: of its type, and made here unless reuse is allowed.
+
+    One that nobody has agreed to yet is none of them.
+    """
     need = field.component
     if need is None or need.kind == "hook":
         return []
@@ -160,6 +171,7 @@ def choices(components: tuple[Component, ...], field: FormField, document: FlowD
         for component in components
         if component.kind == need.kind
         and component.type == need.type
+        and component.state != "pending"
         and (document.allow_reusing or component.id in document.created_components)
     ]
 

@@ -223,7 +223,7 @@ class OAuthApplicationBody(Body):
 
     name: Name
     client_id: Annotated[str, Field(min_length=1, max_length=512)]
-    client_secret: Annotated[str, Field(min_length=1, max_length=8192, repr=False)] | None = None
+    client_secret: Annotated[str, Field(min_length=1, max_length=8192)] | None = Field(None, repr=False)
     authentication: Literal["basic", "post", "none"] = "basic"
     authorize_url: WebAddress | None = None
     token_url: WebAddress

@@ -22,7 +22,7 @@ class ApiDependencies:
     teams: Teams
     circuits: Circuits
     json_depth: int
-    public_url: str
+    public_url: str = ""
     bodies: BodyLimits
     download_seconds: float = 900.0
     """In which an answer that is sent piece by piece has to be taken."""

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from make_bridge.domain.integrations.messages import (
+    BeginFlowConsent,
     CreateFlowComponent,
     FinalizeFlow,
     FlowState,
@@ -22,9 +23,11 @@ from make_bridge.domain.integrations.messages import (
     ReopenFlow,
     SaveStep,
 )
+from make_bridge.domain.oauth.messages import ApplicationId
 from make_bridge.faces.edge.access import GuardedRoute
 from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.wizard.gate import FlowGate
+from make_bridge.kernel.ids import MAX_ID, ComponentId
 from make_bridge.platform.bus.commands import CommandBus
 from make_bridge.platform.bus.queries import QueryBus
 
@@ -46,6 +49,16 @@ class ComponentBody(BaseModel):
     uuid: str = Field(max_length=64)
     name: str = Field(min_length=1, max_length=120)
     values: dict[str, Any] = Field(max_length=50)
+
+
+class ConsentBody(BaseModel):
+    """Where the customer agrees: with a new connection of an application, or once more with one that there is."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+    uuid: str = Field(max_length=64)
+    name: str = Field("", max_length=120)
+    application_id: int | None = Field(None, alias="applicationId", ge=1, le=MAX_ID)
+    connection_id: int | None = Field(None, alias="connectionId", ge=1, le=MAX_ID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +98,20 @@ class WizardCalls:
         )
         return _json(await self.commands.execute(request.state.context, command))
 
+    async def authorize(self, request: Request) -> Response:
+        """Begin a consent: answers with the address that the page opens in a window of its own."""
+        body = parse_object(request.state.body, ConsentBody, max_depth=self.max_depth)
+        command = BeginFlowConsent(
+            flow_id=_flow(request),
+            step_id=request.path_params["step_id"],
+            uuid=body.uuid,
+            name=body.name,
+            application_id=None if body.application_id is None else ApplicationId(body.application_id),
+            connection_id=None if body.connection_id is None else ComponentId(body.connection_id),
+        )
+        begun = await self.commands.execute(request.state.context, command)
+        return _json({"connectionId": begun.connection_id, "startUrl": f"{self.public_url}/oauth/start#{begun.ticket}"})
+
     async def finish(self, request: Request) -> Response:
         """Make the scenario."""
         return self._shown(await self.commands.execute(request.state.context, FinalizeFlow(flow_id=_flow(request))))
@@ -119,6 +146,7 @@ def wizard_calls(calls: WizardCalls, gate: FlowGate) -> Sequence[GuardedRoute]:
         GuardedRoute(f"{_ID}/start", calls.begin, gate=gate, methods=("POST",)),
         GuardedRoute(f"{_ID}/steps/{{step_id}}", calls.save, gate=gate, methods=("POST",)),
         GuardedRoute(f"{_ID}/steps/{{step_id}}/components", calls.create, gate=gate, methods=("POST",)),
+        GuardedRoute(f"{_ID}/steps/{{step_id}}/authorize", calls.authorize, gate=gate, methods=("POST",)),
         GuardedRoute(f"{_ID}/finalize", calls.finish, gate=gate, methods=("POST",)),
         GuardedRoute(f"{_ID}/reopen", calls.reopen, gate=gate, methods=("POST",)),
     )
