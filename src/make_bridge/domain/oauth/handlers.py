@@ -23,8 +23,9 @@ from make_bridge.domain.oauth.messages import (
     OAuthConnection,
     UpdateOAuthApplication,
 )
-from make_bridge.domain.oauth.model import CONNECTION_TYPE, OAuthLimits, checked_facts, checked_secret, origin_of
+from make_bridge.domain.oauth.model import CONNECTION_TYPE, OAuthLimits, checked_secret, origin_of
 from make_bridge.domain.oauth.revoking import Revoking
+from make_bridge.domain.oauth.targets import checked_facts
 from make_bridge.domain.organizations.messages import Organization
 from make_bridge.kernel.errors import Conflict, InvalidInput, LimitExceeded
 from make_bridge.kernel.ids import ComponentId, OrganizationId

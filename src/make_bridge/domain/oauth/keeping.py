@@ -18,8 +18,8 @@ from make_bridge.domain.oauth.answers import INVALID_GRANT, ProviderRefused, Pro
 from make_bridge.domain.oauth.endpoints import Provider
 from make_bridge.domain.oauth.grants_store import Grant
 from make_bridge.domain.oauth.messages import ConnectionNeedsConsent
-from make_bridge.domain.oauth.model import covers
 from make_bridge.domain.oauth.sealed_tokens import sealed_tokens
+from make_bridge.domain.oauth.targets import covers
 from make_bridge.kernel.context import Actor, ActorKind, Context
 from make_bridge.kernel.errors import BridgeError
 from make_bridge.kernel.ids import ComponentId, OrganizationId
