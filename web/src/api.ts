@@ -152,15 +152,24 @@ export interface FieldShape {
   spec?: FieldShape[] | FieldShape | null;
 }
 
+export interface ExistingComponent {
+  id: number;
+  label: string;
+  /** The provider takes it no more: somebody has to agree again. */
+  needsConsent?: boolean;
+}
+
 export interface ComponentChoice {
   kind: "connection" | "key" | "hook";
   app: string;
   label: string;
-  existing: { id: number; label: string }[];
+  existing: ExistingComponent[];
   canReuse: boolean;
   canCreate: boolean;
   createFields: FieldShape[];
   hookUrl: string | null;
+  /** Where the customer can agree to a connection; then there is no form to fill in. */
+  providers?: { id: number; name: string }[];
 }
 
 export interface Field extends FieldShape {
@@ -211,6 +220,19 @@ export interface ReopenAnswer {
 }
 
 export type Values = Record<string, unknown>;
+
+/** What a consent is for: a new connection at a provider, or one there is. */
+export interface ConsentWish {
+  name?: string;
+  applicationId?: number;
+  connectionId?: number;
+}
+
+/** The address works once, in the window that opens it. */
+export interface BegunConsent {
+  connectionId: number;
+  startUrl: string;
+}
 
 export interface CreatedComponent {
   id: number;

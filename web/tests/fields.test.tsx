@@ -15,6 +15,8 @@ const ports = {
   change: () => {},
   touch: () => {},
   creations: new Map(),
+  consent: () => Promise.reject(new Error("not asked")),
+  connected: () => Promise.resolve(null),
 };
 
 function draw(field: Partial<Field>, value: unknown = null): string {
@@ -105,6 +107,24 @@ test("a key offers what exists and a new one; a hook shows its address", () => {
   expect(draw({ type: "hook", component: component({ kind: "hook", hookUrl: "https://b.example/hook/x" }) })).toContain(
     "https://b.example/hook/x",
   );
+});
+
+test("a connection that a provider gives is a button for each provider, and no form", () => {
+  const providers = [
+    { id: 1, name: "Shop" },
+    { id: 2, name: "Mail" },
+  ];
+  const fresh = draw({ type: "connection", component: component({ kind: "connection", existing: [], providers }) });
+  expect(fresh).toContain("Connect Shop");
+  expect(fresh).toContain("Connect Mail");
+  expect(fresh).not.toContain('type="password"');
+  const lost = [{ id: 5, label: "My shop", needsConsent: true }];
+  const again = draw(
+    { type: "connection", component: component({ kind: "connection", existing: lost, providers }) },
+    5,
+  );
+  expect(again).toContain("My shop has to be connected again");
+  expect(again).toContain("Connect again");
 });
 
 test("what a template wrote never becomes markup", () => {

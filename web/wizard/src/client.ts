@@ -1,6 +1,14 @@
 /** The flow API: every call carries the secret as a header, so that no cookie is needed, also inside a frame. */
 
-import type { ApiProblem, CreatedComponent, FlowState, ReopenAnswer, Values } from "../../src/api";
+import type {
+  ApiProblem,
+  BegunConsent,
+  ConsentWish,
+  CreatedComponent,
+  FlowState,
+  ReopenAnswer,
+  Values,
+} from "../../src/api";
 
 export class FlowFailure extends Error {
   readonly code: string;
@@ -55,6 +63,11 @@ export class FlowClient {
 
   createComponent(stepId: string, uuid: string, name: string, values: Values): Promise<CreatedComponent> {
     return this.call("POST", `/steps/${encodeURIComponent(stepId)}/components`, { uuid, name, values });
+  }
+
+  /** Begin a consent at a provider; what comes of it shows in the flow's state. */
+  authorize(stepId: string, uuid: string, wish: ConsentWish): Promise<BegunConsent> {
+    return this.call("POST", `/steps/${encodeURIComponent(stepId)}/authorize`, { uuid, ...wish });
   }
 
   finalize(): Promise<FlowState> {

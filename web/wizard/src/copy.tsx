@@ -74,6 +74,13 @@ export const ENGLISH = {
   "component.name": "Name",
   "component.name.help": "So that you recognise it later.",
   "component.none": "There is none yet that you may use. Ask {vendor} to add one.",
+  "consent.connect": "Connect {provider}",
+  "consent.again": "Connect again",
+  "consent.needed": "{label} has to be connected again",
+  "consent.text": "A window opens in which you agree. You come back here by yourself.",
+  "consent.waiting": "Waiting until you have agreed in the other window.",
+  "consent.blocked": "Your browser kept the window from opening. Allow windows of this page and try again.",
+  "consent.failed": "That did not work. Try again.",
   "secret.show": "Show what is typed",
 
   "hook.later": "The address is made when you continue, and shown then.",

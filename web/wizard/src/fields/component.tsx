@@ -8,6 +8,7 @@ import { type ReactNode, useEffect, useState } from "react";
 import type { ComponentChoice, CreatedComponent, Field, Values } from "../../../src/api";
 import { type Errors, startValue, wrongWith } from "../answers";
 import { useSay } from "../copy";
+import { Consent } from "./consent";
 import { FieldView } from "./field";
 import { type FieldProps, useControl, useForm } from "./form";
 
@@ -68,17 +69,38 @@ export function ComponentField(props: ComponentProps): ReactNode {
   const offered = component.existing.filter((one) => component.canReuse || one.id === value);
   const existing = [...offered, ...made.filter((one) => !offered.some((known) => known.id === one.id))];
   const [wantsNew, setWantsNew] = useState(existing.length === 0 && component.canCreate);
-  const creation = useCreation(field, component, wantsNew, (component) => {
-    setMade((known) => [...known, component]);
+  const providers = component.providers ?? [];
+  const keep = (component: CreatedComponent) => {
+    setMade((known) => [...known.filter(({ id }) => id !== component.id), component]);
     setWantsNew(false);
-  });
+  };
+  const creation = useCreation(field, component, wantsNew && providers.length === 0, keep);
+  const connected = (component: CreatedComponent) => {
+    keep(component);
+    set(component.id);
+  };
+  const lost = offered.find(
+    ({ id, needsConsent }) => id === value && needsConsent && !made.some((one) => one.id === id),
+  );
 
   const choose = (choice: string) => {
     setWantsNew(choice === NEW);
     set(choice === NEW ? null : Number(choice));
   };
 
-  const form = wantsNew && (
+  const consents = (
+    <div className="create-form">
+      <Consent
+        uuid={field.uuid}
+        offers={providers.map(({ id, name }) => ({
+          label: say("consent.connect", { provider: name }),
+          wish: { applicationId: id, name: component.label },
+        }))}
+        connected={connected}
+      />
+    </div>
+  );
+  const blank = (
     <div className="create-form">
       {existing.length === 0 && <p className="muted small">{say("component.new.only")}</p>}
       {component.createFields.map((part) => (
@@ -98,6 +120,7 @@ export function ComponentField(props: ComponentProps): ReactNode {
       />
     </div>
   );
+  const form = wantsNew && (providers.length > 0 ? consents : blank);
 
   if (existing.length === 0) {
     return (
@@ -126,6 +149,16 @@ export function ComponentField(props: ComponentProps): ReactNode {
           {component.canCreate && <Radio value={NEW} label={say("component.new")} className="card-option" />}
         </Stack>
       </Radio.Group>
+      {lost && (
+        <div className="create-form">
+          <p className="group-error">{say("consent.needed", { label: lost.label })}</p>
+          <Consent
+            uuid={field.uuid}
+            offers={[{ label: say("consent.again"), wish: { connectionId: lost.id } }]}
+            connected={connected}
+          />
+        </div>
+      )}
       {form}
     </div>
   );

@@ -1,7 +1,7 @@
 /** What the fields of one step share: their errors, and the connections that are filled in but not created yet. */
 
 import { createContext, type ReactNode, useContext } from "react";
-import type { CreatedComponent, FieldShape, Values } from "../../../src/api";
+import type { BegunConsent, ConsentWish, CreatedComponent, FieldShape, Values } from "../../../src/api";
 import { controlId, type Errors, labelOf } from "../answers";
 
 /** A connection or key in the making; the step creates it when it is saved. */
@@ -21,6 +21,10 @@ export interface FormPorts {
   /** The customer is changing an answer: something can be lost now, and a complaint about it is out of date. */
   touch(path: string): void;
   creations: Map<string, Creation>;
+  /** Ask for the address at which the customer agrees. */
+  consent(uuid: string, wish: ConsentWish): Promise<BegunConsent>;
+  /** The connection of a consent once it can be used, null before. */
+  connected(uuid: string, connectionId: number): Promise<CreatedComponent | null>;
 }
 
 export interface FieldProps {

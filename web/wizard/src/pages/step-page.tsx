@@ -61,6 +61,13 @@ export function StepPage({ page, state, client, busy, failure, save, next, back 
       setErrors((known) => without(known, path));
     },
     creations: creations.current,
+    consent: (uuid, wish) => client.authorize(step.id, uuid, wish),
+    connected: async (uuid, connectionId) => {
+      const now = await client.state();
+      const field = now.steps.flatMap(({ fields }) => fields).find((one) => one.uuid === uuid);
+      const found = field?.component?.existing.find(({ id }) => id === connectionId);
+      return found && !found.needsConsent ? { id: found.id, label: found.label } : null;
+    },
   };
 
   const refuse = (found: Errors) => {
