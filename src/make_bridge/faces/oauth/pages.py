@@ -44,6 +44,10 @@ async function begin() {
 }
 begin().catch(() => { said.textContent = "This server could not be reached. Close this window and try again."; });
 """
+# What the provider sent is used up, and need not stay in the address.
+_CLEAN: Final = """
+history.replaceState(null, "", location.pathname);
+"""
 _DONE: Final = """
 try { new BroadcastChannel("make-bridge-oauth").postMessage("connected"); } catch { /* then the page asks by itself */ }
 window.close();
@@ -69,13 +73,13 @@ def start_page() -> HTMLResponse:
 def done_page(connection: str) -> HTMLResponse:
     """Return the page that says that all went well, and closes itself."""
     body = f"<p>“{html.escape(connection)}” is connected. You can close this window.</p>"
-    return _answer(_Page(title="Connected", body=body, script=_DONE))
+    return _answer(_Page(title="Connected", body=body, script=_CLEAN + _DONE))
 
 
 def failed_page(sentence: str, status: int) -> HTMLResponse:
     """Return the page that says why nothing was connected."""
     body = f'<p role="alert">{html.escape(sentence)}</p>'
-    return _answer(_Page(title="Not connected", body=body), status)
+    return _answer(_Page(title="Not connected", body=body, script=_CLEAN), status)
 
 
 def _answer(page: _Page, status: int = 200) -> HTMLResponse:
