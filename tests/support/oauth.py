@@ -124,7 +124,7 @@ class OAuthScene:
     ) -> None:
         self.shards, self.scene, self.provider, self.place = shards, scene, provider, scene.place
         self.organization_id = scene.place.organization_id
-        self.limits = OAuthLimits(**{"plain_http": True, "refusal_pause_seconds": 0.0, "call_seconds": 2.0} | limits)
+        self.limits = OAuthLimits(**{"plain_http": True, "refusal_pause_seconds": 0.0, "call_seconds": 10.0} | limits)
         self.keys, self.metrics = data_keys_of(shards), Metrics()
         calls = Provider(out=out, limits=self.limits)
         self.calls_out = calls
@@ -195,7 +195,11 @@ class OAuthScene:
 
     async def pending(self, application_id: ApplicationId, **changes: Any) -> ComponentId:
         """Make a connection nobody has agreed to."""
-        given = {"team_id": self.place.team_id, "application_id": application_id, "name": "My shop"} | changes
+        given: dict[str, Any] = {
+            "team_id": self.place.team_id,
+            "application_id": application_id,
+            "name": "My shop",
+        } | changes
         made = await self.do(CreateOAuthConnection(**given))
         connection_id: ComponentId = made.id
         return connection_id

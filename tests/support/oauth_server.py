@@ -244,7 +244,8 @@ class _RefreshGrant(grants.RefreshTokenGrant):
     INCLUDE_NEW_REFRESH_TOKEN = True
 
     def authenticate_refresh_token(self, refresh_token: str) -> Issued | None:
-        return self.server.provider.live(refresh_token)
+        found: Issued | None = self.server.provider.live(refresh_token)
+        return found
 
     def authenticate_user(self, refresh_token: Issued) -> str:
         return refresh_token.user
