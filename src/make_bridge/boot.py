@@ -123,11 +123,20 @@ from make_bridge.domain.usage.messages import UsageLimitsChanged
 from make_bridge.domain.usage.quotas import Quotas
 from make_bridge.domain.usage.views import UsageViews
 from make_bridge.domain.usage.watch import QuotaWatch
+from make_bridge.domain.users.handlers import SessionHandlers
+from make_bridge.domain.users.service import UserService
+from make_bridge.domain.users.sessions import Sessions
+from make_bridge.domain.users.signing_in import SigningIn
+from make_bridge.domain.users.views import SessionViews
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
+from make_bridge.faces.console.gate import WayIn
+from make_bridge.faces.console.place import ConsolePlace
+from make_bridge.faces.console.signing import Signing
 from make_bridge.faces.demo.routes import Demo, DemoConfig, demo_routes
 from make_bridge.faces.edge.application import build_application
 from make_bridge.faces.edge.authentication import Authenticator
 from make_bridge.faces.edge.limiters import Limiters
+from make_bridge.faces.edge.teams import TeamChooser
 from make_bridge.faces.edge.turnstile import Turnstile
 from make_bridge.faces.hooks.endpoint import PREFIX, HookEndpoint, hook_face
 from make_bridge.faces.oauth.routes import OAuthFace
@@ -165,10 +174,12 @@ from make_bridge.platform.egress.mail import MailSender
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue.job_queue import JobQueue, forget_jobs
 from make_bridge.platform.queue.jobs import JobTypes
+from make_bridge.platform.security.passwords import Passwords
 from make_bridge.platform.security.root_key import ROLE_PURPOSE, RootKey, RootKeys, role_secret_place
 from make_bridge.platform.security.sealing import SealBroken, Sealed
 from make_bridge.services.audit import sealing
 from make_bridge.services.bridge import bridge_routes
+from make_bridge.services.console import console_routes
 from make_bridge.services.demonstration import NAME, USER, DemoFacts, Demonstration
 from make_bridge.services.events import EVENTS
 from make_bridge.services.gateway import gateway_routes
@@ -190,6 +201,7 @@ class Domain:
     roots: RootKeys
     audit_key: AuditKey
     service: OrganizationService
+    users: UserService
     portal_keys: PortalKeys
     api_tokens: ApiTokens
     ledger: TokenLedger
@@ -248,6 +260,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     commands = CommandBus(
         [
             *credentials.commands(),
+            *SessionHandlers().commands(),
             *resealing.commands(),
             *customer_handlers.commands(customers, organizations),
             *activity_handlers.commands(),
@@ -282,6 +295,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     queries = QueryBus(
         [
             *credentials.queries(),
+            *SessionViews(limits=settings.session_limits()).queries(),
             *customer_views.queries(),
             *activity_views.queries(),
             *audit_views.queries(),
@@ -311,6 +325,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         roots=roots,
         audit_key=AuditKey(directory=shards.directory, roots=roots),
         service=OrganizationService(shards.directory, shards, roots, clock),
+        users=UserService(directory=shards.directory, passwords=Passwords(settings.passwords())),
         portal_keys=PortalKeys(shards.directory, data_keys, clock),
         api_tokens=ApiTokens(shards.directory, clock),
         ledger=TokenLedger(shards.directory),
@@ -418,6 +433,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     uses = CredentialUses(domain.shards, metrics)
     stack.push_async_callback(uses.close)
     executions = _executions(domain, HttpByTeam(egress, lanes), loaded, journals, uses)
+    sessions = Sessions(domain.shards.directory, domain.clock, settings.session_limits(), settings.sign_in())
     cares: dict[str, Care] = {
         "store_commits_forgotten": _records(domain, settings).forget_commits,
         "incomplete_executions_forgotten": partial(forget_resolved, domain.shards),
@@ -426,6 +442,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         "webhook_events_forgotten": partial(forget_events, domain.shards),
         "reports_forgotten": partial(forget_reports, domain.shards, settings.report_retention_days),
         "oauth_attempts_forgotten": partial(forget_attempts, domain.shards),
+        "sessions_forgotten": sessions.forget_ended,
         "webhook_messages_forgotten": partial(forget_messages, domain.shards, settings.webhook_retention_days),
     }
     relay = _relay(domain, executions, metrics, loaded)
@@ -460,8 +477,10 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             ),
         ),
         *bridge_routes(
-            portal := _portal(domain, executions.waiting, turnstile, settings), _api(domain, portal, circuits, settings)
+            portal := _portal(domain, executions.waiting, turnstile, settings),
+            api := _api(domain, portal, circuits, settings),
         ),
+        *_console_routes(stack, domain, sessions, turnstile, api, settings),
     ]
     demo = await ensure_demo(domain, settings) if settings.mode == "demo" else None
     if demo is not None:
@@ -670,6 +689,41 @@ def _api(domain: Domain, portal: PortalDependencies, circuits: Circuits, setting
         bodies=settings.edge().limits.bodies,
         download_seconds=settings.report_download_seconds,
     )
+
+
+def _console_routes(
+    stack: AsyncExitStack,
+    domain: Domain,
+    sessions: Sessions,
+    turnstile: Turnstile,
+    api: ApiDependencies,
+    settings: Settings,
+) -> list[BaseRoute]:
+    place = ConsolePlace(origin=settings.origin)
+    signing_in = SigningIn(
+        directory=domain.shards.directory,
+        sessions=sessions,
+        passwords=domain.users.passwords,
+        clock=domain.clock,
+        limits=settings.sign_in(),
+        session_limits=settings.session_limits(),
+    )
+    stack.push_async_callback(signing_in.close)
+    signing = Signing(
+        place=place,
+        signing_in=signing_in,
+        sessions=sessions,
+        organizations=domain.organizations,
+        commands=domain.commands,
+        json_depth=settings.json_depth,
+    )
+    way_in = WayIn(
+        place=place,
+        sessions=sessions,
+        teams=TeamChooser(domain.organizations, domain.customers),
+        turnstile=turnstile,
+    )
+    return console_routes(way_in, signing, api, settings.pages)
 
 
 async def ensure_demo(domain: Domain, settings: Settings) -> DemoFacts:

@@ -38,6 +38,7 @@ from make_bridge.domain.organizations.model import LONGEST_OVERLAP, CredentialLi
 from make_bridge.domain.reports.model import ReportLimits
 from make_bridge.domain.scenarios.inbound import InboundLimits
 from make_bridge.domain.usage.model import QuotaConfig
+from make_bridge.domain.users.model import SessionLimits, SignInLimits
 from make_bridge.engine.runner.request import RunLimits
 from make_bridge.faces.edge.addresses import Addresses
 from make_bridge.faces.edge.config import BodyLimits, ConnectionLimits, EdgeConfig, EdgeLimits, RateLimits
@@ -54,6 +55,7 @@ from make_bridge.platform.egress.host_turns import TurnLimits
 from make_bridge.platform.limits.port import Rate
 from make_bridge.platform.queue.jobs import JobLimits
 from make_bridge.platform.queue.leases import ClaimRules
+from make_bridge.platform.security.passwords import PasswordCost
 from make_bridge.platform.security.portal_tokens import ExpectedClaims
 
 PREFIX: Final = "MAKE_BRIDGE_"
@@ -191,6 +193,15 @@ class Settings(BaseSettings):
     token_audiences: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
     portal_key_overlap_seconds: Annotated[int, Field(ge=0, le=LONGEST_OVERLAP)]
     api_tokens: Annotated[int, Field(ge=1, le=100_000)]
+    session_idle_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]
+    session_life_seconds: Annotated[float, Field(ge=1, le=604_800, allow_inf_nan=False)]
+    sessions: Annotated[int, Field(ge=1, le=1000)]
+    sign_in_attempts: Annotated[int, Field(ge=1, le=1000)]
+    sign_in_address_attempts: Annotated[int, Field(ge=1, le=100_000)]
+    sign_in_seconds: RateSeconds
+    sign_in_block_seconds: RateSeconds
+    sign_in_at_once: Annotated[int, Field(ge=1, le=64)]
+    sign_in_waiting: Annotated[int, Field(ge=0, le=1000)]
 
     execution_concurrency: Annotated[int, Field(ge=1, le=10_000)]
     execution_attempts: Annotated[int, Field(ge=1, le=100)]
@@ -376,6 +387,25 @@ class Settings(BaseSettings):
     def credentials(self) -> CredentialLimits:
         """Produce how long rotated keys go on, and how many API tokens there may be."""
         return CredentialLimits(overlap_seconds=self.portal_key_overlap_seconds, api_tokens=self.api_tokens)
+
+    def session_limits(self) -> SessionLimits:
+        """Produce how long people stay signed in."""
+        return SessionLimits(
+            idle_seconds=self.session_idle_seconds, life_seconds=self.session_life_seconds, most=self.sessions
+        )
+
+    def sign_in(self) -> SignInLimits:
+        """Produce how often somebody may try to sign in."""
+        return SignInLimits(
+            attempts=self.sign_in_attempts,
+            address_attempts=self.sign_in_address_attempts,
+            seconds=self.sign_in_seconds,
+            block_seconds=self.sign_in_block_seconds,
+        )
+
+    def passwords(self) -> PasswordCost:
+        """Produce how many passwords are checked at a time."""
+        return PasswordCost(at_once=self.sign_in_at_once, waiting=self.sign_in_waiting)
 
     def run_limits(self) -> RunLimits:
         """Produce where one execution is stopped."""

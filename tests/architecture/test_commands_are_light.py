@@ -34,12 +34,12 @@ def loaded_by(code):
     return set(json.loads(done.stderr))
 
 
-def leaves():
-    for name, command in COMMANDS.items():
+def leaves(commands=COMMANDS, before=""):
+    for name, command in commands.items():
         if isinstance(command, Deferred):
-            yield name, command
+            yield f"{before}{name}", command
         else:
-            yield from ((f"{name} {inner}", found) for inner, found in command.commands.items())
+            yield from leaves(command.commands, f"{before}{name} ")
 
 
 def test_the_command_s_help_loads_next_to_nothing():

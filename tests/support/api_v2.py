@@ -41,6 +41,8 @@ from make_bridge.domain.scenarios.handlers import ScenarioHandlers
 from make_bridge.domain.scenarios.hook_handlers import HookHandlers
 from make_bridge.domain.usage import handlers as usage_handlers
 from make_bridge.domain.usage.views import UsageViews
+from make_bridge.domain.users.handlers import SessionHandlers
+from make_bridge.domain.users.views import SessionViews
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.routes import api_routes
 from make_bridge.faces.edge.authentication import Authenticator
@@ -132,6 +134,7 @@ class Api:
         self.commands = CommandBus(
             [
                 *credentials.commands(),
+                *SessionHandlers().commands(),
                 *customer_handlers.commands(customers, organizations),
                 *activity_handlers.commands(),
                 *data_structure_handlers.commands(),
@@ -156,6 +159,7 @@ class Api:
         self.queries = QueryBus(
             [
                 *credentials.queries(),
+                *SessionViews().queries(),
                 *customer_views.queries(),
                 *activity_views.queries(),
                 *audit_views.queries(),
@@ -173,7 +177,7 @@ class Api:
             ],
             shards,
         )
-        api = ApiDependencies(
+        self.dependencies = ApiDependencies(
             commands=self.commands,
             queries=self.queries,
             authenticator=Authenticator(
@@ -193,7 +197,7 @@ class Api:
             bodies=LIMITS.bodies,
             refusals=Refusals(shards),
         )
-        self.routes = api_routes(api)
+        self.routes = api_routes(self.dependencies)
         self.client: Client = client_of(self.routes)
         self.forget_tokens()
 

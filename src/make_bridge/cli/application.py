@@ -12,6 +12,7 @@ _AUDIT: Final = "make_bridge.cli.audit"
 _BLUEPRINTS: Final = "make_bridge.cli.blueprints"
 _EVENTS: Final = "make_bridge.cli.events"
 _JOBS: Final = "make_bridge.cli.jobs"
+_USERS: Final = "make_bridge.cli.users"
 _WEBHOOKS: Final = "make_bridge.cli.webhooks"
 _KEYS: Final = "make_bridge.cli.keys"
 _OPERATIONS: Final = "make_bridge.cli.operations"
@@ -108,6 +109,34 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
                 module=_TOKENS,
                 function="revoke_token",
                 help="Remove an API token: refused everywhere in 5 seconds.",
+            ),
+        },
+    ),
+    "user": Family(
+        help="People who sign in to the console.",
+        commands={
+            "create": Deferred(
+                module=_USERS,
+                function="create_user",
+                help="Make a person who may sign in, or give one who is known a role in an organization.",
+            ),
+            "list": Deferred(module=_USERS, function="list_users", help="List people with their roles."),
+            "disable": Deferred(
+                module=_USERS, function="disable_user", help="Let a person in no more: signed out everywhere at once."
+            ),
+            "enable": Deferred(module=_USERS, function="enable_user", help="Let a disabled person in again."),
+            "set-password": Deferred(
+                module=_USERS, function="set_password", help="Give a person another password; their sessions end."
+            ),
+            "sessions": Family(
+                help="Where a person is signed in.",
+                commands={
+                    "revoke": Deferred(
+                        module=_USERS,
+                        function="revoke_sessions",
+                        help="Sign a person out everywhere, within 5 seconds.",
+                    ),
+                },
             ),
         },
     ),

@@ -34,7 +34,7 @@ class Family:
     """Commands that share their first word."""
 
     help: str
-    commands: Mapping[str, Deferred]
+    commands: "Mapping[str, Deferred | Family]"
 
     def load(self, name: str) -> Any:  # noqa: ANN401 - the same
         """Make the group; its commands stay unloaded."""

@@ -17,12 +17,13 @@ class ActorKind(StrEnum):
     ADMINISTRATOR = "administrator"
     API_TOKEN = "api_token"  # noqa: S105 - the kind's name, no secret
     FLOW = "flow"
+    USER = "user"
     SYSTEM = "system"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """One authenticated party: ``reference`` is the ``sub``, the token's id or a subsystem's name."""
+    """One authenticated party: ``reference`` is the ``sub``, the id of a token or user, or a subsystem's name."""
 
     kind: ActorKind
     reference: str

@@ -18,6 +18,8 @@ from make_bridge.kernel.entropy import random_hex
 OrganizationId = NewType("OrganizationId", int)
 TeamId = NewType("TeamId", int)
 CustomerId = NewType("CustomerId", int)
+UserId = NewType("UserId", int)
+SessionId = NewType("SessionId", int)
 TemplateId = NewType("TemplateId", int)
 TemplateVersionId = NewType("TemplateVersionId", int)
 ScenarioId = NewType("ScenarioId", int)

@@ -1,6 +1,7 @@
 """From a row of a resource's table to a route below ``/api/v2``, and what every row shares.
 
-A resource is one module: it lists its ``Operation``s, ``routes`` turns them into FastAPI routes behind the token gate.
+A resource is one module: it lists its ``Operation``s, ``routes`` turns them into FastAPI routes behind the token gate;
+the console serves the same ones to people, below an address and behind a gate of its own.
 Answers are JSON objects with Make's own names, written here, because Make's clients choose the columns they want and
 FastAPI's models would have to know them beforehand. Ids that are none of ours name nothing, so they are not found.
 """
@@ -17,8 +18,9 @@ from pydantic import BaseModel, BeforeValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from make_bridge.faces.edge.access import Gate
 from make_bridge.faces.edge.authentication import Credentials
-from make_bridge.faces.edge.gates import Access, Call, TokenGate
+from make_bridge.faces.edge.gates import Access, Call
 from make_bridge.faces.portal.operations import body_schema
 from make_bridge.faces.portal.wire import Problem
 from make_bridge.kernel.errors import InvalidInput, NotFound
@@ -33,7 +35,7 @@ JsonObject = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One row: a method and a path below ``ROOT``, what answers it, who may, and the body it takes."""
+    """One row: a method and a path below the root, what answers it, who may, and the body it takes."""
 
     method: str
     path: str
@@ -58,12 +60,12 @@ def row_id(noun: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def route(operation: Operation, gate: TokenGate, tag: str) -> APIRoute:
+def route(operation: Operation, gate: Gate, tag: str, *, root: str = ROOT) -> APIRoute:
     """Make the route of one row."""
     words = operation.endpoint.__name__.split("_")
     summary = (operation.endpoint.__doc__ or "").partition("\n")[0].strip().rstrip(".")
     return APIRoute(
-        ROOT + operation.path,
+        root + operation.path,
         operation.endpoint,
         methods=[operation.method],
         dependencies=[Depends(gate)],

@@ -28,7 +28,16 @@ from make_bridge.faces.edge.teams import TeamChooser
 def api_routes(api: ApiDependencies) -> list[BaseRoute]:
     """Return the API's routes."""
     choose = TeamChooser(api.organizations, api.teams)
-    tables: dict[str, list[Operation]] = {
+    return [
+        route(operation, TokenGate(operation.access, api.authenticator, choose, api.turnstile), tag)
+        for tag, operations in api_operations(api).items()
+        for operation in operations
+    ]
+
+
+def api_operations(api: ApiDependencies) -> dict[str, list[Operation]]:
+    """Return every row of every resource, by the resource's name."""
+    return {
         "Data stores": DataStoreRoutes(api=api).operations(),
         "Records": RecordRoutes(api=api).operations(),
         "Data structures": DataStructureRoutes(api=api).operations(),

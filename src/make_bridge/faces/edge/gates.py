@@ -22,7 +22,7 @@ from make_bridge.kernel.errors import PermissionDenied, Unauthenticated
 from make_bridge.kernel.ids import TeamId
 from make_bridge.platform.audit.refusals import Refusals
 
-_READING: Final = frozenset({"GET", "HEAD"})
+READING: Final = frozenset({"GET", "HEAD"})
 _PORTAL_ONLY: Final = frozenset({Credentials.PORTAL_TOKEN})
 
 
@@ -72,27 +72,9 @@ class TokenGate(Gate):
 
     async def __call__(self, request: Request) -> None:
         """Leave the ``Call`` on the request, or raise."""
-        request_id = request.state.request_id
         identity = await self._identify(request)
         await self._require(request, identity)
-        choice = await self._teams.choose(request.query_params.getlist("teamId"), identity)
-        body = b""
-        if request.method not in _READING:
-            body = await read_bytes(request, self.access.max_body)
-            if body:
-                check_content_type(request)
-        repetition = read_repetition(request, body)
-        context = Context(
-            organization_id=identity.organization_id,
-            actor=identity.actor,
-            permissions=identity.permissions,
-            request_id=request_id,
-            team_id=choice.narrowed_to,
-            idempotency_key=repetition.key if repetition else None,
-            body_digest=repetition.digest if repetition else None,
-            address=request.state.address,
-        )
-        request.state.call = Call(context=context, team_id=choice.team_id, body=body)
+        request.state.call = await call_of(request, identity, self.access, self._teams)
 
     async def _identify(self, request: Request) -> Identity:
         """Return who sends this, counted."""
@@ -146,6 +128,28 @@ class TokenGate(Gate):
 def _route_of(request: Request) -> str:
     """Return the path as the route writes it; what stands in a real one is for the access log."""
     return str(getattr(request.scope.get("route"), "path", request.scope["path"]))
+
+
+async def call_of(request: Request, identity: Identity, access: Access, teams: TeamChooser) -> Call:
+    """Choose the team and read the body, within what the route takes, for who may pass."""
+    choice = await teams.choose(request.query_params.getlist("teamId"), identity)
+    body = b""
+    if request.method not in READING:
+        body = await read_bytes(request, access.max_body)
+        if body:
+            check_content_type(request)
+    repetition = read_repetition(request, body)
+    context = Context(
+        organization_id=identity.organization_id,
+        actor=identity.actor,
+        permissions=identity.permissions,
+        request_id=request.state.request_id,
+        team_id=choice.narrowed_to,
+        idempotency_key=repetition.key if repetition else None,
+        body_digest=repetition.digest if repetition else None,
+        address=request.state.address,
+    )
+    return Call(context=context, team_id=choice.team_id, body=body)
 
 
 async def current_call(request: Request) -> Call:

@@ -20,6 +20,7 @@ _CLOSED: Final = (b"content-security-policy", b"default-src 'none'; base-uri 'no
 _NO_DEVICES: Final = (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 # The window that opens a provider's consent page has to keep its opener.
 _POP_UPS: Final = (b"cross-origin-opener-policy", b"same-origin-allow-popups")
+_ONE_ORIGIN: Final = (b"cross-origin-opener-policy", b"same-origin")
 _ANY_OPENER: Final = (b"cross-origin-opener-policy", b"unsafe-none")
 _SAME_ORIGIN: Final = (b"cross-origin-resource-policy", b"same-origin")
 _ANY_ORIGIN: Final = (b"cross-origin-resource-policy", b"cross-origin")
@@ -84,7 +85,7 @@ def surfaces(bodies: BodyLimits) -> tuple[Surface, ...]:
         ),
         Surface(
             name="api",
-            prefixes=("/portal/api", "/api", "/flow-api", "/demo/api", "/internal", "/openapi.json"),
+            prefixes=("/portal/api", "/api", "/flow-api", "/console/api", "/demo/api", "/internal", "/openapi.json"),
             max_body=max(bodies.api, bodies.blueprint),
             forced=api,
             is_api=True,
@@ -106,9 +107,20 @@ def surfaces(bodies: BodyLimits) -> tuple[Surface, ...]:
             forced=(_NOSNIFF, _NO_REFERRER, _ANY_OPENER, _SAME_ORIGIN, _NO_DEVICES),
             defaults=(_CLOSED, _NO_STORE),
         ),
+        # Signed-in people act here: no other page may frame it, open it and keep hold of it, or load anything of it.
+        Surface(
+            name="console",
+            prefixes=("/console",),
+            max_body=bodies.api,
+            forced=(
+                *(_NOSNIFF, _NO_REFERRER, _ONE_ORIGIN, _SAME_ORIGIN, _NO_DEVICES),
+                (b"x-frame-options", b"DENY"),
+            ),
+            defaults=(_CLOSED, _NO_STORE),
+        ),
         Surface(
             name="page",
-            prefixes=("/demo", "/console"),
+            prefixes=("/demo",),
             max_body=bodies.api,
             forced=(_NOSNIFF, _NO_REFERRER, _POP_UPS, _SAME_ORIGIN, _NO_DEVICES),
             defaults=(_CLOSED, _NO_STORE),

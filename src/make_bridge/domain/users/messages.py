@@ -1,0 +1,107 @@
+"""What can be asked of people and their sessions.
+
+Signing in runs before anybody is known, and the operator's acts run across organizations, so neither is a message of
+the buses (``signing_in``, ``service``). A session's secret leaves once, in the answer to signing in.
+"""
+
+from dataclasses import field
+from datetime import datetime
+
+from make_bridge.domain.users.roles import Role
+from make_bridge.kernel.ids import OrganizationId, SessionId, UserId
+from make_bridge.kernel.messages import Command, Query, message
+
+
+@message
+class Session:
+    """Who a session lets in, and where: one person in one organization."""
+
+    id: SessionId
+    user_id: UserId
+    email: str
+    organization_id: OrganizationId
+    role: Role
+    ends_at: datetime
+
+
+@message
+class SessionFacts:
+    """A session as its person sees it."""
+
+    id: SessionId
+    organization_id: OrganizationId
+    created_at: datetime
+    seen_at: datetime
+    ends_at: datetime
+    address: str
+    user_agent: str
+
+
+@message
+class UserFacts:
+    """A person as the operator sees them: one row for each organization."""
+
+    id: UserId
+    email: str
+    organization_id: OrganizationId
+    role: Role
+    created_at: datetime
+    is_disabled: bool
+    sessions: int
+
+
+@message
+class Account:
+    """A person as signing in needs them; ``password`` is its hash."""
+
+    id: UserId
+    email: str
+    password: str = field(repr=False)
+    is_disabled: bool
+
+
+@message
+class SignInAttempt:
+    """What somebody shows to be let in; ``before`` is the session they came with, which ends with the next one."""
+
+    email: str
+    password: str = field(repr=False)
+    address: str
+    user_agent: str
+    request_id: str
+    organization_id: OrganizationId | None = None
+    before: str | None = field(default=None, repr=False)
+
+
+@message
+class SignedIn:
+    """A new session. Its secret is told this once."""
+
+    session: Session
+    secret: str = field(repr=False)
+
+
+@message
+class ListSessions(Query[list[SessionFacts]]):
+    """The live sessions of the person who asks, the one used last first."""
+
+
+@message
+class EndSession(Command[bytes]):
+    """End one session of the person who asks; answers with its digest, for who remembers sessions."""
+
+    session_id: SessionId
+
+
+@message
+class SignOut(Command[bytes]):
+    """End the session that asks; answers with its digest. The face names the session, from its cookie."""
+
+    session_id: SessionId
+
+
+@message
+class EndOtherSessions(Command[list[bytes]]):
+    """End every session of the person who asks except this one; answers with their digests."""
+
+    keep: SessionId

@@ -1,0 +1,51 @@
+"""Roles: the one table that says what a person may do.
+
+The permissions are those that routes, commands and queries declare; a test asks every route as every role and
+compares the answer with this table. A role holds what the one below it holds. Only an owner may do everything: nobody
+can grant more than they hold, so keys and tokens for everything are an owner's to make.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from make_bridge.domain.organizations.model import EVERYTHING, SCOPES
+
+OWN_SESSIONS: Final = "sessions:own"
+"""To see and end one's own sessions: everybody's, whatever the role, and no scope of keys or tokens."""
+
+
+class Role(StrEnum):
+    """What a person is in an organization, the widest first."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    EDITOR = "editor"
+    OPERATOR = "operator"
+    VIEWER = "viewer"
+
+
+_VIEWER: Final = frozenset({OWN_SESSIONS, *(scope for scope in SCOPES if scope.endswith(":read"))})
+# Keeps what there is running: runs, retries, replays, reports.
+_OPERATOR: Final = _VIEWER | {"scenarios:run", "jobs:write", "events:replay", "reports:write"}
+# Makes and changes what the organization offers and what its customers have.
+_EDITOR: Final = _OPERATOR | {
+    "connections:write",
+    "customers:write",
+    "datastores:write",
+    "datastructures:write",
+    "integrations:write",
+    "scenarios:write",
+    "templates:write",
+    "webhooks:write",
+}
+# Hands out keys and tokens, of what an admin may do.
+_ADMIN: Final = _EDITOR | {"organizations:write"}
+
+PERMISSIONS: Final[Mapping[Role, frozenset[str]]] = {
+    Role.OWNER: EVERYTHING,
+    Role.ADMIN: _ADMIN,
+    Role.EDITOR: _EDITOR,
+    Role.OPERATOR: _OPERATOR,
+    Role.VIEWER: _VIEWER,
+}
