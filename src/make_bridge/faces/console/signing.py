@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from make_bridge.domain.organizations.model import EVERYTHING, SCOPES
 from make_bridge.domain.users.messages import Session, SignInAttempt, SignOut
 from make_bridge.domain.users.roles import PERMISSIONS
 from make_bridge.domain.users.sessions import Sessions
@@ -84,11 +85,14 @@ class Signing:
 
     async def _shown(self, session: Session, secret: str) -> JsonObject:
         organization = await self.organizations.get(session.organization_id)
+        held = PERMISSIONS[session.role]
         return {
             "id": session.id,
             "email": session.email,
             "role": session.role.value,
-            "permissions": sorted(PERMISSIONS[session.role]),
+            "permissions": sorted(held),
+            # What this person may put into a key or token.
+            "grants": sorted(EVERYTHING | SCOPES if held >= EVERYTHING else SCOPES & held),
             "organization": {"id": organization.id, "name": organization.name},
             "endsAt": wire.instant(session.ends_at),
             "csrfToken": csrf_token(secret),
