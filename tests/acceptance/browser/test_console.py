@@ -192,7 +192,7 @@ def test_every_page_of_the_console_is_readable(view, company, tmp_path):
     name, visitor = view
     shots = Path(os.environ.get("MAKE_BRIDGE_KEEP_SHOTS") or tmp_path)
     shots.mkdir(parents=True, exist_ok=True)
-    faults = []
+    faults: list[str] = []
 
     def look(page, what):
         page.screenshot(path=shots / f"console-{what}-{name}.png", full_page=True)
