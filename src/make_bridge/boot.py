@@ -722,6 +722,7 @@ def _console_routes(
         sessions=sessions,
         teams=TeamChooser(domain.organizations, domain.customers),
         turnstile=turnstile,
+        refusals=api.refusals,
     )
     return console_routes(way_in, signing, api, settings.pages)
 

@@ -25,7 +25,8 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-_VIEWER: Final = frozenset({OWN_SESSIONS, *(scope for scope in SCOPES if scope.endswith(":read"))})
+_FOR_ADMINS: Final = frozenset({"audit:read", "oauth:write", "organizations:write"})
+_VIEWER: Final = frozenset({OWN_SESSIONS, *(scope for scope in SCOPES - _FOR_ADMINS if scope.endswith(":read"))})
 # Keeps what there is running: runs, retries, replays, reports.
 _OPERATOR: Final = _VIEWER | {"scenarios:run", "jobs:write", "events:replay", "reports:write"}
 # Makes and changes what the organization offers and what its customers have.
@@ -39,8 +40,8 @@ _EDITOR: Final = _OPERATOR | {
     "templates:write",
     "webhooks:write",
 }
-# Hands out keys and tokens, of what an admin may do.
-_ADMIN: Final = _EDITOR | {"organizations:write"}
+# Hands out keys and tokens, of what an admin may do, makes applications at providers known, and reads who did what.
+_ADMIN: Final = _EDITOR | _FOR_ADMINS
 
 PERMISSIONS: Final[Mapping[Role, frozenset[str]]] = {
     Role.OWNER: EVERYTHING,

@@ -29,7 +29,7 @@ def api_routes(api: ApiDependencies) -> list[BaseRoute]:
     """Return the API's routes."""
     choose = TeamChooser(api.organizations, api.teams)
     return [
-        route(operation, TokenGate(operation.access, api.authenticator, choose, api.turnstile), tag)
+        route(operation, TokenGate(operation.access, api.authenticator, choose, api.turnstile, api.refusals), tag)
         for tag, operations in api_operations(api).items()
         for operation in operations
     ]
@@ -56,8 +56,3 @@ def api_operations(api: ApiDependencies) -> dict[str, list[Operation]]:
         "OAuth": OAuthRoutes(api=api).operations(),
         "Circuit breakers": CircuitBreakerRoutes(api=api).operations(),
     }
-    return [
-        route(operation, TokenGate(operation.access, api.authenticator, choose, api.turnstile, api.refusals), tag)
-        for tag, operations in tables.items()
-        for operation in operations
-    ]

@@ -105,14 +105,7 @@ class TokenGate(Gate):
             self._require_permission(identity)
         except PermissionDenied as error:
             if self._refusals is not None:
-                refused = Context(
-                    organization_id=identity.organization_id,
-                    actor=identity.actor,
-                    permissions=identity.permissions,
-                    request_id=request.state.request_id,
-                    address=request.state.address,
-                )
-                await self._refusals.note(refused, f"{request.method} {_route_of(request)}", error)
+                await note_refusal(self._refusals, request, identity, error)
             raise
 
     def _require_permission(self, identity: Identity) -> None:
@@ -123,6 +116,18 @@ class TokenGate(Gate):
                 sentence = f"Access denied. This token lacks the scope '{self.access.permission}'."
                 raise PermissionDenied(sentence)
             raise PermissionDenied(f"These credentials lack the permission '{self.access.permission}'.")
+
+
+async def note_refusal(refusals: Refusals, request: Request, identity: Identity, error: PermissionDenied) -> None:
+    """Take down who may not use a route."""
+    refused = Context(
+        organization_id=identity.organization_id,
+        actor=identity.actor,
+        permissions=identity.permissions,
+        request_id=request.state.request_id,
+        address=request.state.address,
+    )
+    await refusals.note(refused, f"{request.method} {_route_of(request)}", error)
 
 
 def _route_of(request: Request) -> str:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
 _PATHS = ("at_once", "in_place", "queued", "deferred")
+_BY_CONSUMER = ("consumer", "shard")
 
 
 class AuditCounters:
@@ -107,17 +108,19 @@ class Metrics:
         self.events_stamped = Counter(
             "events_stamped_total", "Events this process gave a position, as the leader.", registry=registry
         )
-        labels = ["consumer", "shard"]
         self.events_behind = Gauge(
-            "events_behind", "Events a consumer has not seen yet; live is this process itself.", labels,
+            "events_behind", "Events a consumer has not seen yet; live is this process itself.", _BY_CONSUMER,
             registry=registry,
         )  # fmt: skip
-        self.events_delivered = Counter("events_delivered_total", "Events consumed.", labels, registry=registry)
+        self.events_delivered = Counter("events_delivered_total", "Events consumed.", _BY_CONSUMER, registry=registry)
         self.events_parked = Counter(
-            "events_parked_total", "Events put aside because their consumer kept failing.", labels, registry=registry
+            "events_parked_total",
+            "Events put aside because their consumer kept failing.",
+            _BY_CONSUMER,
+            registry=registry,
         )
         self.events_missed = Counter(
-            "events_missed_total", "Events let go before their consumer saw them.", labels, registry=registry
+            "events_missed_total", "Events let go before their consumer saw them.", _BY_CONSUMER, registry=registry
         )
         self.audit = AuditCounters(registry)
         self.breakers_opened = Counter(

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -59,13 +60,20 @@ def test_what_is_no_host_is_refused(host):
 
 
 @pytest.mark.parametrize(
-    ("body", "life"),
-    [({}, None), ({"expires_in": 60}, 60), ({"expires_in": "60"}, 60), ({"expires_in": 0}, None)]
-    + [({"expires_in": odd}, None) for odd in (-1, True, "soon", None, [])],
-    ids=json.dumps,
+    ("said", "life"),
+    [
+        ("60", 60),
+        ('"60"', 60),
+        ("0", None),
+        ("-1", None),
+        ("true", None),
+        ('"soon"', None),
+        ("null", None),
+        ("[]", None),
+    ],
 )
-def test_the_life_of_a_token_is_what_the_provider_says_or_unknown(body, life):
-    assert read_tokens(200, json.dumps({"access_token": "t"} | body).encode()).life == life
+def test_the_life_of_a_token_is_what_the_provider_says_or_unknown(said, life):
+    assert read_tokens(200, f'{{"access_token": "t", "expires_in": {said}}}'.encode()).life == life
 
 
 @pytest.mark.parametrize(
@@ -125,7 +133,7 @@ def test_an_authorization_request_says_everything_once():
 
 def test_a_client_shows_its_secret_where_it_should_and_nowhere_else():
     def call(way):
-        facts = ApplicationFacts(**{name: getattr(FACTS, name) for name in FACTS.__slots__} | {"authentication": way})
+        facts = replace(FACTS, authentication=way)
         return form_call(Client(facts=facts, secret="p:/ w"), facts.token_url, {"a": "b"}, LIMITS)
 
     basic, post, none = call("basic"), call("post"), call("none")
