@@ -11,6 +11,7 @@ from typing import Any
 from make_bridge.domain.connections import handlers as connection_handlers
 from make_bridge.domain.connections.handlers import ComponentHandlers
 from make_bridge.domain.connections.opening import ComponentOpener
+from make_bridge.domain.executions.credential_uses import CredentialUses
 from make_bridge.domain.executions.credentials import OpenedByTeam
 from make_bridge.domain.oauth import views
 from make_bridge.domain.oauth.consent import Consents
@@ -32,7 +33,7 @@ from make_bridge.faces.edge.config import RateLimits
 from make_bridge.faces.edge.limiters import Limiters
 from make_bridge.faces.oauth.routes import OAuthFace, oauth_routes
 from make_bridge.kernel.clock import SystemClock
-from make_bridge.kernel.ids import ComponentId
+from make_bridge.kernel.ids import ComponentId, new_execution_id
 from make_bridge.platform.bus.commands import CommandBus
 from make_bridge.platform.bus.queries import QueryBus
 from make_bridge.platform.database.shards import Shards
@@ -235,8 +236,9 @@ class OAuthScene:
     def components(self, keeper: TokenKeeper | None = None) -> Any:
         """The engine's port for runs of the team."""
         opener = ComponentOpener(shards=self.shards, sealing=self.keys)
-        made = OpenedByTeam(opener=opener, tokens=keeper or self.keeper)
-        return made.of(self.organization_id, self.place.team_id)
+        uses = CredentialUses(self.shards, Metrics())
+        made = OpenedByTeam(opener=opener, tokens=keeper or self.keeper, uses=uses)
+        return made.of(self.organization_id, self.place.team_id, new_execution_id())
 
     async def close(self) -> None:
         for keeper in self.keepers:

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from make_bridge.domain.connections.opening import ComponentOpener, OpenedComponent
 from make_bridge.domain.executions.credential_uses import CredentialUses
 from make_bridge.domain.executions.credentials import TeamComponents
+from make_bridge.domain.oauth.keeping import TokenKeeper
 from make_bridge.engine.ports import CredentialUnavailable
 from make_bridge.kernel.errors import NotFound, PermissionDenied, Unavailable
 from make_bridge.kernel.ids import ExecutionId, TeamId
@@ -130,7 +131,10 @@ def components(shards, uses, organization_id):
     def port():
         opener = Opener(shards=shards, sealing=data_keys_of(shards))
         run = uses.of(organization_id, EXECUTION)
-        return TeamComponents(opener=opener, organization_id=organization_id, team_id=TeamId(1), uses=run)
+        keeper = cast("TokenKeeper", None)  # no connection here is one of OAuth
+        return TeamComponents(
+            opener=opener, tokens=keeper, organization_id=organization_id, team_id=TeamId(1), uses=run
+        )
 
     return port
 
