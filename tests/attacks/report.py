@@ -50,7 +50,7 @@ class Held:
         cases = [
             f"{outcome} ({count} cases)" if count > 1 else outcome for outcome, count in zip(told, counts, strict=True)
         ]
-        return " ".join([", ".join(cases), *sorted(self.gaps)])
+        return ": ".join([", ".join(cases), *sorted(self.gaps)])
 
 
 def rows_of(item: pytest.Item) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from attacks.rows import OPEN, PARTS, ROWS
 HOLDS_A_ROW = re.compile(r"mark\.attack\(|def test_[a-j]\d\d_")
 
 
-def tests_by_row(page):
+def by_row(page):
     """Read a page back: row to tests."""
     return {row: set(lines) for row, lines in lines_of(page).items()}
 
@@ -39,13 +39,13 @@ def collected(tmp_path_factory):
 
 
 def test_the_page_names_the_tests_that_there_are(collected):
-    told, there = tests_by_row(PAGE.read_text()), tests_by_row(collected)
+    told, there = by_row(PAGE.read_text()), by_row(collected)
     stale = {row: there[row] ^ told.get(row, set()) for row in there if there[row] != told.get(row)}
     assert stale == {}, "run `make attacks`"
 
 
 def test_every_row_is_held_by_a_test_or_said_to_be_open(collected):
-    rows = tests_by_row(collected)
+    rows = by_row(collected)
     assert rows.keys() == ROWS.keys()
     assert [row for row, tests in rows.items() if not tests and row not in OPEN] == []
 
