@@ -117,7 +117,7 @@ def test_a05_ever_new_keys_that_nobody_has_cost_as_many_look_ups_as_the_limits_s
     assert {reply.status for reply in replies} == {401, 429}
     assert all(int(reply.headers["retry-after"]) > 0 for reply in replies if reply.status == 429)
     # Nobody else is kept out.
-    assert scene.opened(minted(scene.acme), url=limited).status == 200
+    assert scene.opened(minted(scene.rival), url=limited).status == 200
 
 
 KIDS = {
