@@ -136,8 +136,10 @@ from make_bridge.faces.demo.routes import Demo, DemoConfig, demo_routes
 from make_bridge.faces.edge.application import build_application
 from make_bridge.faces.edge.authentication import Authenticator
 from make_bridge.faces.edge.limiters import Limiters
+from make_bridge.faces.edge.screening import Screening
 from make_bridge.faces.edge.teams import TeamChooser
 from make_bridge.faces.edge.turnstile import Turnstile
+from make_bridge.faces.edge.witness import Witness
 from make_bridge.faces.hooks.endpoint import PREFIX, HookEndpoint, hook_face
 from make_bridge.faces.oauth.routes import OAuthFace
 from make_bridge.faces.ops.routes import Operations
@@ -664,7 +666,7 @@ def _portal(domain: Domain, waiting: Waiting, turnstile: Turnstile, settings: Se
         teams=domain.customers,
         waiter=waiting,
         turnstile=turnstile,
-        refusals=Refusals(domain.shards),
+        witness=_witness(domain, settings),
         config=PortalConfig(
             public_url=settings.origin,
             responsive_run_seconds=settings.responsive_run_seconds,
@@ -683,7 +685,7 @@ def _api(domain: Domain, portal: PortalDependencies, circuits: Circuits, setting
         teams=domain.customers,
         circuits=circuits,
         turnstile=portal.turnstile,
-        refusals=portal.refusals,
+        witness=portal.witness,
         json_depth=settings.json_depth,
         public_url=settings.origin,
         bodies=settings.edge().limits.bodies,
@@ -722,9 +724,17 @@ def _console_routes(
         sessions=sessions,
         teams=TeamChooser(domain.organizations, domain.customers),
         turnstile=turnstile,
-        refusals=api.refusals,
+        witness=api.witness,
     )
     return console_routes(way_in, signing, api, settings.pages)
+
+
+def _witness(domain: Domain, settings: Settings) -> Witness:
+    """Return what the gates write down."""
+    screening = None
+    if settings.input_screening == "report":
+        screening = Screening(domain.shards, domain.clock, rows_per_hour=settings.input_screening_rows)
+    return Witness(refusals=Refusals(domain.shards), screening=screening)
 
 
 async def ensure_demo(domain: Domain, settings: Settings) -> DemoFacts:

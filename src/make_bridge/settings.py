@@ -174,6 +174,8 @@ class Settings(BaseSettings):
     write_seconds: Seconds
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_hosts)]
     trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_networks)]
+    input_screening: Literal["off", "report"]
+    input_screening_rows: Annotated[int, Field(ge=0, le=100_000)]
     rates: Literal["auto", "on", "off"]
     rate_general: RateMost
     rate_general_seconds: RateSeconds

@@ -1,13 +1,16 @@
 """The audit trail from the outside: what people and runs did is found, exported, and verified by the command line."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from acceptance.conftest import API_KEY, Product
+from support.integrator import new_organization
 from support.network import send
+from support.server import installed
 from support.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
@@ -102,3 +105,13 @@ def test_the_command_line_lists_exports_and_leaves_rows_of_its_own(product: Prod
         refused = installation.command("audit", *wrong, check=False)
         assert refused.returncode == 1
         assert refused.stderr.strip().endswith(".")
+
+
+def test_words_of_an_attack_are_told_where_screening_is_on_and_refuse_nothing(tmp_path: Path) -> None:
+    with installed("embedded", tmp_path / "w", None, INPUT_SCREENING="report") as served:
+        integrator = new_organization(served, served.server().start().url)
+        attack = "Robert'; DROP TABLE students;--"
+        made = integrator.administrator().post("/customers", {"name": attack, "externalId": "robert"})
+        assert made["name"] == attack
+        [act] = served.ask("audit", "list", "--organization", str(integrator.organization_id), "--action", "probe.seen")
+        assert (act["object"], act["detail"]) == ("POST /portal/api/bridge/customers", {"body": ["sql"]})

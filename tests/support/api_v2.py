@@ -46,6 +46,7 @@ from make_bridge.domain.users.views import SessionViews
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.routes import api_routes
 from make_bridge.faces.edge.authentication import Authenticator
+from make_bridge.faces.edge.witness import Witness
 from make_bridge.kernel.clock import SystemClock
 from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.audit.refusals import Refusals
@@ -195,7 +196,7 @@ class Api:
             json_depth=LIMITS.json_depth,
             public_url="https://bridge.example",
             bodies=LIMITS.bodies,
-            refusals=Refusals(shards),
+            witness=Witness(refusals=Refusals(shards)),
         )
         self.routes = api_routes(self.dependencies)
         self.client: Client = client_of(self.routes)

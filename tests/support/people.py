@@ -125,7 +125,7 @@ class Console:
             sessions=people.sessions,
             teams=TeamChooser(given.organizations, given.teams),
             turnstile=turnstile,
-            refusals=given.refusals,
+            witness=given.witness,
         )
         self.routes = console_routes(way_in, signing, given, Path("/nowhere"))
         self.client = client_of(self.routes, is_https=True)

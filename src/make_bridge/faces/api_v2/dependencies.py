@@ -6,8 +6,8 @@ from make_bridge.faces.edge.authentication import Authenticator
 from make_bridge.faces.edge.config import BodyLimits
 from make_bridge.faces.edge.teams import Organizations, Teams
 from make_bridge.faces.edge.turnstile import Turnstile
+from make_bridge.faces.edge.witness import Witness
 from make_bridge.faces.portal.dependencies import Commands, Queries
-from make_bridge.platform.audit.refusals import Refusals
 from make_bridge.platform.egress.circuits import Circuits
 
 
@@ -27,4 +27,4 @@ class ApiDependencies:
     download_seconds: float = 900.0
     """In which an answer that is sent piece by piece has to be taken."""
     turnstile: Turnstile | None = None
-    refusals: Refusals | None = None
+    witness: Witness | None = None

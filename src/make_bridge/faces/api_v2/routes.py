@@ -29,7 +29,7 @@ def api_routes(api: ApiDependencies) -> list[BaseRoute]:
     """Return the API's routes."""
     choose = TeamChooser(api.organizations, api.teams)
     return [
-        route(operation, TokenGate(operation.access, api.authenticator, choose, api.turnstile, api.refusals), tag)
+        route(operation, TokenGate(operation.access, api.authenticator, choose, api.turnstile, api.witness), tag)
         for tag, operations in api_operations(api).items()
         for operation in operations
     ]

@@ -21,12 +21,12 @@ from make_bridge.faces.edge.access import Gate
 from make_bridge.faces.edge.attempts import attempt_of
 from make_bridge.faces.edge.authentication import Identity
 from make_bridge.faces.edge.body import read_bytes, require_json
-from make_bridge.faces.edge.gates import READING, Access, call_of, note_refusal
+from make_bridge.faces.edge.gates import READING, Access, call_of
 from make_bridge.faces.edge.teams import TeamChooser
 from make_bridge.faces.edge.turnstile import Turnstile
+from make_bridge.faces.edge.witness import Witness
 from make_bridge.kernel.context import Actor, ActorKind
 from make_bridge.kernel.errors import PermissionDenied, Unauthenticated
-from make_bridge.platform.audit.refusals import Refusals
 
 CSRF_HEADER: Final = "x-csrf-token"
 _PURPOSE: Final = b"make-bridge console csrf"
@@ -57,7 +57,7 @@ class WayIn:
     sessions: Sessions
     teams: TeamChooser
     turnstile: Turnstile
-    refusals: Refusals | None = None
+    witness: Witness | None = None
 
 
 class SessionGate(Gate):
@@ -83,12 +83,14 @@ class SessionGate(Gate):
         if not identity.permissions & {self.access.permission, "*"}:
             sentence = f"Your role here, {session.role}, does not allow this: it lacks '{self.access.permission}'."
             refusal = PermissionDenied(sentence)
-            if self._way_in.refusals is not None:
-                await note_refusal(self._way_in.refusals, request, identity, refusal)
+            if self._way_in.witness is not None:
+                await self._way_in.witness.refused(request, identity, refusal)
             raise refusal
         call = await call_of(request, identity, self.access, self._way_in.teams)
         if call.body:
             require_json(request)
+        if self._way_in.witness is not None:
+            await self._way_in.witness.saw(request, call.context, call.body)
         request.state.call = call
         request.state.session = session
 

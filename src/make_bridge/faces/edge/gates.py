@@ -17,10 +17,10 @@ from make_bridge.faces.edge.body import check_content_type, read_bytes
 from make_bridge.faces.edge.idempotency import read_repetition
 from make_bridge.faces.edge.teams import TeamChooser
 from make_bridge.faces.edge.turnstile import Turnstile
+from make_bridge.faces.edge.witness import Witness
 from make_bridge.kernel.context import ActorKind, Context
 from make_bridge.kernel.errors import PermissionDenied, Unauthenticated
 from make_bridge.kernel.ids import TeamId
-from make_bridge.platform.audit.refusals import Refusals
 
 READING: Final = frozenset({"GET", "HEAD"})
 _PORTAL_ONLY: Final = frozenset({Credentials.PORTAL_TOKEN})
@@ -58,13 +58,13 @@ class TokenGate(Gate):
         authenticator: Authenticator,
         teams: TeamChooser,
         turnstile: Turnstile | None = None,
-        refusals: Refusals | None = None,
+        witness: Witness | None = None,
     ) -> None:
         """Stand before one route; without a turnstile, anybody may come as often as they like.
 
-        ``refusals`` takes down who may not do what they ask.
+        ``witness`` takes down who may not do what they ask, and what they send.
         """
-        self._refusals = refusals
+        self._witness = witness
         self.access = access
         self._authenticator = authenticator
         self._teams = teams
@@ -74,7 +74,10 @@ class TokenGate(Gate):
         """Leave the ``Call`` on the request, or raise."""
         identity = await self._identify(request)
         await self._require(request, identity)
-        request.state.call = await call_of(request, identity, self.access, self._teams)
+        call = await call_of(request, identity, self.access, self._teams)
+        if self._witness is not None:
+            await self._witness.saw(request, call.context, call.body)
+        request.state.call = call
 
     async def _identify(self, request: Request) -> Identity:
         """Return who sends this, counted."""
@@ -104,8 +107,8 @@ class TokenGate(Gate):
         try:
             self._require_permission(identity)
         except PermissionDenied as error:
-            if self._refusals is not None:
-                await note_refusal(self._refusals, request, identity, error)
+            if self._witness is not None:
+                await self._witness.refused(request, identity, error)
             raise
 
     def _require_permission(self, identity: Identity) -> None:
@@ -116,23 +119,6 @@ class TokenGate(Gate):
                 sentence = f"Access denied. This token lacks the scope '{self.access.permission}'."
                 raise PermissionDenied(sentence)
             raise PermissionDenied(f"These credentials lack the permission '{self.access.permission}'.")
-
-
-async def note_refusal(refusals: Refusals, request: Request, identity: Identity, error: PermissionDenied) -> None:
-    """Take down who may not use a route."""
-    refused = Context(
-        organization_id=identity.organization_id,
-        actor=identity.actor,
-        permissions=identity.permissions,
-        request_id=request.state.request_id,
-        address=request.state.address,
-    )
-    await refusals.note(refused, f"{request.method} {_route_of(request)}", error)
-
-
-def _route_of(request: Request) -> str:
-    """Return the path as the route writes it; what stands in a real one is for the access log."""
-    return str(getattr(request.scope.get("route"), "path", request.scope["path"]))
 
 
 async def call_of(request: Request, identity: Identity, access: Access, teams: TeamChooser) -> Call:

@@ -7,10 +7,10 @@ from make_bridge.faces.edge.authentication import Authenticator
 from make_bridge.faces.edge.config import BodyLimits
 from make_bridge.faces.edge.teams import Organizations, Teams
 from make_bridge.faces.edge.turnstile import Turnstile
+from make_bridge.faces.edge.witness import Witness
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.ids import ExecutionId, OrganizationId
 from make_bridge.kernel.messages import Command, Query
-from make_bridge.platform.audit.refusals import Refusals
 
 R = TypeVar("R")
 
@@ -61,4 +61,4 @@ class PortalDependencies:
     waiter: OutcomeWaiter
     config: PortalConfig
     turnstile: Turnstile | None = None
-    refusals: Refusals | None = None
+    witness: Witness | None = None

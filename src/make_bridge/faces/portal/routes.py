@@ -59,7 +59,7 @@ def portal_routes(portal: PortalDependencies, *, also_described: Sequence[BaseRo
     }
     routes: list[BaseRoute] = [
         route(
-            operation, TokenGate(operation.access, portal.authenticator, choose, portal.turnstile, portal.refusals), tag
+            operation, TokenGate(operation.access, portal.authenticator, choose, portal.turnstile, portal.witness), tag
         )
         for tag, operations in tables.items()
         for operation in operations
