@@ -119,7 +119,7 @@ function Shell({ session, leave }: { session: Session; leave(): void }): ReactNo
           <p>
             <span className="email">{session.email}</span> <span className="muted small">{session.role}</span>
           </p>
-          <Button variant="default" size="compact-md" onClick={() => out.mutate()} loading={out.isPending}>
+          <Button variant="default" size="compact-sm" onClick={() => out.mutate()} loading={out.isPending}>
             Sign out
           </Button>
         </div>
