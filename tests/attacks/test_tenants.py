@@ -23,7 +23,7 @@ SELECT id::text FROM {} WHERE organization_id = %s ORDER BY id DESC LIMIT 1
 """
 ROWS = """
 SELECT coalesce(md5(string_agg(r, ',' ORDER BY r)), '')
-FROM (SELECT t::text AS r FROM {} t WHERE organization_id = %s) AS found
+FROM (SELECT (to_jsonb(t) - 'sequence' - 'seal')::text AS r FROM {} t WHERE organization_id = %s) AS found
 """
 # Parameters by the table that their ids come from; one that is not named here gets the organization's own number.
 PARAMETERS = {
@@ -122,7 +122,7 @@ def test_g10_no_route_opens_what_belongs_to_another_organization(scene, routes, 
 
 
 def rows_of(scene, who):
-    """Digests of all rows of an organization, but for what it only counts."""
+    """Digests of all rows of an organization, but for what it only counts and the places that acts get in their chain."""
     found = {}
     with psycopg.connect(scene.installation.directory_dsn) as connection:
         for schema, names in TABLES.items():

@@ -21,6 +21,8 @@ INSERT INTO shard.event_counts AS c (organization_id, day, type, events) VALUES 
 ON CONFLICT (organization_id, day, type) DO UPDATE SET events = c.events + 1
 """
 KIND = "test.happened.v1"
+LONG_ENOUGH = 7.0
+"""Seconds of a pause that no machine is too slow to see."""
 
 
 class Diary:
@@ -163,9 +165,6 @@ async def test_a_poisonous_event_waits_longer_each_time_then_is_parked_and_the_r
     await tell(1, 2, 3)
     assert not await loop.step()
     assert await done(shard, diary) == {1: 1}
-    calls = diary.calls
-    assert not await loop.step()
-    assert diary.calls == calls, "it waits before it tries again"
     pauses = []
     for _ in range(MOST_TRIES - 1):
         async with shard.engine_statement() as tx:
@@ -176,6 +175,10 @@ async def test_a_poisonous_event_waits_longer_each_time_then_is_parked_and_the_r
             )
         pauses.append(row["pause"])
         assert await parked(shard) == []
+        if row["pause"] > LONG_ENOUGH:
+            calls = diary.calls
+            assert not await loop.step()
+            assert diary.calls == calls, "it waits before it tries again"
         await at_once(shard, diary)
         await loop.step()
     assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0]
