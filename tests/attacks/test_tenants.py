@@ -122,7 +122,7 @@ def test_g10_no_route_opens_what_belongs_to_another_organization(scene, routes, 
 
 
 def rows_of(scene, who):
-    """Digests of all rows of an organization, but for what it only counts and the places that acts get in their chain."""
+    """Digests of all rows of an organization, but for what it only counts and the places of acts in their chain."""
     found = {}
     with psycopg.connect(scene.installation.directory_dsn) as connection:
         for schema, names in TABLES.items():

@@ -248,7 +248,8 @@ async def start(oauth, postgres, connection_id, runs=5, call_seconds=3.0):
         "call_seconds": call_seconds,
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(HERE / "renewing_process.py"), json.dumps(wanted), env=os.environ | {"PYTHONPATH": str(HERE.parents[1])},
+        sys.executable, str(HERE / "renewing_process.py"), json.dumps(wanted),
+        env=os.environ | {"PYTHONPATH": str(HERE.parents[1])},
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
