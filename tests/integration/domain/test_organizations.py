@@ -1,6 +1,7 @@
 """Organizations on a real database: made whole or finished later, keys in two slots, tokens used once."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from make_bridge.domain.organizations.messages import NewOrganization
 from make_bridge.kernel.clock import ManualClock, SystemClock
 from make_bridge.kernel.errors import InvalidInput, NotFound
 from make_bridge.kernel.ids import OrganizationId
+from make_bridge.platform.database.transactions import ConnectionLost
 from make_bridge.platform.security.key_wrapping import wrap_data_key
 from make_bridge.platform.security.root_key import RootKey, RootKeys
 from make_bridge.platform.security.sealing import SealBroken
@@ -232,6 +234,39 @@ async def test_a_token_is_used_once_over_all_nodes(shards, clock):
     soon = clock.now() + timedelta(seconds=120)
     attempts = [node.consume("kid-0001", "jti-0001", OrganizationId(1024), soon) for node in nodes for _ in range(25)]
     assert sum(await asyncio.gather(*attempts)) == 1
+
+
+class LosingAnswers:
+    """A directory whose connections break when a statement is committed and its answer is on the way."""
+
+    def __init__(self, directory, losses):
+        self.directory = directory
+        self.ask = directory.ask
+        self.losses = losses
+
+    @asynccontextmanager
+    async def statement(self):
+        async with self.directory.statement() as tx:
+            yield tx
+        if self.losses:
+            self.losses -= 1
+            raise ConnectionLost
+
+
+@pytest.mark.parametrize("losses", [1, 2])
+async def test_a_use_whose_answer_was_lost_is_known_as_ones_own(shards, clock, losses):
+    losing, other = TokenLedger(LosingAnswers(shards.directory, losses)), TokenLedger(shards.directory)
+    token = ("kid-0001", f"lost-{losses}", OrganizationId(1024), clock.now() + timedelta(seconds=120))
+    assert await losing.consume(*token)
+    assert not await other.consume(*token)
+
+
+@pytest.mark.attack("A17")
+async def test_a_use_whose_answer_was_lost_is_not_mistaken_for_anothers(shards, clock):
+    losing, other = TokenLedger(LosingAnswers(shards.directory, 1)), TokenLedger(shards.directory)
+    token = ("kid-0001", "anothers", OrganizationId(1024), clock.now() + timedelta(seconds=120))
+    assert await other.consume(*token)
+    assert not await losing.consume(*token)
 
 
 @pytest.mark.attack("A20")

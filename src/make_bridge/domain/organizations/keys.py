@@ -15,11 +15,12 @@ from make_bridge.domain.organizations import credential_store, store
 from make_bridge.domain.organizations.messages import Organization, PortalKey
 from make_bridge.domain.organizations.model import ApiToken
 from make_bridge.kernel.clock import Clock
+from make_bridge.kernel.entropy import random_hex
 from make_bridge.kernel.errors import Gone, NotFound, Unavailable
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.cache.near import NearCache, NearLookUp
 from make_bridge.platform.database.pools import Directory
-from make_bridge.platform.database.transactions import ConnectionLost, WriteTx
+from make_bridge.platform.database.transactions import ConnectionLost, WriteTx, again
 from make_bridge.platform.security.key_wrapping import Wrapping, open_data_key, wrap_data_key
 from make_bridge.platform.security.sealing import KeyRing, Place, SealBroken, Sealed
 from make_bridge.platform.security.secrets import digest_of, is_api_token
@@ -28,6 +29,7 @@ _SECONDS: Final = 5.0
 RING_SECONDS: Final = 5.0
 _MOST: Final = 10_000
 _LENGTH_BYTES: Final = 4
+_CLAIM_BYTES: Final = 16
 
 ROOT_IN_FORCE: Final = "root_key_check"
 """The fact that says which root key wraps what is made now."""
@@ -225,21 +227,22 @@ class TokenLedger:
     async def consume(self, kid: str, jti: str, organization_id: OrganizationId, expires_at: datetime) -> bool:
         """Use a token; True for the first use only. ``expires_at`` is until when it must be remembered.
 
-        The key and the organization are a part of what is remembered: nobody can burn another's tokens.
+        The key and the organization are a part of what is remembered: nobody can burn another's tokens. When the
+        connection breaks, a row that is there afterwards may be ours or another's: its ``claim`` says whose.
         """
         parts = [part.encode(errors="surrogatepass") for part in (str(organization_id), kid, jti)]
         digest = hashlib.sha256(b"".join(len(part).to_bytes(_LENGTH_BYTES, "big") + part for part in parts)).digest()
+        claim = bytes.fromhex(random_hex(_CLAIM_BYTES))
         try:
-            return await self._use(digest, expires_at)
+            return await self._use(digest, expires_at, claim)
         except ConnectionLost:
-            # A row that is there now may be ours or a stranger's: only a use that is seen to be the first counts.
-            if await self._use(digest, expires_at):
+            if await again(lambda: self._use(digest, expires_at, claim)):
                 return True
-            raise
+            return await self._directory.ask(lambda tx: store.is_claimed(tx, digest, claim))
 
-    async def _use(self, digest: bytes, expires_at: datetime) -> bool:
+    async def _use(self, digest: bytes, expires_at: datetime, claim: bytes) -> bool:
         async with self._directory.statement() as tx:
-            return await store.consume(tx, digest, expires_at)
+            return await store.consume(tx, digest, expires_at, claim)
 
     async def purge(self) -> int:
         """Forget uses of tokens that ended long ago; return how many. Ten thousand at once: repeat until none."""

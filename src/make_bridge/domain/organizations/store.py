@@ -73,8 +73,9 @@ FROM directory.organizations o WHERE o.id = %s AND o.shredded_at IS NULL
 """
 _IS_LISTED: Final = "SELECT 1 AS listed FROM directory.origins WHERE origin = %s LIMIT 1"
 _CONSUME: Final = """
-INSERT INTO directory.used_tokens (digest, expires_at) VALUES (%s, %s) ON CONFLICT (digest) DO NOTHING
+INSERT INTO directory.used_tokens (digest, expires_at, claim) VALUES (%s, %s, %s) ON CONFLICT (digest) DO NOTHING
 """
+_IS_CLAIMED: Final = "SELECT 1 AS claimed FROM directory.used_tokens WHERE digest = %s AND claim = %s"
 # A use is remembered past the token's own end: clocks of nodes differ, and verifying grants some leeway.
 _PURGE: Final = """
 DELETE FROM directory.used_tokens WHERE digest IN (
@@ -208,9 +209,14 @@ async def get(tx: ReadTx, organization_id: OrganizationId) -> Organization | Non
     )
 
 
-async def consume(tx: WriteTx, digest: bytes, expires_at: datetime) -> bool:
-    """Remember a use; True for the first, over all nodes."""
-    return await tx.execute(_CONSUME, (digest, expires_at)) == 1
+async def consume(tx: WriteTx, digest: bytes, expires_at: datetime, claim: bytes) -> bool:
+    """Remember a use and by what it was claimed; True for the first, over all nodes."""
+    return await tx.execute(_CONSUME, (digest, expires_at, claim)) == 1
+
+
+async def is_claimed(tx: ReadTx, digest: bytes, claim: bytes) -> bool:
+    """Say whether the use that is remembered is this one."""
+    return await tx.one(_IS_CLAIMED, (digest, claim)) is not None
 
 
 async def purge(tx: WriteTx) -> int:

@@ -78,7 +78,7 @@ class Directory:
         return begin(self._pool, "BEGIN READ ONLY")
 
     async def ask(self, question: Callable[[ReadTx], Awaitable[T]]) -> T:
-        """Read; a connection that breaks meanwhile costs one more try."""
+        """Read; a connection that breaks meanwhile costs another try."""
         return await ask(self.read, question)
 
     def write(self) -> AbstractAsyncContextManager[WriteTx]:
@@ -108,7 +108,7 @@ class Shard:
         return begin(self._app, f"BEGIN READ ONLY; SET LOCAL app.organization_id = '{int(organization_id)}'")
 
     async def ask(self, organization_id: OrganizationId, question: Callable[[ReadTx], Awaitable[T]]) -> T:
-        """Read what one organization has; a connection that breaks meanwhile costs one more try."""
+        """Read what one organization has; a connection that breaks meanwhile costs another try."""
         return await ask(lambda: self.read(organization_id), question)
 
     def write(self, organization_id: OrganizationId) -> AbstractAsyncContextManager[WriteTx]:

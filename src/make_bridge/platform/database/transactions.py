@@ -5,7 +5,8 @@ are in autocommit mode and the frame is sent by hand: ``BEGIN`` and the tenant's
 one round trip, and the tenant is an integer formatted by us, never text from outside.
 
 A connection that breaks is met twice. Before the transaction has begun nothing is done yet, so another connection is
-tried, once. Later only a reading may be done again, also once (``ask``): whether a writing was committed is not known.
+tried, once. Later only what may be done twice is done again (``again``), as every reading may (``ask``): whether a
+writing was committed is not known.
 """
 
 import asyncio
@@ -45,8 +46,9 @@ _FAREWELLS = (
     psycopg.InterfaceError,
 )
 _TOO_LONG = (PoolTimeout, psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled)
-# Connections die in swarms: the next one in the pool may be dying now. A moment later a dead one is known as such.
-_SWARM_SECONDS = 0.1
+# Connections die in swarms: the next one in the pool may be dying now. A moment later a dead one is known as such, and
+# where the machine has much else to do, half a second later.
+_SWARM_SECONDS = (0.1, 0.5)
 T = TypeVar("T")
 
 
@@ -99,17 +101,26 @@ async def begin(pool: Pool, frame: str) -> AsyncIterator[WriteTx]:
         raise _unavailable(error) from error
 
 
+async def again(act: Callable[[], Awaitable[T]]) -> T:
+    """Do what may be done twice; when the connection breaks under it, do it on another, three times in all."""
+    for pause in _SWARM_SECONDS:
+        try:
+            return await act()
+        except ConnectionLost:
+            await asyncio.sleep(pause)
+    return await act()
+
+
 async def ask(
     reading: Callable[[], AbstractAsyncContextManager[ReadTx]], question: Callable[[ReadTx], Awaitable[T]]
 ) -> T:
-    """Read; when the connection breaks under it, read once more on another."""
-    try:
+    """Read; when the connection breaks under it, read again on another."""
+
+    async def read() -> T:
         async with reading() as tx:
             return await question(tx)
-    except ConnectionLost:
-        await asyncio.sleep(_SWARM_SECONDS)
-        async with reading() as tx:
-            return await question(tx)
+
+    return await again(read)
 
 
 @asynccontextmanager
