@@ -749,6 +749,7 @@ async def ensure_demo(domain: Domain, settings: Settings) -> DemoFacts:
 
 
 def _demo_routes(domain: Domain, settings: Settings, demo: DemoFacts) -> list[BaseRoute]:
+    tls = settings.tls_files()
     config = DemoConfig(
         organization_id=OrganizationId(demo.organization_id),
         key_id=demo.key_id,
@@ -758,5 +759,6 @@ def _demo_routes(domain: Domain, settings: Settings, demo: DemoFacts) -> list[Ba
         organization_name=NAME,
         server_url=settings.local_url,
         public_url=settings.origin,
+        certificate=None if tls is None else tls.fingerprint(),
     )
     return demo_routes(Demo(config, domain.queries, domain.customers, domain.clock, settings.pages), settings.pages)

@@ -55,6 +55,7 @@ from make_bridge.platform.egress.host_turns import TurnLimits
 from make_bridge.platform.limits.port import Rate
 from make_bridge.platform.queue.jobs import JobLimits
 from make_bridge.platform.queue.leases import ClaimRules
+from make_bridge.platform.security.certificates import CertificateFiles, own_files
 from make_bridge.platform.security.passwords import PasswordCost
 from make_bridge.platform.security.portal_tokens import ExpectedClaims
 
@@ -143,6 +144,9 @@ class Settings(BaseSettings):
     host: Annotated[str, Field(min_length=1)]
     port: Annotated[int, Field(ge=0, le=65535)]
     public_url: Annotated[str, AfterValidator(_origin)] | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_self_signed: bool
     node_id: Annotated[str, Field(pattern=f"^{_NODE_ID}$")] | None = None
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(lambda level: str(level).lower())
@@ -278,6 +282,10 @@ class Settings(BaseSettings):
         """Refuse what is right by itself and wrong together."""
         if self.database_url is None and (self.shard_urls or self.migration_url):
             raise ValueError(f"{PREFIX}SHARD_URLS and {PREFIX}MIGRATION_URL need {PREFIX}DATABASE_URL beside them")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY belong together: give both or neither")
+        if self.tls_cert is not None and self.tls_self_signed:
+            raise ValueError(f"{PREFIX}TLS_SELF_SIGNED makes a certificate of its own: leave it out beside a given one")
         if self.shard_urls and self.root_key_file is None:
             raise ValueError(
                 f"{PREFIX}ROOT_KEY_FILE must be set beside {PREFIX}SHARD_URLS, so that all processes share one key: "
@@ -318,7 +326,19 @@ class Settings(BaseSettings):
     def local_url(self) -> str:
         """Return the address at which this process reaches itself."""
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - read, not bound
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        scheme = "https" if self.has_tls else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def has_tls(self) -> bool:
+        """Say whether this process itself speaks TLS."""
+        return self.tls_files() is not None
+
+    def tls_files(self) -> CertificateFiles | None:
+        """Return where its certificate stands, None where a proxy in front speaks TLS or nobody does."""
+        if self.tls_cert is not None and self.tls_key is not None:
+            return CertificateFiles(certificate=self.tls_cert, key=self.tls_key)
+        return own_files(self.data_dir / "tls") if self.tls_self_signed else None
 
     @property
     def mail_name(self) -> str:
@@ -345,7 +365,8 @@ class Settings(BaseSettings):
         )
         return EdgeConfig(
             limits=limits,
-            is_https=self.origin.startswith("https://"),
+            # A name of this machine belongs to its other servers too, which may well speak plain HTTP.
+            is_https=self.origin.startswith("https://") and not self.tls_self_signed,
             hosts=HostRule.of(
                 (urlsplit(self.origin).hostname or "", self.host, *self.allowed_hosts),
                 takes_public_numbers=self.public_url is None,

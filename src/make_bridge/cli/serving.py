@@ -5,9 +5,11 @@ import math
 import resource
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,11 +20,14 @@ from make_bridge.boot import Serving, open_domain, open_server
 from make_bridge.cli.options import Config, DataDir
 from make_bridge.cli.output import command, complain, say
 from make_bridge.faces.edge.connections import protocol_of, watch
+from make_bridge.kernel.clock import SystemClock
 from make_bridge.kernel.collector import calm_collector
 from make_bridge.kernel.errors import BridgeError, ConfigurationError
 from make_bridge.platform.observability.logs import configure_logs
+from make_bridge.platform.security.certificates import follow, server_context
+from make_bridge.platform.security.own_certificate import ensure_own
 from make_bridge.platform.security.own_memory import refuse_dumps
-from make_bridge.settings import LoadedSettings, load_settings
+from make_bridge.settings import LoadedSettings, Settings, load_settings
 
 _BACKLOG = 2048
 # Files that are open besides the connections of clients: databases, calls out, pages.
@@ -30,12 +35,37 @@ _SPARE_FILES = 1024
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with signals left to us: it would end the process before the worker has drained."""
+    """uvicorn, with two things left to us.
+
+    Signals would end the process before the worker has drained, and who begins TLS and falls silent has a minute there.
+    """
+
+    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None, handshake_seconds: float) -> None:
+        """Listen with TLS when there is a context for it."""
+        super().__init__(config)
+        self._tls = tls
+        self._handshake_seconds = handshake_seconds if tls is not None else None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture nothing."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        loop = asyncio.get_running_loop()
+
+        def connect() -> asyncio.Protocol:
+            protocol: type[asyncio.Protocol] = self.config.http_protocol_class
+            return protocol(config=self.config, server_state=self.server_state, app_state={})  # type: ignore[call-arg]
+
+        self.servers = [
+            await loop.create_server(
+                connect, sock=listener, ssl=self._tls, backlog=_BACKLOG, ssl_handshake_timeout=self._handshake_seconds
+            )
+            for listener in sockets or ()
+        ]
+        self.started = True
 
 
 def serve(
@@ -45,11 +75,19 @@ def serve(
     port: Annotated[int | None, typer.Option("--port", help="The port to listen on.")] = None,
     data_dir: DataDir = None,
     config: Config = None,
+    tls_self_signed: Annotated[
+        bool, typer.Option("--tls-self-signed", help="Speak https, with a certificate made for this machine.")
+    ] = False,
+    tls_cert: Annotated[Path | None, typer.Option("--tls-cert", help="The certificate to speak https with.")] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", help="Its key.")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Serve the demo organization and its page.")] = False,
 ) -> None:
     """Serve everything: the database too, unless an external one is set."""
     refuse_dumps()
-    overrides = {"host": host, "port": port, "data_dir": data_dir, "mode": "demo" if demo else None}
+    overrides = {
+        "host": host, "port": port, "data_dir": data_dir, "mode": "demo" if demo else None,
+        "tls_self_signed": tls_self_signed or None, "tls_cert": tls_cert, "tls_key": tls_key,
+    }  # fmt: skip
     try:
         if roles is not None:
             message = "This version runs all services in one process: leave --roles out."
@@ -67,6 +105,7 @@ def serve(
 async def _serve(loaded: LoadedSettings) -> None:
     settings = loaded.settings
     _allow_files(settings.connections + _SPARE_FILES)
+    tls = _tls(settings)
     listener = _listen(settings.host, settings.port)
     say("Starting the database …" if settings.is_embedded else "Connecting to the database …")
     async with AsyncExitStack() as stack:
@@ -79,11 +118,10 @@ async def _serve(loaded: LoadedSettings) -> None:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            backlog=_BACKLOG,
             timeout_keep_alive=math.ceil(settings.idle_seconds),
             timeout_graceful_shutdown=int(settings.drain_seconds),
         )
-        server = Server(config)
+        server = Server(config, tls, settings.client_connections().head_seconds)
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, _stop, server)
@@ -91,6 +129,8 @@ async def _serve(loaded: LoadedSettings) -> None:
         _announce(loaded, serving)
         watching = asyncio.create_task(watch(server.server_state.connections))
         stack.callback(watching.cancel)
+        if tls is not None and (files := settings.tls_files()) is not None:
+            stack.callback(asyncio.create_task(follow(tls, files)).cancel)
         await server.serve(sockets=[listener])
         say("Stopping: finishing what is under way …")
 
@@ -106,6 +146,16 @@ def _allow_files(wanted: int) -> None:
         complain(
             f"Only {reachable} files may be open, and {wanted} may be needed: raise the limit (ulimit -n {wanted})."
         )
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    """Read the certificate before anything is started, or make the one of this machine."""
+    files = settings.tls_files()
+    if files is None:
+        return None
+    if settings.tls_self_signed:
+        ensure_own(files, SystemClock().now())
+    return server_context(files)
 
 
 def _stop(server: Server) -> None:
@@ -129,6 +179,8 @@ def _listen(host: str, port: int) -> socket.socket:
 def _announce(loaded: LoadedSettings, serving: Serving) -> None:
     settings = loaded.settings
     say(f"Make Bridge serves at {settings.origin}")
+    if settings.tls_self_signed and (files := settings.tls_files()) is not None:
+        say(f"  certificate     {files.certificate.resolve()} (clients on Node trust it by NODE_EXTRA_CA_CERTS)")
     if serving.demo is not None:
         demo = serving.demo
         say(f"  demo page       {settings.origin}/demo")
