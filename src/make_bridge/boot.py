@@ -86,6 +86,7 @@ from make_bridge.domain.oauth.revoking import Revoking
 from make_bridge.domain.organizations.audit_key import AuditKey
 from make_bridge.domain.organizations.credential_handlers import CredentialHandlers
 from make_bridge.domain.organizations.data_key_rotation import RotatingDataKeys
+from make_bridge.domain.organizations.editing import OrganizationEditing
 from make_bridge.domain.organizations.facts import SealedFacts, require_same_root_key
 from make_bridge.domain.organizations.keys import (
     ApiTokens,
@@ -114,6 +115,8 @@ from make_bridge.domain.scenarios.messages import (
     ScenarioEdited,
 )
 from make_bridge.domain.scenarios.resealing_store import SealedHooks
+from make_bridge.domain.teams import views as team_views
+from make_bridge.domain.teams.handlers import TeamHandlers
 from make_bridge.domain.templates import handlers as template_handlers
 from make_bridge.domain.templates import views as template_views
 from make_bridge.domain.templates.handlers import TemplateHandlers
@@ -265,6 +268,8 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *SessionHandlers().commands(),
             *resealing.commands(),
             *customer_handlers.commands(customers, organizations),
+            *TeamHandlers(organizations=organizations).commands(),
+            *OrganizationEditing(organizations=organizations).commands(),
             *activity_handlers.commands(),
             *usage_handlers.commands(customers),
             *template_handlers.commands(TemplateHandlers(shortest_interval=shortest)),
@@ -299,6 +304,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *credentials.queries(),
             *SessionViews(limits=settings.session_limits()).queries(),
             *customer_views.queries(),
+            *team_views.queries(),
             *activity_views.queries(),
             *audit_views.queries(),
             *UsageViews(near_percent=settings.usage_near_percent).queries(),
@@ -690,6 +696,8 @@ def _api(domain: Domain, portal: PortalDependencies, circuits: Circuits, setting
         public_url=settings.origin,
         bodies=settings.edge().limits.bodies,
         download_seconds=settings.report_download_seconds,
+        waiter=portal.waiter,
+        responsive_run_seconds=portal.config.responsive_run_seconds,
     )
 
 

@@ -19,6 +19,7 @@ from make_bridge.domain.data_structures import views as data_structure_views
 from make_bridge.domain.deliveries import views as delivery_views
 from make_bridge.domain.deliveries.handlers import DeliveryHandlers
 from make_bridge.domain.deliveries.model import RELEASE, SEND, DeliveryLimits
+from make_bridge.domain.executions import views as execution_views
 from make_bridge.domain.executions.dead_letter_handlers import DeadLetterHandlers
 from make_bridge.domain.executions.dead_letter_replays import ReplayingDeadLetters
 from make_bridge.domain.executions.incomplete_handlers import IncompleteHandlers
@@ -28,6 +29,7 @@ from make_bridge.domain.jobs import views as job_views
 from make_bridge.domain.jobs.handlers import JobHandlers
 from make_bridge.domain.oauth import views as oauth_views
 from make_bridge.domain.organizations.credential_handlers import CredentialHandlers
+from make_bridge.domain.organizations.editing import OrganizationEditing
 from make_bridge.domain.organizations.keys import ApiTokens, PortalKeys, TokenLedger
 from make_bridge.domain.organizations.messages import OrganizationCreated
 from make_bridge.domain.organizations.model import ApiToken, CredentialLimits
@@ -39,6 +41,8 @@ from make_bridge.domain.scenarios import handlers as scenario_handlers
 from make_bridge.domain.scenarios import views as scenario_views
 from make_bridge.domain.scenarios.handlers import ScenarioHandlers
 from make_bridge.domain.scenarios.hook_handlers import HookHandlers
+from make_bridge.domain.teams import views as team_views
+from make_bridge.domain.teams.handlers import TeamHandlers
 from make_bridge.domain.usage import handlers as usage_handlers
 from make_bridge.domain.usage.views import UsageViews
 from make_bridge.domain.users.handlers import SessionHandlers
@@ -137,6 +141,8 @@ class Api:
                 *credentials.commands(),
                 *SessionHandlers().commands(),
                 *customer_handlers.commands(customers, organizations),
+                *TeamHandlers(organizations=organizations).commands(),
+                *OrganizationEditing(organizations=organizations).commands(),
                 *activity_handlers.commands(),
                 *data_structure_handlers.commands(),
                 *data_store_handlers.commands(limits),
@@ -162,6 +168,8 @@ class Api:
                 *credentials.queries(),
                 *SessionViews().queries(),
                 *customer_views.queries(),
+                *team_views.queries(),
+                *execution_views.queries(),
                 *activity_views.queries(),
                 *audit_views.queries(),
                 *data_structure_views.queries(),

@@ -9,8 +9,10 @@ import http.client
 import json
 import secrets
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -57,10 +59,12 @@ def send(
     json_body: object = None,
     patience: float = _PATIENCE,
     source: str | None = None,
+    certificate: Path | None = None,
 ) -> Reply:
     """Send one request and return whatever is answered; nothing is followed, kept or retried.
 
-    ``source`` is the address to call from: this machine has all that begin with 127.
+    ``source`` is the address to call from: this machine has all that begin with 127. ``certificate`` is what an
+    https server has to show.
     """
     address = urlsplit(url)
     target = address.path + (f"?{address.query}" if address.query else "")
@@ -69,7 +73,12 @@ def send(
         body = json.dumps(json_body).encode()
         given.setdefault("Content-Type", "application/json")
     here = None if source is None else (source, 0)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=patience, source_address=here)
+    host, port = address.hostname or "", address.port
+    if certificate is None:
+        connection = http.client.HTTPConnection(host, port, timeout=patience, source_address=here)
+    else:
+        trusting = ssl.create_default_context(cafile=certificate)
+        connection = http.client.HTTPSConnection(host, port, timeout=patience, context=trusting)
     try:
         _write(connection, method, target or "/", given, body)
         response = connection.getresponse()

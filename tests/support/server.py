@@ -118,7 +118,13 @@ class ServerProcess:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.certificate is None else 'https'}://127.0.0.1:{self.port}"
+
+    @property
+    def certificate(self) -> Path | None:
+        """The certificate it makes for this machine, when it speaks https."""
+        is_made = self.settings.get("TLS_SELF_SIGNED") == "true"
+        return self.installation.data_dir / "tls" / "certificate.pem" if is_made else None
 
     @property
     def log(self) -> Path:
@@ -190,12 +196,12 @@ class ServerProcess:
         return None if status == 0 else f"{self.name} ended with the status {status}: {self.log_tail()}"
 
     def get(self, path: str) -> Reply:
-        return send("GET", self.url + path)
+        return send("GET", self.url + path, certificate=self.certificate)
 
     def is_ready(self) -> bool:
         """Ask `/ready`; one that does not answer is not ready."""
         try:
-            return send("GET", f"{self.url}/ready", patience=2.0).status == 200
+            return send("GET", f"{self.url}/ready", patience=2.0, certificate=self.certificate).status == 200
         except OSError:
             return False
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from make_bridge.domain.organizations.model import SCOPES
+from make_bridge.domain.organizations.model import OWN_IDENTITY, SCOPES
 from make_bridge.domain.users.roles import OWN_SESSIONS
 from support.portal import refusal
 
@@ -247,4 +247,4 @@ def test_every_permission_that_is_asked_for_is_a_scope(api):
     asked = {registration.permission for registration in (*api.commands.registrations, *api.queries.registrations)}
     asked |= {dependency.dependency.access.permission for route in api.routes for dependency in route.dependencies}
     # Its own sessions every person has, and no key or token.
-    assert asked - {OWN_SESSIONS} <= SCOPES
+    assert asked - {OWN_SESSIONS, OWN_IDENTITY} <= SCOPES

@@ -106,7 +106,7 @@ def test_roles_hold_what_the_one_below_holds():
             *("connections:write", "customers:write", "datastores:write", "datastructures:write"),
             *("integrations:write", "scenarios:write", "templates:write", "webhooks:write"),
         ],
-        ["audit:read", "oauth:write", "organizations:write"],
+        ["audit:read", "oauth:write", "organizations:write", "teams:write"],
     ]
     assert PERMISSIONS[Role.OWNER] == {"*"}
     assert all(name.endswith(":read") or name == OWN_SESSIONS for name in PERMISSIONS[Role.VIEWER])

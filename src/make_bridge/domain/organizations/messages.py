@@ -7,7 +7,7 @@ command line calls ``OrganizationService`` directly. The rest travels over the b
 from datetime import datetime
 
 from make_bridge.kernel.ids import OrganizationId, TeamId
-from make_bridge.kernel.messages import message
+from make_bridge.kernel.messages import Command, message
 
 
 @message
@@ -61,3 +61,11 @@ class Organization:
     root_team_id: TeamId
     origins: tuple[str, ...]
     is_demo: bool
+
+
+@message
+class EditOrganization(Command[Organization]):
+    """Rename an organization or move it to another time zone; what is None stays."""
+
+    name: str | None = None
+    timezone: str | None = None

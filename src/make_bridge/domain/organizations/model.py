@@ -55,6 +55,8 @@ SCOPES: Final = frozenset(
         "scenarios:read",
         "scenarios:run",
         "scenarios:write",
+        "teams:read",
+        "teams:write",
         "templates:read",
         "templates:write",
         "usage:read",
@@ -62,6 +64,8 @@ SCOPES: Final = frozenset(
         "webhooks:write",
     }
 )
+OWN_IDENTITY: Final = "user:read"
+"""To ask who one is: everybody's who has a token, and no scope."""
 LONGEST_OVERLAP: Final = 90 * 86_400
 MAX_NAME: Final = 120
 MAX_ORIGINS: Final = 50

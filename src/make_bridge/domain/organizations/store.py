@@ -71,6 +71,7 @@ SELECT o.id, o.name, o.timezone, o.root_team_id, o.is_demo,
     ARRAY(SELECT g.origin FROM directory.origins g WHERE g.organization_id = o.id ORDER BY g.origin) AS origins
 FROM directory.organizations o WHERE o.id = %s AND o.shredded_at IS NULL
 """
+_EDIT: Final = "UPDATE directory.organizations SET name = %s, timezone = %s WHERE id = %s"
 _IS_LISTED: Final = "SELECT 1 AS listed FROM directory.origins WHERE origin = %s LIMIT 1"
 _CONSUME: Final = """
 INSERT INTO directory.used_tokens (digest, expires_at, claim) VALUES (%s, %s, %s) ON CONFLICT (digest) DO NOTHING
@@ -207,6 +208,11 @@ async def get(tx: ReadTx, organization_id: OrganizationId) -> Organization | Non
         origins=tuple(row["origins"]),
         is_demo=row["is_demo"],
     )
+
+
+async def edit(tx: WriteTx, organization_id: OrganizationId, name: str, timezone: str) -> None:
+    """Write name and time zone."""
+    await tx.execute(_EDIT, (name, timezone, organization_id))
 
 
 async def consume(tx: WriteTx, digest: bytes, expires_at: datetime, claim: bytes) -> bool:

@@ -25,6 +25,7 @@ from make_bridge.domain.scenarios.messages import (
     ScenarioDeactivated,
     ScenarioDeleted,
     ScenarioEdited,
+    SetInterface,
     SetOrdering,
 )
 from make_bridge.domain.scenarios.model import JsonObject, ScenarioState
@@ -70,15 +71,30 @@ class ScenarioHandlers:
 
     async def save_blueprint(self, work: UnitOfWork, command: SaveBlueprint) -> Scenario:
         """Write the next version of a blueprint."""
+        current = await store.lock(work.tx, work.context.organization_id, command.scenario_id)
+        return await self._save(work, current, command.blueprint)
+
+    async def set_interface(self, work: UnitOfWork, command: SetInterface) -> Scenario:
+        """Write the next version of a blueprint, with other inputs and outputs declared."""
         organization_id = work.context.organization_id
         current = await store.lock(work.tx, organization_id, command.scenario_id)
-        facts = read_facts(command.blueprint)
+        blueprint = msgspec.json.decode(await store.get_blueprint(work.tx, organization_id, current.id))
+        declared = {"input": command.input, "output": command.output}
+        return await self._save(work, current, model.with_interface(blueprint, declared))
+
+    async def _save(
+        self, work: UnitOfWork, current: Scenario, blueprint: JsonObject, scheduling: JsonObject | None = None
+    ) -> Scenario:
+        """Write the next version; one that is switched on has to fit ``scheduling``, by default its own."""
+        organization_id = work.context.organization_id
+        scheduling = current.scheduling if scheduling is None else scheduling
+        facts = read_facts(blueprint)
         if current.hook_id is not None and model.needs_hook(facts.document):
             facts = read_facts(model.with_hook(facts.document, current.hook_id))
         if current.is_active and not facts.errors:
-            await self._plan(work, current.scheduling, facts)
+            await self._plan(work, scheduling, facts)
         create = CreateScenario(
-            team_id=current.team_id, blueprint=facts.document, name=current.name, scheduling=current.scheduling
+            team_id=current.team_id, blueprint=facts.document, name=current.name, scheduling=scheduling
         )
         new = self._row(facts, create, current.hook_id)
         scenario = await store.save_blueprint(work.tx, organization_id, current.id, new, facts.raw)
@@ -112,21 +128,23 @@ class ScenarioHandlers:
         return scenario.id
 
     async def edit(self, work: UnitOfWork, command: EditScenario) -> Scenario:
-        """Rename, or let it run at other times; one that is switched on goes by its new schedule from now on."""
+        """Rename, save, or let it run at other times; one that is on goes by its new schedule from now on."""
         organization_id = work.context.organization_id
-        current = await store.lock(work.tx, organization_id, command.scenario_id)
-        scheduling = current.scheduling
+        before = current = await store.lock(work.tx, organization_id, command.scenario_id)
+        scheduling = current.scheduling if command.scheduling is None else command.scheduling
         if command.scheduling is not None:
-            read_schedule(command.scheduling, shortest=self.shortest_interval)
-            scheduling = command.scheduling
-            if current.is_active:
-                raw = await store.get_blueprint(work.tx, organization_id, current.id)
-                plan = await self._plan(work, scheduling, read_facts(msgspec.json.decode(raw)))
-                await store.set_plan(work.tx, organization_id, current.id, plan)
+            read_schedule(scheduling, shortest=self.shortest_interval)
+        if command.blueprint is not None:
+            current = await self._save(work, current, command.blueprint, scheduling)
+        if command.scheduling is not None and current.is_active:
+            raw = await store.get_blueprint(work.tx, organization_id, current.id)
+            plan = await self._plan(work, scheduling, read_facts(msgspec.json.decode(raw)))
+            await store.set_plan(work.tx, organization_id, current.id, plan)
         name = current.name if command.name is None else model.checked_name(command.name)
-        scenario = await store.edit(work.tx, organization_id, current.id, name, scheduling)
+        description = None if command.description is None else model.checked_description(command.description)
+        scenario = await store.edit(work.tx, organization_id, current.id, name, scheduling, description)
         work.touch(f"scenario/{scenario.id}", name=scenario.name, scheduling=scheduling)
-        work.change(before=current, after=scenario)
+        work.change(before=before, after=scenario)
         work.emit(ScenarioEdited(scenario_id=scenario.id), subject=f"scenario/{scenario.id}")
         return scenario
 
@@ -220,6 +238,14 @@ def commands(handlers: ScenarioHandlers) -> list[CommandRegistration[Any, Any]]:
             result=Scenario,
             permission=write,
             action="scenario.save_blueprint",
+            audited=_AUDITED,
+        ),
+        CommandRegistration(
+            command=SetInterface,
+            handler=handlers.set_interface,
+            result=Scenario,
+            permission=write,
+            action="scenario.set_interface",
             audited=_AUDITED,
         ),
         CommandRegistration(

@@ -1,7 +1,7 @@
 """What can be asked of scenarios, their blueprints and hooks, and what happens to them."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from make_bridge.kernel.ids import HookId, ScenarioId, TeamId, TemplateVersionId
 from make_bridge.kernel.messages import Command, Event, Query, message
@@ -57,6 +57,15 @@ class SaveBlueprint(Command[Scenario]):
 
 
 @message
+class SetInterface(Command[Scenario]):
+    """Declare other inputs and outputs: the next blueprint version, with nothing else changed."""
+
+    scenario_id: ScenarioId
+    input: list[JsonObject] | None
+    output: list[JsonObject] | None
+
+
+@message
 class ActivateScenario(Command[ScenarioId]):
     """Switch on: from now on triggers start executions. Refused while the blueprint has errors."""
 
@@ -65,11 +74,13 @@ class ActivateScenario(Command[ScenarioId]):
 
 @message
 class EditScenario(Command[Scenario]):
-    """Rename a scenario or change when it runs; what is None stays."""
+    """Rename or describe a scenario, change when it runs, give it another blueprint: all or nothing; None stays."""
 
     scenario_id: ScenarioId
     name: str | None = None
     scheduling: JsonObject | None = None
+    description: str | None = None
+    blueprint: JsonObject | None = None
 
 
 @message
@@ -146,6 +157,37 @@ class ListScenarios(Query[list[Scenario]]):
 
 
 @message
+class ScenarioFacts:
+    """A scenario with what those who look after it are shown; ``incomplete`` is how many runs wait to be mended."""
+
+    scenario: Scenario
+    description: str
+    edited_at: datetime
+    incomplete: int
+
+
+@message
+class FindScenarios(Query[list[ScenarioFacts]]):
+    """A part of the scenarios of one team, or of the whole organization, in order; ``ids`` narrows it to these."""
+
+    team_id: TeamId | None = None
+    ids: tuple[int, ...] | None = None
+    is_active: bool | None = None
+    sort_by: Literal["id", "name"] = "id"
+    is_descending: bool = False
+    offset: int = 0
+    limit: int = 10_000
+
+
+@message
+class DescribeScenario(Query[ScenarioFacts]):
+    """One scenario with all its facts; with ``team_id`` only when it belongs to that team."""
+
+    scenario_id: ScenarioId
+    team_id: TeamId | None = None
+
+
+@message
 class GetScenario(Query[Scenario]):
     """One scenario; with ``team_id`` only when it belongs to that team."""
 
@@ -183,6 +225,22 @@ class ListBlueprints(Query[list[BlueprintVersion]]):
 
     scenario_id: ScenarioId
     limit: int = 100
+
+
+@message
+class StoredVersion:
+    """That a version of a blueprint is stored, and since when."""
+
+    version: int
+    created_at: datetime
+
+
+@message
+class ListVersions(Query[list[StoredVersion]]):
+    """Which versions of a scenario's blueprint there are, newest first."""
+
+    scenario_id: ScenarioId
+    limit: int = 1000
 
 
 @message

@@ -4,6 +4,7 @@ A blueprint is kept as it came. What the product needs to know of it (the apps i
 first module is instant, its declared inputs) is derived here once, when it is saved.
 """
 
+import unicodedata
 from enum import StrEnum
 from typing import Any
 
@@ -13,6 +14,7 @@ from make_bridge.kernel.lifecycle import Lifecycle
 JsonObject = dict[str, Any]
 HOOK_MODULES = frozenset({"gateway:CustomWebHook", "gateway:CustomMailHook"})
 MAX_NAME = 120
+MAX_DESCRIPTION = 240
 
 
 class ScenarioState(StrEnum):
@@ -71,3 +73,18 @@ def checked_name(name: str) -> str:
         message = f"A scenario's name has 1 to {MAX_NAME} characters."
         raise InvalidInput(message, fields={"name": message})
     return clean
+
+
+def checked_description(text: str) -> str:
+    """Return a usable description or raise; an empty one takes it away."""
+    clean = text.strip()
+    is_plain = not any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in clean.replace("\n", ""))
+    if len(clean) > MAX_DESCRIPTION or not is_plain:
+        message = f"A scenario's description has at most {MAX_DESCRIPTION} characters and no control characters."
+        raise InvalidInput(message, fields={"description": message})
+    return clean
+
+
+def with_interface(blueprint: JsonObject, declared: JsonObject) -> JsonObject:
+    """Return the blueprint with these inputs and outputs declared, in the newer of the two forms."""
+    return {name: member for name, member in blueprint.items() if name != "io"} | {"interface": declared}

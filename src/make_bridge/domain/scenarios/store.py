@@ -1,36 +1,36 @@
 """Every statement on scenarios, their blueprints and hooks."""
 
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 from psycopg.rows import DictRow
 
-from make_bridge.domain.scenarios.messages import Hook, Scenario
+from make_bridge.domain.scenarios.messages import Hook, Scenario, StoredVersion
 from make_bridge.domain.scenarios.model import JsonObject, ScenarioState
 from make_bridge.domain.scenarios.schedules import Plan
 from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import HookId, OrganizationId, ScenarioId, TeamId
 from make_bridge.platform.database.transactions import ReadTx, WriteTx
 
-_COLUMNS = """
+COLUMNS: Final = """
 id, team_id, name, state, is_paused, is_invalid, used_packages, scheduling, template_version_id, flow_id, hook_id,
 blueprint_version, next_run_at, created_at, ordering_key
 """
 _GET = (
-    "SELECT " + _COLUMNS + " FROM shard.scenarios"
+    "SELECT " + COLUMNS + " FROM shard.scenarios"
     " WHERE organization_id = %s AND id = %s AND (%s::bigint IS NULL OR team_id = %s)"
 )
-_LOCK = "SELECT " + _COLUMNS + " FROM shard.scenarios WHERE organization_id = %s AND id = %s FOR UPDATE"
+_LOCK = "SELECT " + COLUMNS + " FROM shard.scenarios WHERE organization_id = %s AND id = %s FOR UPDATE"
 _LIST = (
-    "SELECT " + _COLUMNS + " FROM shard.scenarios"
+    "SELECT " + COLUMNS + " FROM shard.scenarios"
     " WHERE organization_id = %(organization)s AND (%(team)s::bigint IS NULL OR team_id = %(team)s)"
     " AND (NOT %(templates)s OR template_version_id IS NOT NULL) AND id > %(after)s ORDER BY id LIMIT %(limit)s"
 )
 _INSERT = (
     "INSERT INTO shard.scenarios (organization_id, team_id, template_version_id, flow_id, name, state, is_invalid,"
     " used_packages, scheduling, interface, hook_id, is_sequential)"
-    " VALUES (%s, %s, %s, %s, %s, 'inactive', %s, %s, %s, %s, %s, %s) RETURNING " + _COLUMNS
+    " VALUES (%s, %s, %s, %s, %s, 'inactive', %s, %s, %s, %s, %s, %s) RETURNING " + COLUMNS
 )
 _SET_STATE = """
 UPDATE shard.scenarios SET state = %s, is_paused = false, updated_at = now(), revision = revision + 1
@@ -42,8 +42,9 @@ UPDATE shard.scenarios SET next_run_at = %s, schedule_anchor = %s, ticks_missed 
 WHERE organization_id = %s AND id = %s
 """
 _EDIT = (
-    "UPDATE shard.scenarios SET name = %s, scheduling = %s, updated_at = now(), revision = revision + 1"
-    " WHERE organization_id = %s AND id = %s RETURNING " + _COLUMNS
+    "UPDATE shard.scenarios SET name = %s, scheduling = %s, description = coalesce(%s, description),"
+    " updated_at = now(), revision = revision + 1"
+    " WHERE organization_id = %s AND id = %s RETURNING " + COLUMNS
 )
 _SET_ORDERING = """
 UPDATE shard.scenarios SET ordering_key = %s, updated_at = now(), revision = revision + 1
@@ -54,7 +55,7 @@ _SET_BLUEPRINT = (
     "UPDATE shard.scenarios SET blueprint_version = blueprint_version + 1, is_invalid = %s, used_packages = %s,"
     " interface = %s, state = CASE WHEN %s THEN 'inactive' ELSE state END, is_sequential = %s,"
     " next_run_at = CASE WHEN %s THEN NULL ELSE next_run_at END, updated_at = now(), revision = revision + 1"
-    " WHERE organization_id = %s AND id = %s RETURNING " + _COLUMNS
+    " WHERE organization_id = %s AND id = %s RETURNING " + COLUMNS
 )
 _INSERT_BLUEPRINT = """
 INSERT INTO shard.blueprints (organization_id, scenario_id, version, blueprint) VALUES (%s, %s, %s, %s)
@@ -65,6 +66,10 @@ WHERE b.organization_id = %s AND b.scenario_id = %s AND b.version = coalesce(%s,
 """
 _LIST_BLUEPRINTS = """
 SELECT version, created_at, blueprint FROM shard.blueprints
+WHERE organization_id = %s AND scenario_id = %s ORDER BY version DESC LIMIT %s
+"""
+_LIST_VERSIONS = """
+SELECT version, created_at FROM shard.blueprints
 WHERE organization_id = %s AND scenario_id = %s ORDER BY version DESC LIMIT %s
 """
 _GET_INTERFACE = "SELECT interface FROM shard.scenarios WHERE organization_id = %s AND id = %s"
@@ -102,7 +107,8 @@ WHERE h.organization_id = %s AND h.token_digest = %s
 """
 
 
-def _scenario(row: DictRow) -> Scenario:
+def scenario_of(row: DictRow) -> Scenario:
+    """Return a row of ``COLUMNS`` as every face shows it."""
     return Scenario(
         id=row["id"],
         team_id=row["team_id"],
@@ -133,12 +139,12 @@ async def get(
     tx: ReadTx, organization_id: OrganizationId, scenario_id: ScenarioId, team_id: TeamId | None = None
 ) -> Scenario:
     """Return a scenario; raises NotFound, also when it belongs to another team than the one given."""
-    return _scenario(_found(await tx.one(_GET, (organization_id, scenario_id, team_id, team_id))))
+    return scenario_of(_found(await tx.one(_GET, (organization_id, scenario_id, team_id, team_id))))
 
 
 async def lock(tx: WriteTx, organization_id: OrganizationId, scenario_id: ScenarioId) -> Scenario:
     """Return a scenario and hold its row until the transaction ends."""
-    return _scenario(_found(await tx.one(_LOCK, (organization_id, scenario_id))))
+    return scenario_of(_found(await tx.one(_LOCK, (organization_id, scenario_id))))
 
 
 async def list_page(
@@ -158,7 +164,7 @@ async def list_page(
         "after": after,
         "limit": limit,
     }
-    return [_scenario(row) for row in await tx.all(_LIST, parameters)]
+    return [scenario_of(row) for row in await tx.all(_LIST, parameters)]
 
 
 class NewScenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,7 +200,7 @@ async def insert(tx: WriteTx, organization_id: OrganizationId, new: NewScenario,
             new.is_sequential,
         ),
     )
-    scenario = _scenario(_found(row))
+    scenario = scenario_of(_found(row))
     await tx.execute(_INSERT_BLUEPRINT, (organization_id, scenario.id, 1, blueprint))
     return scenario
 
@@ -213,7 +219,7 @@ async def save_blueprint(
         organization_id,
         scenario_id,
     )
-    scenario = _scenario(_found(await tx.one(_SET_BLUEPRINT, parameters)))
+    scenario = scenario_of(_found(await tx.one(_SET_BLUEPRINT, parameters)))
     await tx.execute(_INSERT_BLUEPRINT, (organization_id, scenario_id, scenario.blueprint_version, blueprint))
     return scenario
 
@@ -232,11 +238,16 @@ async def set_plan(tx: WriteTx, organization_id: OrganizationId, scenario_id: Sc
 
 
 async def edit(
-    tx: WriteTx, organization_id: OrganizationId, scenario_id: ScenarioId, name: str, scheduling: JsonObject
+    tx: WriteTx,
+    organization_id: OrganizationId,
+    scenario_id: ScenarioId,
+    name: str,
+    scheduling: JsonObject,
+    description: str | None = None,
 ) -> Scenario:
-    """Write name and schedule."""
-    row = await tx.one(_EDIT, (name, msgspec.json.encode(scheduling), organization_id, scenario_id))
-    return _scenario(_found(row))
+    """Write name and schedule, and the description unless it is None."""
+    row = await tx.one(_EDIT, (name, msgspec.json.encode(scheduling), description, organization_id, scenario_id))
+    return scenario_of(_found(row))
 
 
 async def set_ordering(
@@ -274,6 +285,14 @@ async def list_blueprints(
 ) -> list[DictRow]:
     """Return versions, newest first."""
     return await tx.all(_LIST_BLUEPRINTS, (organization_id, scenario_id, limit))
+
+
+async def list_versions(
+    tx: ReadTx, organization_id: OrganizationId, scenario_id: ScenarioId, limit: int
+) -> list[StoredVersion]:
+    """Return which versions there are, newest first."""
+    rows = await tx.all(_LIST_VERSIONS, (organization_id, scenario_id, limit))
+    return [StoredVersion(version=row["version"], created_at=row["created_at"]) for row in rows]
 
 
 async def get_interface(tx: ReadTx, organization_id: OrganizationId, scenario_id: ScenarioId) -> JsonObject:

@@ -5,9 +5,11 @@ from typing import Any
 
 import msgspec
 
-from make_bridge.domain.scenarios import ordering, store
+from make_bridge.domain.scenarios import finding_store, ordering, store
 from make_bridge.domain.scenarios.messages import (
     BlueprintVersion,
+    DescribeScenario,
+    FindScenarios,
     GetBlueprint,
     GetHook,
     GetInterface,
@@ -17,8 +19,11 @@ from make_bridge.domain.scenarios.messages import (
     Interface,
     ListBlueprints,
     ListScenarios,
+    ListVersions,
     Ordering,
     Scenario,
+    ScenarioFacts,
+    StoredVersion,
 )
 from make_bridge.domain.scenarios.model import JsonObject
 from make_bridge.kernel.context import Context
@@ -43,6 +48,16 @@ async def list_scenarios(tx: ReadTx, context: Context, query: ListScenarios) -> 
 async def get_scenario(tx: ReadTx, context: Context, query: GetScenario) -> Scenario:
     """Answer GetScenario."""
     return await store.get(tx, context.organization_id, query.scenario_id, query.team_id)
+
+
+async def find_scenarios(tx: ReadTx, context: Context, query: FindScenarios) -> list[ScenarioFacts]:
+    """Answer FindScenarios."""
+    return await finding_store.find(tx, context.organization_id, query)
+
+
+async def describe_scenario(tx: ReadTx, context: Context, query: DescribeScenario) -> ScenarioFacts:
+    """Answer DescribeScenario."""
+    return await finding_store.describe(tx, context.organization_id, query)
 
 
 async def get_ordering(tx: ReadTx, context: Context, query: GetOrdering) -> Ordering:
@@ -100,15 +115,24 @@ class HookViews:
         )
 
 
+async def list_versions(tx: ReadTx, context: Context, query: ListVersions) -> list[StoredVersion]:
+    """Answer ListVersions; NotFound for a scenario that is not the organization's."""
+    await store.get(tx, context.organization_id, query.scenario_id)
+    return await store.list_versions(tx, context.organization_id, query.scenario_id, query.limit)
+
+
 def queries(sealing: Sealing) -> list[QueryRegistration[Any, Any]]:
     """Return the slice's queries for the composition root."""
     read = "scenarios:read"
     return [
         QueryRegistration(query=ListScenarios, view=list_scenarios, permission=read),
+        QueryRegistration(query=FindScenarios, view=find_scenarios, permission=read),
+        QueryRegistration(query=DescribeScenario, view=describe_scenario, permission=read),
         QueryRegistration(query=GetScenario, view=get_scenario, permission=read),
         QueryRegistration(query=GetOrdering, view=get_ordering, permission=read),
         QueryRegistration(query=GetBlueprint, view=get_blueprint, permission=read),
         QueryRegistration(query=ListBlueprints, view=list_blueprints, permission=read),
+        QueryRegistration(query=ListVersions, view=list_versions, permission=read),
         QueryRegistration(query=GetInterface, view=get_interface, permission=read),
         QueryRegistration(query=GetHook, view=HookViews(sealing=sealing).get_hook, permission=read),
     ]

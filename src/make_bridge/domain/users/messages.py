@@ -25,6 +25,23 @@ class Session:
 
 
 @message
+class Oneself:
+    """Who asks, as far as it can be told: a person has an e-mail address, an API token the name it was given."""
+
+    id: int
+    name: str
+    email: str | None
+    permissions: tuple[str, ...]
+    organization_name: str
+    timezone: str
+
+
+@message
+class WhoAmI(Query[Oneself]):
+    """Who one is."""
+
+
+@message
 class SessionFacts:
     """A session as its person sees it."""
 

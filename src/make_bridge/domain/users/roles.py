@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from make_bridge.domain.organizations.model import EVERYTHING, SCOPES
+from make_bridge.domain.organizations.model import EVERYTHING, OWN_IDENTITY, SCOPES
 
 OWN_SESSIONS: Final = "sessions:own"
 """To see and end one's own sessions: everybody's, whatever the role, and no scope of keys or tokens."""
@@ -25,8 +25,10 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-_FOR_ADMINS: Final = frozenset({"audit:read", "oauth:write", "organizations:write"})
-_VIEWER: Final = frozenset({OWN_SESSIONS, *(scope for scope in SCOPES - _FOR_ADMINS if scope.endswith(":read"))})
+_FOR_ADMINS: Final = frozenset({"audit:read", "oauth:write", "organizations:write", "teams:write"})
+_VIEWER: Final = frozenset(
+    {OWN_SESSIONS, OWN_IDENTITY, *(scope for scope in SCOPES - _FOR_ADMINS if scope.endswith(":read"))}
+)
 # Keeps what there is running: runs, retries, replays, reports.
 _OPERATOR: Final = _VIEWER | {"scenarios:run", "jobs:write", "events:replay", "reports:write"}
 # Makes and changes what the organization offers and what its customers have.

@@ -18,6 +18,7 @@ from make_bridge.platform.database.transactions import ReadTx, WriteTx
 
 _INSERT_USER: Final = "INSERT INTO directory.users (email, password) VALUES (%s, %s) RETURNING id"
 _BY_EMAIL: Final = "SELECT id, email, password, disabled_at FROM directory.users WHERE email = %s"
+_EMAIL_OF: Final = "SELECT email FROM directory.users WHERE id = %s"
 _HOLD: Final = "SELECT id, email, password, disabled_at FROM directory.users WHERE email = %s FOR UPDATE"
 _DISABLE: Final = "UPDATE directory.users SET disabled_at = now() WHERE id = %s AND disabled_at IS NULL"
 _ENABLE: Final = "UPDATE directory.users SET disabled_at = NULL WHERE id = %s"
@@ -117,6 +118,12 @@ SELECT (SELECT count(*) FROM ended) + (SELECT count(*) FROM counted) AS gone
 async def add_user(tx: WriteTx, email: str, password: str) -> UserId:
     """Write a new person with a hashed password."""
     return UserId((await tx.all(_INSERT_USER, (email, password)))[0]["id"])
+
+
+async def email_of(tx: ReadTx, user_id: UserId) -> str | None:
+    """Return a person's e-mail address."""
+    row = await tx.one(_EMAIL_OF, (user_id,))
+    return None if row is None else str(row["email"])
 
 
 async def by_email(tx: ReadTx, email: str) -> Account | None:

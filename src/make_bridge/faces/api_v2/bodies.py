@@ -7,7 +7,8 @@ from pydantic import AliasChoices, AwareDatetime, ConfigDict, Field
 
 from make_bridge.domain.organizations.model import LONGEST_OVERLAP
 from make_bridge.faces.portal.bodies import Body, Name, ObjectOrText, RowId
-from make_bridge.kernel.ids import MAX_ID
+from make_bridge.kernel.errors import NotFound
+from make_bridge.kernel.ids import MAX_ID, OrganizationId
 
 JsonObject = dict[str, Any]
 Spec = Annotated[list[JsonObject], Field(max_length=500)]
@@ -248,3 +249,78 @@ class ConsentBody(Body):
     """Where a person comes back to: a page of the organization's own origins; absent, the window closes itself."""
 
     return_to: Annotated[str, Field(max_length=2048)] = ""
+
+
+class OrganizationChangesBody(Body):
+    """Changes to an organization; what is absent stays."""
+
+    name: Name | None = None
+    timezone_id: Annotated[int, Field(ge=0, le=MAX_ID)] | None = None
+
+
+class NewTeamBody(Body):
+    """A new team; limits belong to customers, so none is taken here."""
+
+    name: Name
+    organization_id: RowId
+
+    def require_organization(self, organization_id: OrganizationId) -> None:
+        """Raise NotFound for an organization that is not this one."""
+        if self.organization_id != organization_id:
+            raise NotFound("There is no such organization.")
+
+
+class InterfaceBody(Body):
+    """The inputs and outputs of a scenario; null declares none."""
+
+    input: Spec | None = None
+    output: Spec | None = None
+
+
+class NewInterfaceBody(Body):
+    """Other inputs and outputs of a scenario."""
+
+    interface: InterfaceBody
+
+
+class DeclaredBody(Body):
+    """What Make's clients take out of a blueprint before they send it: its inputs and outputs."""
+
+    model_config = ConfigDict(alias_generator=None)
+
+    input_spec: Spec | None = None
+    output_spec: Spec | None = None
+
+    def declared(self) -> JsonObject | None:
+        """Return an interface, None for one that declares nothing."""
+        return {"input": self.input_spec, "output": self.output_spec} if self.input_spec or self.output_spec else None
+
+
+class NewScenarioBody(Body):
+    """A new scenario; blueprint and scheduling come as objects or, as Make's clients send them, as JSON in a text."""
+
+    team_id: RowId
+    blueprint: ObjectOrText
+    scheduling: ObjectOrText | None = None
+    metadata: DeclaredBody | None = None
+    name: Name | None = None
+
+
+class ScenarioChangesBody(Body):
+    """Changes to a scenario; what is absent stays. ``metadata`` counts beside a blueprint only.
+
+    Make's clients send an empty one with every change, a mere new name too.
+    """
+
+    name: Name | None = None
+    description: Annotated[str, Field(max_length=1000)] | None = None
+    scheduling: ObjectOrText | None = None
+    blueprint: ObjectOrText | None = None
+    metadata: DeclaredBody | None = None
+
+
+class RunScenarioBody(Body):
+    """What a run starts with; ``responsive`` waits for its outcome."""
+
+    data: JsonObject | None = None
+    responsive: bool | None = None

@@ -7,7 +7,7 @@ from make_bridge.faces.edge.config import BodyLimits
 from make_bridge.faces.edge.teams import Organizations, Teams
 from make_bridge.faces.edge.turnstile import Turnstile
 from make_bridge.faces.edge.witness import Witness
-from make_bridge.faces.portal.dependencies import Commands, Queries
+from make_bridge.faces.portal.dependencies import Commands, OutcomeWaiter, Queries
 from make_bridge.platform.egress.circuits import Circuits
 
 
@@ -26,5 +26,8 @@ class ApiDependencies:
     bodies: BodyLimits
     download_seconds: float = 900.0
     """In which an answer that is sent piece by piece has to be taken."""
+    waiter: OutcomeWaiter | None = None
+    """Where a responsive run waits; without one it does not."""
+    responsive_run_seconds: float = 40.0
     turnstile: Turnstile | None = None
     witness: Witness | None = None

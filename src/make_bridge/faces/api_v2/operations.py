@@ -7,7 +7,7 @@ FastAPI's models would have to know them beforehand. Ids that are none of ours n
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -95,6 +95,21 @@ def required_team(call: Call) -> TeamId:
     if call.context.team_id is None:
         raise InvalidInput("Missing required parameter teamId: name the team in the query.", code="team_required")
     return call.context.team_id
+
+
+def require_organization(request: Request, call: Call) -> None:
+    """Raise InvalidInput unless the query names an organization, NotFound for any other than the caller's own."""
+    asked = request.query_params.getlist("organizationId")
+    if not asked:
+        message = "Missing required parameter organizationId: name the organization in the query."
+        raise InvalidInput(message, code="organization_required")
+    require_own_organization(asked, call)
+
+
+def require_own_organization(asked: Sequence[str], call: Call) -> None:
+    """Raise NotFound for an organization that is not the caller's own."""
+    if list(asked) != [str(call.context.organization_id)]:
+        raise NotFound("There is no such organization.")
 
 
 def require_confirmation(request: Request) -> None:

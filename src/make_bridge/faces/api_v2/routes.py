@@ -3,6 +3,7 @@
 from starlette.routing import BaseRoute
 
 from make_bridge.faces.api_v2.audit import AuditRoutes
+from make_bridge.faces.api_v2.blueprints import BlueprintRoutes
 from make_bridge.faces.api_v2.circuit_breakers import CircuitBreakerRoutes
 from make_bridge.faces.api_v2.credentials import CredentialRoutes
 from make_bridge.faces.api_v2.data_stores import DataStoreRoutes
@@ -10,16 +11,21 @@ from make_bridge.faces.api_v2.data_structures import DataStructureRoutes
 from make_bridge.faces.api_v2.dead_letters import DeadLetterRoutes
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.events import EventRoutes
+from make_bridge.faces.api_v2.executions import ExecutionRoutes
 from make_bridge.faces.api_v2.hooks import HookRoutes
 from make_bridge.faces.api_v2.incomplete_executions import IncompleteRoutes
 from make_bridge.faces.api_v2.jobs import JobRoutes
 from make_bridge.faces.api_v2.oauth import OAuthRoutes
 from make_bridge.faces.api_v2.operations import Operation, route
+from make_bridge.faces.api_v2.organizations import OrganizationRoutes
 from make_bridge.faces.api_v2.parked_events import ParkedEventRoutes
 from make_bridge.faces.api_v2.records import RecordRoutes
 from make_bridge.faces.api_v2.reports import ReportRoutes
 from make_bridge.faces.api_v2.scenario_ordering import OrderingRoutes
+from make_bridge.faces.api_v2.scenarios import ScenarioRoutes
+from make_bridge.faces.api_v2.teams import TeamRoutes
 from make_bridge.faces.api_v2.usage import UsageRoutes
+from make_bridge.faces.api_v2.users import UserRoutes
 from make_bridge.faces.api_v2.webhook_endpoints import WebhookEndpointRoutes
 from make_bridge.faces.edge.gates import TokenGate
 from make_bridge.faces.edge.teams import TeamChooser
@@ -38,6 +44,12 @@ def api_routes(api: ApiDependencies) -> list[BaseRoute]:
 def api_operations(api: ApiDependencies) -> dict[str, list[Operation]]:
     """Return every row of every resource, by the resource's name."""
     return {
+        "Users": UserRoutes(api=api).operations(),
+        "Organizations": OrganizationRoutes(api=api).operations(),
+        "Teams": TeamRoutes(api=api).operations(),
+        "Scenarios": ScenarioRoutes(api=api).operations(),
+        "Blueprints": BlueprintRoutes(api=api).operations(),
+        "Executions": ExecutionRoutes(api=api).operations(),
         "Data stores": DataStoreRoutes(api=api).operations(),
         "Records": RecordRoutes(api=api).operations(),
         "Data structures": DataStructureRoutes(api=api).operations(),

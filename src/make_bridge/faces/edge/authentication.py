@@ -23,7 +23,7 @@ from joserfc.jwk import OctKey, OKPKey, RSAKey
 
 from make_bridge.domain.customers.messages import Customer
 from make_bridge.domain.organizations.messages import PortalKey
-from make_bridge.domain.organizations.model import ADMINISTRATOR_SUB, ApiToken, permissions_of
+from make_bridge.domain.organizations.model import ADMINISTRATOR_SUB, OWN_IDENTITY, ApiToken, permissions_of
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.context import Actor, ActorKind
 from make_bridge.kernel.errors import ConfigurationError, Unauthenticated
@@ -236,7 +236,7 @@ class Authenticator:
         return Identity(
             organization_id=found.organization_id,
             actor=Actor(kind=ActorKind.API_TOKEN, reference=str(found.id)),
-            permissions=found.permissions,
+            permissions=found.permissions | {OWN_IDENTITY},
             team_id=None,
             credential=f"token {found.id}",
         )

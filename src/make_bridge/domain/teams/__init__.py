@@ -1,0 +1,1 @@
+"""Teams: the boundary of data inside an organization, one for each customer and more for whoever wants them."""

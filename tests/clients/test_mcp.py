@@ -1,0 +1,42 @@
+"""Scenarios with declared inputs are tools of agents, through the official MCP server."""
+
+import json
+
+import pytest
+
+from clients.blueprints import greeting
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture
+def scenario(sdk, operator):
+    body = {"teamId": operator.account.team_id, "scheduling": {"type": "on-demand"}, "blueprint": greeting()}
+    made = sdk("scenarios.create", body)
+    sdk("scenarios.update", made["id"], {"description": "Says hello."})
+    sdk("scenarios.activate", made["id"])
+    yield made["id"]
+    sdk("scenarios.delete", made["id"])
+
+
+@pytest.fixture
+def undeclared(sdk, operator):
+    blueprint = {name: member for name, member in greeting().items() if name != "interface"} | {"name": "Silent"}
+    blueprint["flow"][0]["mapper"] = {"greeting": "Hello!"}
+    made = sdk("scenarios.create", {"teamId": operator.account.team_id, "scheduling": {"type": "on-demand"},
+                                    "blueprint": blueprint})  # fmt: skip
+    yield made["id"]
+    sdk("scenarios.delete", made["id"])
+
+
+def test_an_agent_finds_a_scenario_as_a_tool_and_runs_it(scenario, undeclared, mcp):
+    tools = {tool["name"]: tool for tool in mcp.ask("tools/list")["tools"]}
+    tool = tools[f"run_scenario_{scenario}"]
+    assert tool["description"] == "Greet (Says hello.)"
+    assert tool["inputSchema"]["properties"]["name"]["type"] == "string"
+    assert f"run_scenario_{undeclared}" in tools, "one that declares nothing must not hide the others"
+    answer = mcp.ask("tools/call", name=f"run_scenario_{scenario}", arguments={"name": "agent"})
+    assert json.loads(answer["content"][0]["text"]) == {"greeting": "Hello, agent!"}
+    silent = mcp.ask("tools/call", name=f"run_scenario_{undeclared}", arguments={})
+    assert silent["isError"] is True
+    assert "Scenario is not activated" in silent["content"][0]["text"]

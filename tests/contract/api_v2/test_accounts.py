@@ -1,0 +1,88 @@
+"""Who one is, one's organization and its teams, over the API."""
+
+from zoneinfo import available_timezones
+
+import pytest
+
+from make_bridge.faces.api_v2 import time_zones
+from support.portal import refusal
+
+
+async def test_every_token_may_ask_whose_it_is(acme):
+    await acme.allow_only("datastores:read")
+    me = (await acme.ask("GET", "/users/me"))["authUser"]
+    assert me["name"] == "First token"
+    assert me["timezone"] == "UTC"
+    granted = (await acme.ask("GET", "/users/me/current-authorization"))["authorization"]
+    assert granted == {"authUsed": "api_token", "scope": ["datastores:read"]}
+    assert (await acme.send("GET", "/organizations")).status == 403
+
+
+async def test_an_organization_sees_itself_and_no_other(api, acme):
+    own = f"/organizations/{acme.facts.organization_id}"
+    listed = (await acme.ask("GET", "/organizations"))["organizations"]
+    assert [sorted(each) for each in listed] == [["id", "name", "timezoneId", "zone"]]
+    assert listed[0]["zone"] == "bridge.example"
+    shown = (await acme.ask("GET", own))["organization"]
+    assert shown["operations"] == "0"
+    assert shown["license"] == {}
+    assert [team["id"] for team in shown["teams"]] == [acme.facts.team_id]
+    other = await api.integrator("Other")
+    assert (await other.send("GET", own)).status == 404
+    assert (await other.send("PATCH", own, {"name": "Taken"})).status == 404
+
+
+async def test_an_organization_is_renamed_and_moved(acme):
+    own = f"/organizations/{acme.facts.organization_id}"
+    await acme.ask("PATCH", own, {"name": "Acme Ltd", "timezoneId": time_zones.id_of("Europe/Prague")})
+    shown = (await acme.ask("GET", own))["organization"]
+    assert shown["name"] == "Acme Ltd"
+    assert shown["timezone"] == "Europe/Prague"
+    assert (await acme.send("PATCH", own, {"timezoneId": 7})).status == 422
+    assert (await acme.send("PATCH", own, {"name": ""})).status == 422
+
+
+def test_no_two_time_zones_share_a_number():
+    names = available_timezones()
+    assert len({time_zones.id_of(name) for name in names}) == len(names)
+    assert all(time_zones.name_of(time_zones.id_of(name)) == name for name in names)
+
+
+async def test_a_team_is_made_shown_and_deleted(acme):
+    organization_id = acme.facts.organization_id
+    made = (await acme.ask("POST", "/teams", {"name": "Support", "organizationId": organization_id}))["team"]
+    assert made["name"] == "Support"
+    listed = (await acme.ask("GET", f"/teams?organizationId={organization_id}&cols[]=name"))["teams"]
+    assert {"name": "Support"} in listed
+    path = f"/teams/{made['id']}"
+    assert (await acme.ask("GET", path))["team"] == made
+    assert refusal(await acme.send("DELETE", path), 406, "IM004")
+    await acme.ask("DELETE", f"{path}?confirmed=true")
+    assert (await acme.send("GET", path)).status == 404
+
+
+async def test_teams_that_somebody_needs_stay(acme):
+    customers = await acme.another_team("dana")
+    for team_id, word in ((acme.facts.team_id, "own team"), (customers, "customer")):
+        answer = refusal(await acme.send("DELETE", f"/teams/{team_id}?confirmed=true"), 409, "conflict")
+        assert word in answer["detail"]
+    made = (await acme.ask("POST", "/teams", {"name": "Busy", "organizationId": acme.facts.organization_id}))["team"]
+    blueprint = {"name": "x", "flow": [], "metadata": {}}
+    scenario = (await acme.ask("POST", "/scenarios", {"teamId": made["id"], "blueprint": blueprint}))["scenario"]
+    answer = refusal(await acme.send("DELETE", f"/teams/{made['id']}?confirmed=true"), 409, "conflict")
+    assert "still has scenarios" in answer["detail"]
+    await acme.ask("DELETE", f"/scenarios/{scenario['id']}")
+    await acme.ask("DELETE", f"/teams/{made['id']}?confirmed=true")
+
+
+@pytest.mark.parametrize("query", ["", "?organizationId=1", "?organizationId=x"])
+async def test_teams_are_listed_of_ones_own_organization_only(acme, query):
+    assert (await acme.send("GET", f"/teams{query}")).status in {400, 404}
+
+
+async def test_another_organizations_team_is_not_found(api, acme):
+    other = await api.integrator("Other")
+    assert (await other.send("GET", f"/teams/{acme.facts.team_id}")).status == 404
+    assert (await other.send("DELETE", f"/teams/{acme.facts.team_id}?confirmed=true")).status == 404
+    body = {"name": "Mine", "organizationId": acme.facts.organization_id}
+    assert (await other.send("POST", "/teams", body)).status == 404
