@@ -7,6 +7,7 @@ watching a mailbox need IMAP, which is not offered; a mailhook (`gateway`) takes
 import math
 from typing import Final
 
+from make_bridge.engine.apps.concealing import Concealed
 from make_bridge.engine.apps.fields import Field, choices
 from make_bridge.engine.apps.http_calls import component_number, opened
 from make_bridge.engine.apps.mail_addresses import MAX_RECIPIENTS, Mailbox, read_mailbox, read_mailboxes
@@ -46,7 +47,9 @@ async def _send(call: ModuleCall) -> list[Collection]:
         detail: Collection | None = None
         if failure.retry_after is not None:
             detail = {"retryAfter": math.ceil(failure.retry_after)}
-        raise ModuleError(_ERRORS[failure.kind], failure.message, detail) from failure
+        # A server may quote what it was told when somebody logged in.
+        message = Concealed().more(credential.secret).text(failure.message)
+        raise ModuleError(_ERRORS[failure.kind], message, detail) from failure
     call.transfer += len(mail.message)
     if refused:
         call.host.warn(call.module_id, f"The mail server did not take the message for {', '.join(refused)}.")

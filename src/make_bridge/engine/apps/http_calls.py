@@ -35,7 +35,7 @@ _CREDENTIAL_PARAMETERS: Final = (*_V3_PARAMETERS, *AUTHENTICATION_PARAMETERS.val
 async def send_data(call: ModuleCall) -> list[Collection]:
     """http:ActionSendData and the variants with credentials."""
     outline = await _with_components(call, outline_v3(call), _V3_PARAMETERS)
-    response = await _exchange(call, outline)
+    response, _ = await _exchange(call, outline)
     _raise_for_status(call, response, wanted=call.parameters.get("handleErrors") is True)
     return [
         {
@@ -51,7 +51,7 @@ async def send_data(call: ModuleCall) -> list[Collection]:
 async def get_file(call: ModuleCall) -> list[Collection]:
     """http:ActionGetFile."""
     outline = outline_v3(call)
-    response = await _exchange(call, outline)
+    response, _ = await _exchange(call, outline)
     _raise_for_status(call, response, wanted=call.parameters.get("handleErrors") is not False)
     return [
         {
@@ -68,7 +68,7 @@ async def get_file(call: ModuleCall) -> list[Collection]:
 async def resolve_url(call: ModuleCall) -> list[Collection]:
     """http:ActionResolveTargetURL: where an address leads in the end, whatever is there."""
     outline = outline_v3(call)
-    response = await _exchange(call, outline)
+    response, _ = await _exchange(call, outline)
     return [{"url": response.url or outline.url, "statusCode": response.status}]
 
 
@@ -91,11 +91,12 @@ async def make_request(call: ModuleCall) -> list[Collection]:
     if call.input.get("paginationType"):
 
         async def fetch(page: Outline, number: int, received: int) -> tuple[Collection, HttpResponse]:
-            response = await _exchange(call, page, number=number, received=received)
-            return _shown_v4(call, response), response
+            response, as_it_came = await _exchange(call, page, number=number, received=received)
+            return _shown_v4(call, response), as_it_came
 
         return await pages_of(call, outline, fetch)
-    return [_shown_v4(call, await _exchange(call, outline))]
+    response, _ = await _exchange(call, outline)
+    return [_shown_v4(call, response)]
 
 
 def _shown_v4(call: ModuleCall, response: HttpResponse) -> Collection:
@@ -137,18 +138,24 @@ def _unavailable(error: CredentialUnavailable) -> ModuleError:
     return ModuleError(ErrorType.CONNECTION if error.passes else ErrorType.ACCESS_TOKEN, error.message)
 
 
-async def _exchange(call: ModuleCall, outline: Outline, *, number: int = 1, received: int = 0) -> HttpResponse:
-    """Send it; refused as worth nothing, send it once more with a credential that was renewed: nothing was done yet."""
+async def _exchange(
+    call: ModuleCall, outline: Outline, *, number: int = 1, received: int = 0
+) -> tuple[HttpResponse, HttpResponse]:
+    """Send it; refused as worth nothing, send it once more with a credential that was renewed: nothing was done yet.
+
+    The answer is given as it is shown, without the credentials, and as it came: where the next page is may stand beside
+    one, and nothing else is read from that.
+    """
     response = await _send(call, outline, number=number, received=received)
-    if response.status != _REFUSED or outline.renew is None:
-        return response
-    try:
-        another = await outline.renew()
-    except CredentialUnavailable as error:
-        raise _unavailable(error) from error
-    if another is None:
-        return response
-    return await _send(call, authorized(outline, another), number=number, received=received)
+    if response.status == _REFUSED and outline.renew is not None:
+        try:
+            another = await outline.renew()
+        except CredentialUnavailable as error:
+            raise _unavailable(error) from error
+        if another is not None:
+            outline = authorized(outline, another)
+            response = await _send(call, outline, number=number, received=received)
+    return outline.concealed.response(response), response
 
 
 async def _send(call: ModuleCall, outline: Outline, *, number: int, received: int) -> HttpResponse:

@@ -6,10 +6,11 @@ reduced to `Outline`, and `finish` makes the request: credentials, query, idempo
 
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from make_bridge.engine.apps.concealing import Concealed
 from make_bridge.engine.apps.http_bodies import body_v3, body_v4, pairs
 from make_bridge.engine.apps.http_headers import has_header, read_headers, without_header
 from make_bridge.engine.apps.module import Collection, Effect, ErrorType, ModuleCall, ModuleError
@@ -26,6 +27,7 @@ _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REPEATABLE: Final = frozenset({"PUT", "DELETE"})
 _URL_SIGNS: Final = "/:?#[]@!$&'()*+,;=-._~"
 _PEM: Final = "-----BEGIN CERTIFICATE-----"
+_BASIC: Final = "Basic "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,8 @@ class Outline:
     """The connections and keys it is sent with."""
     renew: Callable[[], Awaitable[Credential | None]] | None = None
     """Gives another credential when the target refuses the one it is sent with."""
+    concealed: Concealed = field(default_factory=Concealed)
+    """What the answer is shown without: the credentials it is sent with."""
 
 
 def method_of(given: Collection) -> str:
@@ -171,18 +175,27 @@ def authorized(outline: Outline, credential: Credential) -> Outline:
     """Return the request with what a connection or key adds to it."""
     match credential.kind:
         case "basic":
-            return _with_header(outline, "Authorization", basic_header(credential.user, credential.secret))
+            value = basic_header(credential.user, credential.secret)
+            return _with_header(_concealing(outline, credential.secret, value), "Authorization", value)
         case "bearer":
-            bearer = _with_header(outline, "Authorization", f"Bearer {credential.secret}")
+            concealing = _concealing(outline, credential.secret)
+            bearer = _with_header(concealing, "Authorization", f"Bearer {credential.secret}")
             return replace(bearer, renew=credential.renew)
         case "api_key" if credential.placement == "query":
-            return replace(outline, query=(*outline.query, (credential.name, credential.secret)))
+            query = (*outline.query, (credential.name, credential.secret))
+            return replace(_concealing(outline, credential.secret), query=query)
         case "api_key":
-            return _with_header(outline, credential.name, credential.secret)
+            return _with_header(_concealing(outline, credential.secret), credential.name, credential.secret)
         case "certificate":
             return _with_certificate(outline, credential)
         case _:
             raise ModuleError(ErrorType.CONFIGURATION, "This connection is not for calls to web addresses.")
+
+
+def _concealing(outline: Outline, *secrets: str) -> Outline:
+    """Take these out of the answer: whole, and without the word that says of which scheme they are."""
+    bare = [secret.strip().rpartition(" ")[2] for secret in secrets]
+    return replace(outline, concealed=outline.concealed.more(*secrets, *bare))
 
 
 def _with_certificate(outline: Outline, credential: Credential) -> Outline:
@@ -200,7 +213,7 @@ def _with_header(outline: Outline, name: str, value: str) -> Outline:
 
 def basic_header(user: str, password: str) -> str:
     """Return the value of an Authorization header with a name and a password."""
-    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
+    return f"{_BASIC}{b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def _method(given: Collection) -> str:

@@ -253,6 +253,13 @@ async def test_a_message_that_was_not_taken_is_an_error_of_its_kind(kind, error)
     assert (result.error.type, result.error.message) == (error, "said")
 
 
+async def test_a_password_that_the_server_quotes_is_not_shown():
+    account = replace(ACCOUNT, secret="correct horse")
+    failure = MailFailure("rejected", "smtp.example answered 554 dana, correct horse: no.")
+    result, _ = await _send({"text": "t"}, Mailbox(failure=failure), credential=account)
+    assert result.error.message == "smtp.example answered 554 dana, ***: no."
+
+
 async def test_a_message_whose_server_is_paused_says_when_to_try_again():
     failure = MailFailure("connect", "Calls to smtp.example:465 are paused.", retry_after=9.2)
     result, _ = await _send({"text": "t"}, Mailbox(failure=failure))
