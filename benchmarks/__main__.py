@@ -3,7 +3,19 @@
 import sys
 from collections.abc import Callable
 
-from benchmarks import acceptance, bundles, calls, claims, executions, expressions, footprint, jobs, neighbours, sealing
+from benchmarks import (
+    acceptance,
+    bundles,
+    calls,
+    claims,
+    edge,
+    executions,
+    expressions,
+    footprint,
+    jobs,
+    neighbours,
+    sealing,
+)
 from benchmarks.report import Report
 from make_bridge.kernel.collector import calm_collector
 
@@ -12,6 +24,7 @@ ALL: dict[str, Callable[[Report], None]] = {
     "bundles": bundles.run,
     "calls": calls.run,
     "claims": claims.run,
+    "edge": edge.run,
     "executions": executions.run,
     "expressions": expressions.run,
     "footprint": footprint.run,

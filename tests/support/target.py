@@ -7,6 +7,7 @@ product opens only so many connections to one of them.
 
 import asyncio
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -61,6 +62,8 @@ class Target:
         self.answer: dict[str, Any] = {"received": True}
         self.statuses: dict[str, int] = {}
         self.headers: dict[str, dict[str, str]] = {}
+        self.quoting: set[str] = set()
+        """What is asked for below these paths is answered with everything the caller sent, headers too."""
         self._loop = asyncio.new_event_loop()
         self._hold: Hold | None = None
         self._started = threading.Event()
@@ -125,9 +128,19 @@ class Target:
             elif self.linger:
                 await asyncio.sleep(self.linger)
             status, headers = self.statuses.get(request.path, 200), self.headers.get(request.path)
+            if request.path in self.quoting:
+                return _quoted(call, status)
             return web.json_response(self.answer, status=status, headers=headers)
         finally:
             self.in_flight -= 1
+
+
+def _quoted(call: Call, status: int) -> web.Response:
+    """Say what was sent: as text in the body and, on one line, in a header and a cookie."""
+    sent = {"path": call.path, "query": dict(call.query), "headers": dict(call.headers), "body": call.body.decode()}
+    text = json.dumps(sent)
+    headers = {"X-Quoted": text, "Set-Cookie": f"seen={call.headers.get('authorization', '')}"}
+    return web.Response(status=status, text=text, headers=headers, content_type="application/json")
 
 
 @contextlib.contextmanager
