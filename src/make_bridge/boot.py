@@ -127,6 +127,8 @@ from make_bridge.domain.usage.quotas import Quotas
 from make_bridge.domain.usage.views import UsageViews
 from make_bridge.domain.usage.watch import QuotaWatch
 from make_bridge.domain.users.handlers import SessionHandlers
+from make_bridge.domain.users.members import MemberHandlers, Welcoming
+from make_bridge.domain.users.own_password import OwnPassword
 from make_bridge.domain.users.service import UserService
 from make_bridge.domain.users.sessions import Sessions
 from make_bridge.domain.users.signing_in import SigningIn
@@ -184,7 +186,7 @@ from make_bridge.platform.security.root_key import ROLE_PURPOSE, RootKey, RootKe
 from make_bridge.platform.security.sealing import SealBroken, Sealed
 from make_bridge.services.audit import sealing
 from make_bridge.services.bridge import bridge_routes
-from make_bridge.services.console import console_routes
+from make_bridge.services.console import PeopleActs, console_routes
 from make_bridge.services.demonstration import NAME, USER, DemoFacts, Demonstration
 from make_bridge.services.events import EVENTS
 from make_bridge.services.gateway import gateway_routes
@@ -257,6 +259,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     limits = replace(settings.deliveries(), known_types=frozenset(event.wire_name for event in EVENTS))
     deliveries = DeliveryHandlers(sealing=data_keys, jobs=jobs, clock=clock, policy=policy, limits=limits)
     credentials = CredentialHandlers(roots=roots, clock=clock, limits=settings.credentials())
+    members = MemberHandlers(limits=settings.member_limits())
     resealing = RotatingDataKeys(
         shards=shards, sealing=data_keys, roots=roots, jobs=jobs,
         rows=(SealedConnections(), SealedGrants(), SealedHooks(), SealedEndpoints()),
@@ -266,6 +269,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         [
             *credentials.commands(),
             *SessionHandlers().commands(),
+            *members.commands(),
             *resealing.commands(),
             *customer_handlers.commands(customers, organizations),
             *TeamHandlers(organizations=organizations).commands(),
@@ -303,6 +307,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         [
             *credentials.queries(),
             *SessionViews(limits=settings.session_limits()).queries(),
+            *members.queries(),
             *customer_views.queries(),
             *team_views.queries(),
             *activity_views.queries(),
@@ -734,7 +739,14 @@ def _console_routes(
         turnstile=turnstile,
         witness=api.witness,
     )
-    return console_routes(way_in, signing, api, settings.pages)
+    passwords, commands = domain.users.passwords, domain.commands
+    acts = PeopleActs(
+        own_password=OwnPassword(
+            directory=domain.shards.directory, passwords=passwords, commands=commands, limits=settings.sign_in()
+        ),
+        welcoming=Welcoming(passwords=passwords, commands=commands),
+    )
+    return console_routes(way_in, signing, acts, api, settings.pages)
 
 
 def _witness(domain: Domain, settings: Settings) -> Witness:

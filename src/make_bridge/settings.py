@@ -38,7 +38,7 @@ from make_bridge.domain.organizations.model import LONGEST_OVERLAP, CredentialLi
 from make_bridge.domain.reports.model import ReportLimits
 from make_bridge.domain.scenarios.inbound import InboundLimits
 from make_bridge.domain.usage.model import QuotaConfig
-from make_bridge.domain.users.model import SessionLimits, SignInLimits
+from make_bridge.domain.users.model import MemberLimits, SessionLimits, SignInLimits
 from make_bridge.engine.runner.request import RunLimits
 from make_bridge.faces.edge.addresses import Addresses
 from make_bridge.faces.edge.config import BodyLimits, ConnectionLimits, EdgeConfig, EdgeLimits, RateLimits
@@ -202,6 +202,7 @@ class Settings(BaseSettings):
     session_idle_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]
     session_life_seconds: Annotated[float, Field(ge=1, le=604_800, allow_inf_nan=False)]
     sessions: Annotated[int, Field(ge=1, le=1000)]
+    organization_members: Annotated[int, Field(ge=1, le=10_000)]
     sign_in_attempts: Annotated[int, Field(ge=1, le=1000)]
     sign_in_address_attempts: Annotated[int, Field(ge=1, le=100_000)]
     sign_in_seconds: RateSeconds
@@ -416,6 +417,10 @@ class Settings(BaseSettings):
         return SessionLimits(
             idle_seconds=self.session_idle_seconds, life_seconds=self.session_life_seconds, most=self.sessions
         )
+
+    def member_limits(self) -> MemberLimits:
+        """Produce how many people an organization has."""
+        return MemberLimits(most=self.organization_members)
 
     def sign_in(self) -> SignInLimits:
         """Produce how often somebody may try to sign in."""

@@ -46,6 +46,8 @@ from make_bridge.domain.teams.handlers import TeamHandlers
 from make_bridge.domain.usage import handlers as usage_handlers
 from make_bridge.domain.usage.views import UsageViews
 from make_bridge.domain.users.handlers import SessionHandlers
+from make_bridge.domain.users.members import MemberHandlers
+from make_bridge.domain.users.model import MemberLimits
 from make_bridge.domain.users.views import SessionViews
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.routes import api_routes
@@ -68,6 +70,7 @@ from support.oauth import uncalled_handlers
 from support.organizations import ROOTS, administrator, data_keys_of, make_organization, organizations_of
 
 MEGABYTE = 1024 * 1024
+MOST_MEMBERS = 6
 _CUT_DOWN = "UPDATE directory.api_tokens SET permissions = %s WHERE organization_id = %s"
 
 
@@ -136,10 +139,12 @@ class Api:
         for name in (SEND, RELEASE):
             self.jobs.types.add(JobType(name=name, run=_nobody_works))
         credentials = CredentialHandlers(roots=ROOTS, clock=clock, limits=CredentialLimits(api_tokens=5))
+        members = MemberHandlers(limits=MemberLimits(most=MOST_MEMBERS))
         self.commands = CommandBus(
             [
                 *credentials.commands(),
                 *SessionHandlers().commands(),
+                *members.commands(),
                 *customer_handlers.commands(customers, organizations),
                 *TeamHandlers(organizations=organizations).commands(),
                 *OrganizationEditing(organizations=organizations).commands(),
@@ -167,6 +172,7 @@ class Api:
             [
                 *credentials.queries(),
                 *SessionViews().queries(),
+                *members.queries(),
                 *customer_views.queries(),
                 *team_views.queries(),
                 *execution_views.queries(),

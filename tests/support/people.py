@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from make_bridge.domain.users.members import Welcoming
 from make_bridge.domain.users.messages import SignedIn, SignInAttempt
 from make_bridge.domain.users.model import SessionLimits, SignInLimits
+from make_bridge.domain.users.own_password import OwnPassword
 from make_bridge.domain.users.roles import Role
 from make_bridge.domain.users.service import UserService
 from make_bridge.domain.users.sessions import Sessions
@@ -24,7 +26,7 @@ from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.limits.port import Rate
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.security.passwords import PasswordCost, Passwords
-from make_bridge.services.console import console_routes
+from make_bridge.services.console import PeopleActs, console_routes
 from support.api_v2 import Api
 from support.asgi import Answer, Client
 from support.edge import client_of
@@ -117,7 +119,7 @@ class Console:
             signing_in=people.signing_in,
             sessions=people.sessions,
             organizations=given.organizations,
-            commands=given.commands,
+            commands=api.commands,
             json_depth=given.json_depth,
         )
         way_in = WayIn(
@@ -127,7 +129,13 @@ class Console:
             turnstile=turnstile,
             witness=given.witness,
         )
-        self.routes = console_routes(way_in, signing, given, Path("/nowhere"))
+        passwords = people.service.passwords
+        own_password = OwnPassword(
+            directory=people.shards.directory, passwords=passwords, commands=api.commands,
+            limits=people.sign_in_limits,
+        )  # fmt: skip
+        acts = PeopleActs(own_password=own_password, welcoming=Welcoming(passwords=passwords, commands=api.commands))
+        self.routes = console_routes(way_in, signing, acts, given, Path("/nowhere"))
         self.client = client_of(self.routes, is_https=True)
 
     def visit(self) -> Visit:

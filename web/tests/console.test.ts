@@ -1,7 +1,7 @@
 /** What the console works out by itself: names of browsers, the page an address names, what is offered to whom. */
 import { expect, test } from "vitest";
 import { browserName } from "../console/src/browsers";
-import { mayChange } from "../console/src/pages/rights";
+import { mayChange, placesFor } from "../console/src/pages/rights";
 import { pathOf } from "../console/src/places";
 import type { Session } from "../console/src/wire";
 
@@ -29,4 +29,11 @@ test("only who may write for the organization is offered changes", () => {
   expect(mayChange(session(["*"]))).toBe(true);
   expect(mayChange(session(["organizations:read", "organizations:write"]))).toBe(true);
   expect(mayChange(session(["organizations:read", "sessions:own"]))).toBe(false);
+});
+
+test("the page of members is offered to who may read them", () => {
+  const titles = (permissions: string[]) => placesFor({ permissions } as Session).map(({ title }) => title);
+  expect(titles(["*"])).toContain("Members");
+  expect(titles(["members:read"])).toContain("Members");
+  expect(titles(["organizations:read", "sessions:own"])).not.toContain("Members");
 });

@@ -1,4 +1,4 @@
-"""The console in a browser: signing in, ending sessions, keys and tokens, and how its pages look.
+"""The console in a browser: signing in, sessions, password, members, keys and tokens, and how its pages look.
 
 Each test ends by asking whether the browser complained: of an error in a script, of something the page's policy
 refused, of a request to any host but the server.
@@ -6,6 +6,7 @@ refused, of a request to any host but the server.
 
 import os
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,105 @@ def test_an_owner_makes_a_token_that_works_and_revokes_it(visitor, demo, company
     assert visitor.complaints == []
 
 
+def test_a_person_changes_their_password_and_other_browsers_are_signed_out(visitor, browser, company):
+    email, another = company.person("dana", "viewer"), "another long password"
+    page, elsewhere = visitor.open(company.url), visit(browser)
+    enter(page, email)
+    there = elsewhere.open(company.url)
+    enter(there, email)
+    expect(heading(there, "Portal keys")).to_be_visible()
+    go(page, "My password")
+
+    def change(current, new, again):
+        page.get_by_label("Current password", exact=True).fill(current)
+        page.get_by_label("New password", exact=True).fill(new)
+        page.get_by_label("New password, once more", exact=True).fill(again)
+        press(page, "Change the password")
+
+    change(PASSWORD, another, "something else entirely")
+    expect(page.get_by_text("This differs from the new password above.")).to_be_visible()
+    change("not the password", another, another)
+    expect(page.get_by_text("This is not your current password.")).to_be_visible()
+    visitor.expect_complaint("the server responded with a status of 422")
+    change(PASSWORD, another, another)
+    expect(page.get_by_text("Your password is changed, and one other session has ended.")).to_be_visible()
+    assert page.get_by_label("New password", exact=True).input_value() == ""
+    there.get_by_role("navigation").get_by_role("link", name="My sessions").click()
+    expect(heading(there, "Sign in")).to_be_visible()
+    elsewhere.expect_complaint(REFUSED)
+    enter(there, email, another)
+    expect(there.get_by_role("main").get_by_role("listitem")).to_have_count(2)
+    assert (visitor.complaints, elsewhere.complaints) == ([], [])
+    elsewhere.context.close()
+
+
+def test_an_owner_adds_a_person_changes_their_role_and_removes_them(visitor, browser, company):
+    owner, nina = company.person("dana"), f"nina-{company.organization}@acme.example"
+    page, other = visitor.open(f"{company.url}/members"), visit(browser)
+    enter(page, owner)
+    expect(page.get_by_text("Nobody else is in this organization yet.")).to_be_visible()
+    own = page.get_by_role("main").get_by_role("listitem")
+    own.get_by_role("button", name=re.compile("^Leave")).click()
+    press(page, "Leave it")
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("last owner")
+    visitor.expect_complaint("the server responded with a status of 409")
+    page.keyboard.press("Escape")
+    press(page, "Add a person")
+    expect(page.get_by_label("E-mail address")).to_be_focused()
+    page.keyboard.type(nina)
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Role")).to_be_focused()
+    page.get_by_label("Role").select_option("editor")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=f"{nina} may sign in")).to_be_visible()
+    password = page.locator(".secret dd").last.inner_text()
+    press(page, "I have kept it")
+    assert password not in page.content()
+    there = other.open(company.url)
+    enter(there, nina, password)
+    expect(there.get_by_role("banner")).to_contain_text("editor")
+    expect(there.get_by_role("navigation").get_by_role("link", name="Members")).to_have_count(0)
+    row = page.get_by_role("main").get_by_role("listitem").filter(has_text=nina)
+    row.get_by_role("button", name=re.compile("^Change the role")).click()
+    row.get_by_label("Role", exact=True).select_option("admin")
+    row.get_by_role("button", name="Change the role").click()
+    expect(page.get_by_text(f"{nina} is an admin now.")).to_be_visible()
+    there.get_by_role("navigation").get_by_role("link", name="My sessions").click()
+    expect(heading(there, "Sign in")).to_be_visible()
+    enter(there, nina, password)
+    expect(there.get_by_role("banner")).to_contain_text("admin")
+    go(there, "Members")
+    theirs = there.get_by_role("main").get_by_role("listitem").filter(has_text=owner)
+    expect(theirs).to_be_visible()
+    expect(theirs.get_by_role("button")).to_have_count(0)
+    row.get_by_role("button", name=re.compile("^Remove")).click()
+    press(page, "Remove them")
+    expect(row).to_have_count(0)
+    there.get_by_role("navigation").get_by_role("link", name="My sessions").click()
+    expect(heading(there, "Sign in")).to_be_visible()
+    enter(there, nina, password)
+    expect(there.get_by_role("alert")).to_contain_text("do not belong together here")
+    other.expect_complaint(REFUSED)
+    assert (visitor.complaints, other.complaints) == ([], [])
+    other.context.close()
+
+
+def test_members_that_cannot_be_read_are_asked_for_again(visitor, company):
+    page = visitor.open(company.url)
+    enter(page, company.person("dana"))
+    page.route("**/console/api/members", lambda route: route.abort())
+    go(page, "Members")
+    expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached.")
+    expect(page.get_by_role("button", name="Add a person")).to_have_count(0)
+    visitor.expect_complaint("net::ERR_FAILED")
+    page.unroute("**/console/api/members")
+    press(page, "Try again")
+    expect(page.get_by_role("main").get_by_role("listitem")).to_have_count(1)
+    assert visitor.complaints == []
+
+
 def test_a_viewer_looks_and_is_offered_no_change(visitor, company):
     page = visitor.open(company.url)
     enter(page, company.person("vera", "viewer"))
@@ -186,20 +286,33 @@ def view(request, browser):
     visitor.context.close()
 
 
-def test_every_page_of_the_console_is_readable(view, company, tmp_path):
+@dataclass(slots=True)
+class Eye:
+    """Looks at pages: a picture for people, and what axe and the window's width have against each."""
+
+    name: str
+    folder: Path
+    faults: list[str] = field(default_factory=list)
+
+    def look(self, page, what):
+        page.screenshot(path=self.folder / f"console-{what}-{self.name}.png", full_page=True)
+        self.faults.extend(f"{what}: {fault}" for fault in broken_rules(page, AXE))
+        if wide := overflow(page):
+            self.faults.append(f"{what}: {wide} pixels wider than the window")
+
+
+@pytest.fixture
+def eye(view, tmp_path):
     if not AXE.exists():
         pytest.skip("axe-core is not installed: run `make web`")
-    name, visitor = view
-    shots = Path(os.environ.get("MAKE_BRIDGE_KEEP_SHOTS") or tmp_path)
-    shots.mkdir(parents=True, exist_ok=True)
-    faults: list[str] = []
+    folder = Path(os.environ.get("MAKE_BRIDGE_KEEP_SHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Eye(view[0], folder)
 
-    def look(page, what):
-        page.screenshot(path=shots / f"console-{what}-{name}.png", full_page=True)
-        faults.extend(f"{what}: {fault}" for fault in broken_rules(page, AXE))
-        if wide := overflow(page):
-            faults.append(f"{what}: {wide} pixels wider than the window")
 
+def test_every_page_of_the_console_is_readable(view, eye, company):
+    _, visitor = view
+    look = eye.look
     email = company.person("dana")
     page = visitor.open(company.url)
     expect(heading(page, "Sign in")).to_be_visible()
@@ -225,4 +338,38 @@ def test_every_page_of_the_console_is_readable(view, company, tmp_path):
     go(page, "My sessions")
     expect(page.get_by_role("main").get_by_role("listitem")).to_have_count(1)
     look(page, "sessions")
-    assert faults == []
+    assert eye.faults == []
+
+
+def test_the_pages_of_password_and_members_are_readable(view, eye, company):
+    _, visitor = view
+    look = eye.look
+    page = visitor.open(company.url)
+    enter(page, company.person("dana"))
+    expect(heading(page, "Portal keys")).to_be_visible()
+    go(page, "My password")
+    look(page, "password")
+    page.get_by_label("Current password", exact=True).fill("not the password")
+    for label in ("New password", "New password, once more"):
+        page.get_by_label(label, exact=True).fill("another long password")
+    press(page, "Change the password")
+    expect(page.get_by_text("This is not your current password.")).to_be_visible()
+    look(page, "password-refused")
+    go(page, "Members")
+    expect(page.get_by_role("main").get_by_role("listitem")).to_have_count(1)
+    look(page, "members")
+    press(page, "Add a person")
+    page.get_by_label("E-mail address").fill(f"maximilian.von-und-zu-musterhausen-{company.organization}@acme.example")
+    look(page, "new-member")
+    press(page, "Add the person")
+    expect(page.get_by_role("heading", name=re.compile("may sign in"))).to_be_visible()
+    look(page, "first-password")
+    press(page, "I have kept it")
+    row = page.get_by_role("main").get_by_role("listitem").filter(has_text="maximilian")
+    row.get_by_role("button", name=re.compile("^Change the role")).click()
+    look(page, "role")
+    row.get_by_role("button", name="Cancel").click()
+    row.get_by_role("button", name=re.compile("^Remove")).click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    look(page, "remove")
+    assert eye.faults == []

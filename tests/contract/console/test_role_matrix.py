@@ -12,7 +12,7 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from make_bridge.domain.users.roles import OWN_SESSIONS, PERMISSIONS, Role
+from make_bridge.domain.users.roles import OWN_PASSWORD, OWN_SESSIONS, PERMISSIONS, Role
 from make_bridge.faces.console.gate import SessionGate, SignInGate
 from make_bridge.faces.edge.access import GuardedRoute, PublicMount, PublicRoute
 from support.edge import client_of
@@ -72,7 +72,8 @@ async def test_b13_nobody_passes_without_a_session(console, probed):
 def test_b13_every_route_is_behind_the_gate_of_sessions_or_says_why_not(console):
     open_to_all = {route.path for route in console.routes if isinstance(route, PublicRoute | PublicMount)}
     assert open_to_all == {
-        *("/console", "/console/sessions", "/console/keys", "/console/tokens", "/console/static"),
+        *("/console", "/console/sessions", "/console/keys", "/console/tokens", "/console/members", "/console/password"),
+        "/console/static",
         "/console/api/session",
     }
     rest = [route for route in console.routes if route.path not in open_to_all]
@@ -106,10 +107,10 @@ def test_roles_hold_what_the_one_below_holds():
             *("connections:write", "customers:write", "datastores:write", "datastructures:write"),
             *("integrations:write", "scenarios:write", "templates:write", "webhooks:write"),
         ],
-        ["audit:read", "oauth:write", "organizations:write", "teams:write"],
+        ["audit:read", "members:read", "members:write", "oauth:write", "organizations:write", "teams:write"],
     ]
     assert PERMISSIONS[Role.OWNER] == {"*"}
-    assert all(name.endswith(":read") or name == OWN_SESSIONS for name in PERMISSIONS[Role.VIEWER])
+    assert all(name.endswith(":read") or name in {OWN_SESSIONS, OWN_PASSWORD} for name in PERMISSIONS[Role.VIEWER])
 
 
 def test_signing_in_has_a_gate_of_its_own():

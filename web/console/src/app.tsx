@@ -12,11 +12,14 @@ import {
 import { type ReactNode, useEffect, useMemo, useState } from "react";
 import { ConsoleClient, ConsoleFailure, whoIsIn } from "./client";
 import { KeysPage } from "./pages/keys";
+import { MembersPage } from "./pages/members";
+import { PasswordPage } from "./pages/password";
+import { placesFor } from "./pages/rights";
 import { SessionsPage } from "./pages/sessions";
 import { SignInPage } from "./pages/sign-in";
 import { TokensPage } from "./pages/tokens";
 import { Failure, Heading, Loading } from "./parts";
-import { go, PLACES, usePath } from "./places";
+import { go, usePath } from "./places";
 import type { Session } from "./wire";
 
 const SESSION = ["session"];
@@ -98,7 +101,7 @@ function Shell({ session, leave }: { session: Session; leave(): void }): ReactNo
         <p className="organization">{session.organization.name}</p>
         <nav aria-label="Console">
           <ul>
-            {PLACES.map((place) => (
+            {placesFor(session).map((place) => (
               <li key={place.path}>
                 <a
                   href={place.path}
@@ -128,6 +131,8 @@ function Shell({ session, leave }: { session: Session; leave(): void }): ReactNo
         {out.error && <Failure error={out.error} />}
         {path === "/console/keys" && <KeysPage session={session} client={client} />}
         {path === "/console/tokens" && <TokensPage session={session} client={client} />}
+        {path === "/console/members" && <MembersPage client={client} />}
+        {path === "/console/password" && <PasswordPage session={session} client={client} />}
         {path === "/console/sessions" && <SessionsPage client={client} />}
       </main>
     </div>

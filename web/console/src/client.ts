@@ -1,11 +1,24 @@
 /** The console's calls. The cookie goes along by itself; each change carries the token that the session was told. */
 
 import type { ApiProblem } from "../../src/api";
-import type { ApiToken, MadeKey, MadeToken, NewToken, OwnSession, PortalKey, Session, SessionAnswer } from "./wire";
+import type {
+  ApiToken,
+  MadeKey,
+  MadeMember,
+  MadeToken,
+  MembersAnswer,
+  NewToken,
+  OwnSession,
+  PortalKey,
+  Session,
+  SessionAnswer,
+} from "./wire";
 
 export class ConsoleFailure extends Error {
   readonly code: string;
   readonly requestId: string | null;
+  /** What is wrong with a member of the body, by its name. */
+  readonly fields: Record<string, string>;
 
   constructor(
     readonly status: number,
@@ -14,12 +27,18 @@ export class ConsoleFailure extends Error {
     super(problem.detail ?? problem.message ?? "The server gave no reason.");
     this.code = problem.code ?? "unknown";
     this.requestId = problem.requestId ?? null;
+    this.fields = problem.fields ?? {};
   }
 
   /** The session has ended, here or elsewhere. */
   get signedOut(): boolean {
     return this.code === "signed_out";
   }
+}
+
+/** The sentence about one field, where the server said one. */
+export function fieldOf(error: Error | null, field: string): string | null {
+  return error instanceof ConsoleFailure ? (error.fields[field] ?? null) : null;
 }
 
 async function problemOf(response: Response): Promise<ApiProblem> {
@@ -80,6 +99,26 @@ export class ConsoleClient {
 
   endOthers(): Promise<{ ended: number }> {
     return this.change("POST", "/sessions/end-others");
+  }
+
+  changePassword(currentPassword: string, newPassword: string): Promise<{ ended: number }> {
+    return this.change("POST", "/password", { currentPassword, newPassword });
+  }
+
+  members(): Promise<MembersAnswer> {
+    return call<MembersAnswer>("GET", "/members", null);
+  }
+
+  async addMember(email: string, role: string): Promise<MadeMember> {
+    return (await this.change<{ member: MadeMember }>("POST", "/members", { email, role })).member;
+  }
+
+  setRole(id: number, role: string): Promise<unknown> {
+    return this.change("PATCH", `/members/${id}`, { role });
+  }
+
+  removeMember(id: number): Promise<unknown> {
+    return this.change("DELETE", `/members/${id}?confirmed=true`);
   }
 
   async keys(): Promise<PortalKey[]> {

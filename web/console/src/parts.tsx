@@ -65,6 +65,8 @@ interface ConfirmProps {
   title: string;
   children: ReactNode;
   action: string;
+  /** What the button says that changes nothing. */
+  keep?: string;
   busy: boolean;
   error: Error | null;
   confirm(): void;
@@ -72,7 +74,16 @@ interface ConfirmProps {
 }
 
 /** Asks before what cannot be undone. The browser keeps the focus inside, and Escape leaves everything as it is. */
-export function Confirm({ title, children, action, busy, error, confirm, cancel }: ConfirmProps): ReactNode {
+export function Confirm({
+  title,
+  children,
+  action,
+  keep = "Keep it",
+  busy,
+  error,
+  confirm,
+  cancel,
+}: ConfirmProps): ReactNode {
   const box = useRef<HTMLDialogElement>(null);
   const words = useId();
   useEffect(() => {
@@ -95,7 +106,7 @@ export function Confirm({ title, children, action, busy, error, confirm, cancel 
       {error && <Failure error={error} />}
       <div className="actions">
         <Button variant="default" onClick={cancel} disabled={busy} autoFocus>
-          Keep it
+          {keep}
         </Button>
         <Button className="danger" onClick={confirm} loading={busy}>
           {action}

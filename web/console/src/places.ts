@@ -2,10 +2,13 @@
 
 import { useSyncExternalStore } from "react";
 
+/** `needs` is the permission without which the page would hold nothing but a refusal. */
 export const PLACES = [
   { path: "/console/keys", title: "Portal keys" },
   { path: "/console/tokens", title: "API tokens" },
+  { path: "/console/members", title: "Members", needs: "members:read" },
   { path: "/console/sessions", title: "My sessions" },
+  { path: "/console/password", title: "My password" },
 ] as const;
 
 export type Path = (typeof PLACES)[number]["path"];

@@ -10,6 +10,8 @@ interface SecretProps {
   facts?: [string, string][];
   name: string;
   secret: string;
+  /** What to do with it, in place of how long it can be read. */
+  children?: ReactNode;
   done(): void;
 }
 
@@ -20,7 +22,7 @@ const SAID: Record<Copied, string> = {
   failed: "It could not be copied. It is selected: copy it with the keyboard.",
 };
 
-export function SecretBox({ title, facts = [], name, secret, done }: SecretProps): ReactNode {
+export function SecretBox({ title, facts = [], name, secret, children, done }: SecretProps): ReactNode {
   const box = useRef<HTMLElement>(null);
   const text = useRef<HTMLElement>(null);
   const [copied, setCopied] = useState<Copied>("no");
@@ -39,6 +41,7 @@ export function SecretBox({ title, facts = [], name, secret, done }: SecretProps
     <section className="secret" ref={box} tabIndex={-1} aria-labelledby="secret-title">
       <h2 id="secret-title">{title}</h2>
       <p>Keep it now: it is shown this once, and nobody can read it here again.</p>
+      {children && <p>{children}</p>}
       <dl className="facts">
         {facts.map(([fact, value]) => (
           <div key={fact}>

@@ -27,6 +27,31 @@ export interface OwnSession {
   userAgent: string;
 }
 
+export interface Member {
+  id: number;
+  email: string;
+  role: string;
+  since: string;
+  isDisabled: boolean;
+  lastSeenAt: string | null;
+  isYou: boolean;
+  /** Their role is not above that of who asks. */
+  mayChange: boolean;
+}
+
+export interface MembersAnswer {
+  members: Member[];
+  /** The roles that who asks may give, the widest first. */
+  roles: string[];
+}
+
+export interface MadeMember {
+  id: number;
+  email: string;
+  role: string;
+  password: string;
+}
+
 export interface PortalKey {
   keyId: string;
   algorithm: string;

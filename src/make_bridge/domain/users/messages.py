@@ -122,3 +122,74 @@ class EndOtherSessions(Command[list[bytes]]):
     """End every session of the person who asks except this one; answers with their digests."""
 
     keep: SessionId
+
+
+@message
+class ChangePassword(Command[list[bytes]]):
+    """Write another password over the one that was checked, and end the person's other sessions.
+
+    Both are hashes: checking and making one happens before the transaction. Answers with the digests of what ended.
+    """
+
+    before: str = field(repr=False)
+    after: str = field(repr=False)
+    keep: SessionId
+
+
+@message
+class Member:
+    """A person of an organization as its owners and admins see them."""
+
+    user_id: UserId
+    email: str
+    role: Role
+    since: datetime
+    is_disabled: bool
+    seen_at: datetime | None
+    """When one of their live sessions here was used last."""
+
+
+@message
+class Members:
+    """An organization's people, and who asks: what they may do with whom follows from their role."""
+
+    asker: UserId
+    role: Role
+    members: list[Member]
+
+
+@message
+class ListMembers(Query[Members]):
+    """The people of the organization, by their addresses."""
+
+
+@message
+class AddMember(Command[Member]):
+    """Make a person of this organization with a first password, given as its hash."""
+
+    email: str
+    role: Role
+    password: str = field(repr=False)
+
+
+@message
+class MemberAdded:
+    """A new person. Their first password is told this once."""
+
+    member: Member
+    password: str = field(repr=False)
+
+
+@message
+class SetMemberRole(Command[list[bytes]]):
+    """Give a person of the organization another role; answers with the digests of their sessions here, which end."""
+
+    user_id: UserId
+    role: Role
+
+
+@message
+class RemoveMember(Command[list[bytes]]):
+    """Take a person out of the organization; answers with the digests of their sessions here, which end."""
+
+    user_id: UserId

@@ -42,6 +42,13 @@ class SignInLimits:
     block_seconds: float = 3600.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberLimits:
+    """How many people an organization has at most, as far as its own people add them."""
+
+    most: int = 1000
+
+
 def normalized_email(text: str) -> str:
     """Return an address in the one form it is kept and looked up in; whatever is no address stays none."""
     once = unicodedata.normalize("NFKC", text.strip()).casefold()

@@ -13,6 +13,11 @@ from make_bridge.domain.organizations.model import EVERYTHING, OWN_IDENTITY, SCO
 
 OWN_SESSIONS: Final = "sessions:own"
 """To see and end one's own sessions: everybody's, whatever the role, and no scope of keys or tokens."""
+OWN_PASSWORD: Final = "password:own"  # noqa: S105 - a permission's name
+"""To change one's own password: everybody's too."""
+MEMBERS_READ: Final = "members:read"
+MEMBERS_WRITE: Final = "members:write"
+"""To see and manage the organization's people; no scope of keys or tokens, because only people have a role to give."""
 
 
 class Role(StrEnum):
@@ -26,8 +31,14 @@ class Role(StrEnum):
 
 
 _FOR_ADMINS: Final = frozenset({"audit:read", "oauth:write", "organizations:write", "teams:write"})
+_PEOPLE: Final = frozenset({MEMBERS_READ, MEMBERS_WRITE})
 _VIEWER: Final = frozenset(
-    {OWN_SESSIONS, OWN_IDENTITY, *(scope for scope in SCOPES - _FOR_ADMINS if scope.endswith(":read"))}
+    {
+        OWN_SESSIONS,
+        OWN_PASSWORD,
+        OWN_IDENTITY,
+        *(scope for scope in SCOPES - _FOR_ADMINS if scope.endswith(":read")),
+    }
 )
 # Keeps what there is running: runs, retries, replays, reports.
 _OPERATOR: Final = _VIEWER | {"scenarios:run", "jobs:write", "events:replay", "reports:write"}
@@ -42,8 +53,9 @@ _EDITOR: Final = _OPERATOR | {
     "templates:write",
     "webhooks:write",
 }
-# Hands out keys and tokens, of what an admin may do, makes applications at providers known, and reads who did what.
-_ADMIN: Final = _EDITOR | _FOR_ADMINS
+# Hands out keys and tokens, of what an admin may do, makes applications at providers known, reads who did what, and
+# manages people up to their own role.
+_ADMIN: Final = _EDITOR | _FOR_ADMINS | _PEOPLE
 
 PERMISSIONS: Final[Mapping[Role, frozenset[str]]] = {
     Role.OWNER: EVERYTHING,
@@ -52,3 +64,9 @@ PERMISSIONS: Final[Mapping[Role, frozenset[str]]] = {
     Role.OPERATOR: _OPERATOR,
     Role.VIEWER: _VIEWER,
 }
+
+
+def within(role: Role, bound: Role) -> bool:
+    """Say whether a role is no wider than another."""
+    order = list(Role)
+    return order.index(role) >= order.index(bound)

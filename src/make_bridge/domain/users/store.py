@@ -20,6 +20,8 @@ _INSERT_USER: Final = "INSERT INTO directory.users (email, password) VALUES (%s,
 _BY_EMAIL: Final = "SELECT id, email, password, disabled_at FROM directory.users WHERE email = %s"
 _EMAIL_OF: Final = "SELECT email FROM directory.users WHERE id = %s"
 _HOLD: Final = "SELECT id, email, password, disabled_at FROM directory.users WHERE email = %s FOR UPDATE"
+_BY_ID: Final = "SELECT id, email, password, disabled_at FROM directory.users WHERE id = %s"
+_HOLD_ID: Final = "SELECT id, email, password, disabled_at FROM directory.users WHERE id = %s FOR UPDATE"
 _DISABLE: Final = "UPDATE directory.users SET disabled_at = now() WHERE id = %s AND disabled_at IS NULL"
 _ENABLE: Final = "UPDATE directory.users SET disabled_at = NULL WHERE id = %s"
 _CHANGE: Final = "UPDATE directory.users SET password = %s WHERE id = %s"
@@ -78,6 +80,7 @@ ORDER BY seen_at DESC, id DESC LIMIT 1000
 _END: Final = "DELETE FROM directory.sessions WHERE user_id = %s AND id = %s RETURNING digest"
 _END_SHOWN: Final = "DELETE FROM directory.sessions WHERE digest = %s RETURNING user_id"
 _END_OTHERS: Final = "DELETE FROM directory.sessions WHERE user_id = %s AND id <> %s RETURNING digest"
+_END_HERE: Final = "DELETE FROM directory.sessions WHERE user_id = %s AND organization_id = %s RETURNING digest"
 _END_ALL: Final = "DELETE FROM directory.sessions WHERE user_id = %s"
 # Counted before the password is looked at, so that guesses sent all at once count each.
 _COUNT_ATTEMPT: Final = """
@@ -134,6 +137,16 @@ async def by_email(tx: ReadTx, email: str) -> Account | None:
 async def hold(tx: WriteTx, email: str) -> Account | None:
     """Return a person and keep others from changing them until the commit."""
     return _account_of(await tx.one(_HOLD, (email,)))
+
+
+async def by_id(tx: ReadTx, user_id: UserId) -> Account | None:
+    """Return a person."""
+    return _account_of(await tx.one(_BY_ID, (user_id,)))
+
+
+async def hold_person(tx: WriteTx, user_id: UserId) -> Account | None:
+    """Return a person who is known by their id, and keep others from changing them until the commit."""
+    return _account_of(await tx.one(_HOLD_ID, (user_id,)))
 
 
 async def disable(tx: WriteTx, user_id: UserId) -> None:
@@ -239,6 +252,11 @@ async def end_others(tx: WriteTx, user_id: UserId, keep: SessionId) -> list[byte
     return [bytes(row["digest"]) for row in await tx.all(_END_OTHERS, (user_id, keep))]
 
 
+async def end_here(tx: WriteTx, user_id: UserId, organization_id: OrganizationId) -> list[bytes]:
+    """End a person's sessions in one organization; return their digests."""
+    return [bytes(row["digest"]) for row in await tx.all(_END_HERE, (user_id, organization_id))]
+
+
 async def end_all(tx: WriteTx, user_id: UserId) -> int:
     """End all sessions of a person; return how many there were."""
     return await tx.execute(_END_ALL, (user_id,))
@@ -259,6 +277,11 @@ async def clear_attempts(tx: WriteTx, pair: bytes, address: bytes) -> None:
     """Forget the attempts of a pair that was right in the end, and give its address one back."""
     await tx.execute(_CLEAR_ATTEMPTS, (pair,))
     await tx.execute(_GIVE_BACK, (address,))
+
+
+async def forget_attempts(tx: WriteTx, digest: bytes) -> None:
+    """Forget the attempts at something that was right in the end."""
+    await tx.execute(_CLEAR_ATTEMPTS, (digest,))
 
 
 async def forget_ended(tx: WriteTx, sessions: SessionLimits, limits: SignInLimits) -> int:

@@ -29,6 +29,7 @@ _KEY_ID_BYTES: Final = 10
 # Letters and digits only, so that a secret can be selected with a double click and passed on a command line.
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _SECRET_LENGTH: Final = 43
+_GROUPS, _GROUP = 4, 5
 
 
 def new_key_id() -> str:
@@ -39,6 +40,12 @@ def new_key_id() -> str:
 def new_secret() -> str:
     """Return 256 random bits as text: a portal key, or the secret of a flow."""
     return "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LENGTH))
+
+
+def new_password() -> str:
+    """Return a first password: a hundred random bits in four groups that can be read out and typed."""
+    groups = ("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS))
+    return "-".join(groups)
 
 
 def new_api_token() -> str:
