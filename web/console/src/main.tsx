@@ -7,6 +7,7 @@ import { createRoot } from "react-dom/client";
 import { theme, variablesFor } from "../../wizard/src/theme";
 import { App } from "./app";
 import "./mantine";
+import "../../src/palette.css";
 import "./console.css";
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? "";

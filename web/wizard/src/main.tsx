@@ -12,6 +12,7 @@ import { ExpiredPage } from "./pages/problem-page";
 import { flowIdOf, takeSecret } from "./secret";
 import { theme, variablesFor } from "./theme";
 import "./mantine";
+import "../../src/palette.css";
 import "./wizard.css";
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? "";
