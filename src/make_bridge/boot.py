@@ -80,6 +80,7 @@ from make_bridge.domain.oauth import views as oauth_views
 from make_bridge.domain.oauth.consent import Consents, forget_attempts
 from make_bridge.domain.oauth.endpoints import Provider
 from make_bridge.domain.oauth.handlers import OAuthFarewell, OAuthHandlers
+from make_bridge.domain.oauth.idle_renewal import IdleConfig, IdleRenewal
 from make_bridge.domain.oauth.keeping import TokenKeeper
 from make_bridge.domain.oauth.resealing_store import SealedGrants
 from make_bridge.domain.oauth.revoking import Revoking
@@ -190,6 +191,7 @@ from make_bridge.services.console import PeopleActs, console_routes
 from make_bridge.services.demonstration import NAME, USER, DemoFacts, Demonstration
 from make_bridge.services.events import EVENTS
 from make_bridge.services.gateway import gateway_routes
+from make_bridge.services.oauth import renewing
 from make_bridge.services.relay import relaying
 from make_bridge.services.worker import Loops, running
 from make_bridge.settings import LoadedSettings, Settings
@@ -461,6 +463,10 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     relay = _relay(domain, executions, metrics, loaded)
     await stack.enter_async_context(relaying(relay))
     await stack.enter_async_context(sealing(_sealer(domain, loaded)))
+    idle = IdleConfig(
+        node=loaded.node_id, idle_seconds=settings.oauth_idle_renew_seconds, at_once=settings.oauth_idle_at_once
+    )
+    await stack.enter_async_context(renewing(IdleRenewal(domain.shards, domain.tokens, metrics, idle)))
     await stack.enter_async_context(_running(executions, domain, cares))
     domain.listeners.extend([executions.hear, relay.hear])
     limiters = Limiters.of(settings.rate_limits(), domain.clock, metrics)

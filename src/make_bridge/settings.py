@@ -259,6 +259,8 @@ class Settings(BaseSettings):
     oauth_renew_ahead_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
     oauth_renew_ahead_percent: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)]
     oauth_refusal_pause_seconds: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+    oauth_idle_renew_seconds: Annotated[float, Field(ge=0, le=31_536_000, allow_inf_nan=False)]
+    oauth_idle_at_once: Annotated[int, Field(ge=1, le=100)]
     data_store_record_bytes: Bytes
     data_store_records: Annotated[int, Field(ge=1, le=100_000_000)]
     data_store_bytes: Annotated[int, Field(ge=1024 * 1024, le=1024**4)]

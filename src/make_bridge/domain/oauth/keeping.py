@@ -110,6 +110,14 @@ class TokenKeeper:
             grant = await self._share(organization_id, grant)
         return await self._opened(organization_id, grant)
 
+    async def renew_idle(self, organization_id: OrganizationId, connection_id: ComponentId, version: int) -> bool:
+        """Renew tokens that nobody uses; False where others stand there by now. Raises as ``token`` does."""
+        grant = await self._read(organization_id, connection_id)
+        if grant.version != version or grant.state != "active" or grant.refresh_sealed is None:
+            return False
+        await self._share(organization_id, grant)
+        return True
+
     async def _read(self, organization_id: OrganizationId, connection_id: ComponentId) -> Grant:
         shard = await self._shards.of(organization_id)
         return await shard.ask(organization_id, lambda tx: grants_store.get(tx, organization_id, connection_id))
@@ -180,17 +188,17 @@ class TokenKeeper:
         try:
             tokens = await self._call(organization_id, seen)
         except ProviderRefused as refusal:
-            self._metrics.oauth_renewals.labels("refused").inc()
+            self._metrics.oauth.renewals["refused"].inc()
             if refusal.error == INVALID_GRANT:
                 return await self._lose(organization_id, seen, fence)
             await self._leave(organization_id, seen, fence)
             raise TokenUnavailable(refusal.message) from refusal
         except ProviderUnclear as failure:
-            self._metrics.oauth_renewals.labels("unanswered").inc()
+            self._metrics.oauth.renewals["unanswered"].inc()
             await self._leave(organization_id, seen, fence)
             raise TokenUnavailable(failure.message) from failure
         await self._keep(organization_id, seen, fence, tokens)
-        self._metrics.oauth_renewals.labels("renewed").inc()
+        self._metrics.oauth.renewals["renewed"].inc()
         return await self._read(organization_id, seen.connection_id)
 
     async def _call(self, organization_id: OrganizationId, seen: Grant) -> Tokens:

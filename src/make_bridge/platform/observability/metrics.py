@@ -30,6 +30,23 @@ class AuditCounters:
         )
 
 
+class OAuthCounters:
+    """What becomes of tokens at providers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare them."""
+        renewals = Counter(
+            "oauth_renewals_total", "Questions to providers for new OAuth tokens, by what came of them.", ["result"],
+            registry=registry,
+        )  # fmt: skip
+        self.renewals = {result: renewals.labels(result) for result in ("renewed", "refused", "unanswered")}
+        idle = Counter(
+            "oauth_idle_renewals_total", "Renewals of connections that no run used, by what came of them.", ["result"],
+            registry=registry,
+        )  # fmt: skip
+        self.idle_renewals = {result: idle.labels(result) for result in ("renewed", "done_already", "failed", "lost")}
+
+
 class Metrics:
     """The counters and gauges of one process."""
 
@@ -96,10 +113,7 @@ class Metrics:
             "webhook_endpoints_disabled_total", "Webhook endpoints switched off because they kept failing.",
             registry=registry,
         )  # fmt: skip
-        self.oauth_renewals = Counter(
-            "oauth_renewals_total", "Questions to providers for new OAuth tokens, by what came of them.", ["result"],
-            registry=registry,
-        )  # fmt: skip
+        self.oauth = OAuthCounters(registry)
         ticks = Counter(
             "schedule_ticks_total", "Due schedules handled by this process, by what came of it.", ["result"],
             registry=registry,
