@@ -473,7 +473,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     turnstile = limiters.turnstile(ListedOrigins(domain.shards.directory, domain.clock), domain.organizations)
     routes = [
         *gateway_routes(
-            operations=Operations(domain.shards, metrics, token=None),
+            operations=Operations(domain.shards, metrics, token=None, live_sessions=sessions.count_live),
             calls=WizardCalls(
                 commands=domain.commands,
                 queries=domain.queries,
@@ -728,6 +728,7 @@ def _console_routes(
         clock=domain.clock,
         limits=settings.sign_in(),
         session_limits=settings.session_limits(),
+        metrics=domain.metrics,
     )
     stack.push_async_callback(signing_in.close)
     signing = Signing(
@@ -748,7 +749,11 @@ def _console_routes(
     passwords, commands = domain.users.passwords, domain.commands
     acts = PeopleActs(
         own_password=OwnPassword(
-            directory=domain.shards.directory, passwords=passwords, commands=commands, limits=settings.sign_in()
+            directory=domain.shards.directory,
+            passwords=passwords,
+            commands=commands,
+            metrics=domain.metrics,
+            limits=settings.sign_in(),
         ),
         welcoming=Welcoming(passwords=passwords, commands=commands),
     )

@@ -47,7 +47,7 @@ class People:
         self.shards = shards
         self.clock = ManualClock(SystemClock().now())
         self.session_limits, self.sign_in_limits = sessions or SessionLimits(), sign_in or SignInLimits()
-        passwords = Passwords(PasswordCost())
+        self.metrics, passwords = Metrics(), Passwords(PasswordCost())
         self.service = UserService(directory=shards.directory, passwords=passwords)
         self.sessions = self.node()
         self.signing_in = SigningIn(
@@ -57,6 +57,7 @@ class People:
             clock=self.clock,
             limits=self.sign_in_limits,
             session_limits=self.session_limits,
+            metrics=self.metrics,
         )
 
     def node(self, clock: Clock | None = None) -> Sessions:
@@ -132,7 +133,7 @@ class Console:
         passwords = people.service.passwords
         own_password = OwnPassword(
             directory=people.shards.directory, passwords=passwords, commands=api.commands,
-            limits=people.sign_in_limits,
+            metrics=people.metrics, limits=people.sign_in_limits,
         )  # fmt: skip
         acts = PeopleActs(own_password=own_password, welcoming=Welcoming(passwords=passwords, commands=api.commands))
         self.routes = console_routes(way_in, signing, acts, given, Path("/nowhere"))

@@ -1,13 +1,14 @@
 """People on a real directory: signing in, the limits on trying, and how sessions end everywhere."""
 
 import asyncio
+from threading import BoundedSemaphore
 
 import pytest
 
 from make_bridge.domain.users.model import SessionLimits, SignInLimits
 from make_bridge.domain.users.roles import Role
 from make_bridge.kernel.clock import SystemClock
-from make_bridge.kernel.errors import Conflict, InvalidInput, NotFound, RateLimited, Unauthenticated
+from make_bridge.kernel.errors import Conflict, InvalidInput, LimitExceeded, NotFound, RateLimited, Unauthenticated
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.security.secrets import digest_of, new_secret
 from support.organizations import make_organization, service_of
@@ -314,3 +315,31 @@ async def test_who_was_disabled_is_let_in_again(people, dana, place):
         await people.sign_in(dana, address=place)
     await people.service.enable(dana)
     assert await people.sign_in(dana, address=place)
+
+
+async def test_what_comes_of_attempts_and_how_many_are_signed_in_is_counted(people, dana, acme, place, monkeypatch):
+    live = await people.sessions.count_live()
+    await people.sign_in(dana, address=place)
+    secret = (await people.sign_in(dana, address=place)).secret
+    for _ in range(LIMITS.attempts + 2):
+        with pytest.raises((Unauthenticated, RateLimited)):
+            await people.sign_in(dana, "a guess of somebody", address=place)
+    monkeypatch.setattr(people.signing_in.passwords, "_places", BoundedSemaphore(1))
+    people.signing_in.passwords._places.acquire()  # noqa: SLF001  every place is taken
+    with pytest.raises(LimitExceeded):
+        await people.sign_in(dana, address=f"{place}-busy")
+    told = people.metrics.render().decode()
+    for line in (
+        'sign_ins_total{result="success"} 2.0',
+        f'sign_ins_total{{result="refused"}} {float(LIMITS.attempts)}',
+        'sign_ins_total{result="blocked"} 2.0',
+        'sign_ins_total{result="busy"} 1.0',
+        'sign_in_blocked_total{of="person"} 2.0',
+        'sign_in_blocked_total{of="address"} 0.0',
+    ):
+        assert line in told
+    assert await people.sessions.count_live() == live + 2
+    await people.service.end_sessions(dana)
+    assert await people.sessions.count_live() == live
+    assert dana not in told
+    assert secret not in told

@@ -116,11 +116,11 @@ class Delivering:
         if turn is None or turn.state is not EndpointState.ACTIVE:
             return Done()
         if turn.busy:
-            self.metrics.webhook_attempts.labels("put_off").inc()
+            self.metrics.deliveries.attempts.labels("put_off").inc()
             pause = busy_pause(turn.waiting, places)
             return Later(after_seconds=pause, why="Other messages are being sent to this endpoint.", counts=False)
         ending = await self._call(delivery, turn)
-        self.metrics.webhook_attempts.labels(ending.meaning.value).inc()
+        self.metrics.deliveries.attempts.labels(ending.meaning.value).inc()
         async with shard.write(job.organization_id) as tx:
             await self._write_down(tx, delivery, job.number_of_try, ending)
         return _result(job.number_of_try, ending)
@@ -239,7 +239,7 @@ class Delivering:
         work.touch(subject, reason=reason)
         work.emit(EndpointDisabled(endpoint_id=delivery.endpoint_id, reason=reason, failures=failures), subject=subject)
         await work.write_record("shard", "webhook_endpoint.disable")
-        self.metrics.webhook_endpoints_disabled.inc()
+        self.metrics.deliveries.disabled.inc()
 
 
 def _delivery(job: RunningJob) -> Delivery:

@@ -85,7 +85,7 @@ class TellingEndpoints:
             }
             await telling_store.name_jobs(tx, jobs)
         await telling_store.count_dropped(tx, dropped)
-        self.metrics.webhook_messages_dropped.inc(dropped.total())
+        self.metrics.deliveries.dropped.inc(dropped.total())
 
     async def _within_bounds(
         self, tx: WriteTx, messages: Sequence[NewMessage]

@@ -20,6 +20,7 @@ from make_bridge.kernel.ids import SessionId, UserId
 from make_bridge.platform.bus.commands import CommandBus
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 from make_bridge.platform.database.pools import Directory
+from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.security.passwords import Passwords
 
 _POLICY: Final = "own_password"
@@ -34,6 +35,7 @@ class OwnPassword:
     directory: Directory
     passwords: Passwords
     commands: CommandBus
+    metrics: Metrics
     limits: SignInLimits = field(default_factory=SignInLimits)
 
     async def change(self, context: Context, keep: SessionId, current: str, new: str) -> list[bytes]:
@@ -68,6 +70,7 @@ class OwnPassword:
         async with self.directory.write() as tx:
             wait = await store.count_attempt(tx, _place_of(user_id), self.limits.attempts, self.limits)
         if wait:
+            self.metrics.sign_ins.blocked["own_password"].inc()
             raise RateLimited(policy=_POLICY, most=self.limits.attempts, seconds=self.limits.seconds, wait=wait)
 
     async def _record_refusal(self, context: Context, user_id: UserId) -> None:

@@ -46,6 +46,10 @@ class Sessions:
         async with self._directory.write() as tx:
             return await store.forget_ended(tx, self._limits, self._sign_in)
 
+    async def count_live(self) -> int:
+        """Return how many sessions let somebody in, in the whole installation."""
+        return await self._directory.ask(lambda tx: store.count_live(tx, self._limits))
+
     async def _look_up(self, digest: bytes) -> Session | None:
         found, is_noted = await self._directory.ask(lambda tx: store.find_session(tx, digest, self._limits))
         if found is not None and not is_noted:

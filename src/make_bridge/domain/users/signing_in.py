@@ -30,13 +30,14 @@ from make_bridge.domain.users.roles import Role
 from make_bridge.domain.users.sessions import Sessions
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.context import Actor, ActorKind, Context
-from make_bridge.kernel.errors import RateLimited, Unauthenticated, Unavailable
+from make_bridge.kernel.errors import LimitExceeded, RateLimited, Unauthenticated, Unavailable
 from make_bridge.kernel.ids import OrganizationId, SessionId, UserId
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 from make_bridge.platform.database.pools import Directory
 from make_bridge.platform.database.transactions import WriteTx
 from make_bridge.platform.limits.local import LocalRateLimit
 from make_bridge.platform.limits.port import Rate
+from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.security.passwords import Passwords
 from make_bridge.platform.security.secrets import digest_of, new_secret
 
@@ -67,6 +68,7 @@ class SigningIn:
     clock: Clock
     limits: SignInLimits
     session_limits: SessionLimits
+    metrics: Metrics
     _recorded: LocalRateLimit = field(init=False, repr=False)
     _recording: set[asyncio.Task[None]] = field(init=False, repr=False, default_factory=set)
 
@@ -76,6 +78,22 @@ class SigningIn:
 
     async def sign_in(self, attempt: SignInAttempt) -> SignedIn:
         """Begin a session; raises Unauthenticated for whatever is wrong, RateLimited, LimitExceeded when many come."""
+        counted = self.metrics.sign_ins.by_result
+        try:
+            signed_in = await self._sign_in(attempt)
+        except Unauthenticated:
+            counted["refused"].inc()
+            raise
+        except RateLimited:
+            counted["blocked"].inc()
+            raise
+        except LimitExceeded:
+            counted["busy"].inc()
+            raise
+        counted["success"].inc()
+        return signed_in
+
+    async def _sign_in(self, attempt: SignInAttempt) -> SignedIn:
         email = normalized_email(attempt.email)
         places = _places_of(email, attempt.address)
         await self._count(places)
@@ -90,14 +108,20 @@ class SigningIn:
 
     async def _count(self, places: _Places) -> None:
         """Count an attempt; raises RateLimited after the commit that blocks."""
+        counted = (
+            ("person", places.pair, self.limits.attempts),
+            ("address", places.address, self.limits.address_attempts),
+        )
         async with self.directory.write() as tx:
-            for place, most in ((places.pair, self.limits.attempts), (places.address, self.limits.address_attempts)):
+            for of, place, most in counted:
                 wait = await store.count_attempt(tx, place, most, self.limits)
                 if wait:
+                    blocked = self.metrics.sign_ins.blocked[of]
                     refusal = RateLimited(policy=_POLICY, most=most, seconds=self.limits.seconds, wait=wait)
                     break
             else:
                 return
+        blocked.inc()
         raise refusal
 
     async def _begin(self, found: Account, attempt: SignInAttempt, places: _Places) -> SignedIn:

@@ -77,6 +77,10 @@ SELECT id, organization_id, created_at, seen_at, ends_at, address, user_agent FR
 WHERE user_id = %(user_id)s AND ends_at > now() AND seen_at > now() - make_interval(secs => %(idle_seconds)s)
 ORDER BY seen_at DESC, id DESC LIMIT 1000
 """
+_LIVE: Final = """
+SELECT count(*) AS live FROM directory.sessions
+WHERE ends_at > now() AND seen_at > now() - make_interval(secs => %(idle_seconds)s)
+"""
 _END: Final = "DELETE FROM directory.sessions WHERE user_id = %s AND id = %s RETURNING digest"
 _END_SHOWN: Final = "DELETE FROM directory.sessions WHERE digest = %s RETURNING user_id"
 _END_OTHERS: Final = "DELETE FROM directory.sessions WHERE user_id = %s AND id <> %s RETURNING digest"
@@ -234,6 +238,11 @@ async def sessions_of(tx: ReadTx, user_id: UserId, limits: SessionLimits) -> lis
     """Return a person's live sessions."""
     rows = await tx.all(_SESSIONS, {"user_id": user_id, **_seconds(limits)})
     return [SessionFacts(**row) for row in rows]
+
+
+async def count_live(tx: ReadTx, limits: SessionLimits) -> int:
+    """Return how many sessions let somebody in."""
+    return int((await tx.all(_LIVE, _seconds(limits)))[0]["live"])
 
 
 async def end_session(tx: WriteTx, user_id: UserId, session_id: SessionId) -> bytes | None:

@@ -7,6 +7,8 @@ proxy that speaks for one, finds nothing there without the operator's token.
 
 import asyncio
 import hmac
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
 from starlette.requests import Request
@@ -19,6 +21,7 @@ from make_bridge.platform.observability.metrics import Metrics
 
 # Who asks learns within two seconds that the database is away.
 _PATIENCE = 1.5
+CountOf = Callable[[], Awaitable[int]]
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _FORWARDING = frozenset({"forwarded", "true-client-ip", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"})
@@ -27,8 +30,9 @@ _FORWARDING = frozenset({"forwarded", "true-client-ip", "via", "x-forwarded-for"
 class Operations:
     """The endpoints with what they look at."""
 
-    def __init__(self, shards: Shards, metrics: Metrics, *, token: str | None) -> None:
+    def __init__(self, shards: Shards, metrics: Metrics, *, token: str | None, live_sessions: CountOf) -> None:
         """Without ``token`` the counters are told to this machine only."""
+        self._live_sessions = live_sessions
         self._shards = shards
         self._metrics = metrics
         self._token = token
@@ -53,6 +57,10 @@ class Operations:
         known = self._token is not None and hmac.compare_digest(given.encode(), self._token.encode())
         if not known and not _is_local(request):
             raise NotFound("There is nothing at this address.")
+        # Counted when somebody asks. Without the database the other counters matter most, and this one stays.
+        with suppress(BridgeError, TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                self._metrics.sign_ins.sessions.set(await self._live_sessions())
         return Response(self._metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

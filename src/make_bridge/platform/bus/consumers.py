@@ -40,10 +40,10 @@ class ConsumerLoop:
         self._consumer = consumer
         self._awake = asyncio.Event()
         labels = (consumer.name, str(shard.number))
-        self._behind = metrics.events_behind.labels(*labels)
-        self._delivered = metrics.events_delivered.labels(*labels)
-        self._parked = metrics.events_parked.labels(*labels)
-        self._missed = metrics.events_missed.labels(*labels)
+        self._behind = metrics.events.behind.labels(*labels)
+        self._delivered = metrics.events.delivered.labels(*labels)
+        self._parked = metrics.events.parked.labels(*labels)
+        self._missed = metrics.events.missed.labels(*labels)
 
     def wake(self) -> None:
         """Say that there are events with a new position."""

@@ -102,7 +102,7 @@ class ShardRelay:
         self._consumers = [ConsumerLoop(shard, consumer, metrics) for consumer in consumers]
         self._leadership = Leadership(shard, DUTY, config.node)
         self._hints = Hints(shard, config.node, self._hear_hint)
-        self._behind = metrics.events_behind.labels(LIVE, str(shard.number))
+        self._behind = metrics.events.behind.labels(LIVE, str(shard.number))
         self._awake = asyncio.Event()
         self._committed_here = False
         self._position = 0
@@ -190,7 +190,7 @@ class ShardRelay:
     async def _stamp(self, lead: Lead) -> int:
         async with self._shard.engine_statement() as tx:
             stamped = await event_store.stamp(tx, lead, _BATCH)
-        self._metrics.events_stamped.inc(stamped)
+        self._metrics.events.stamped.inc(stamped)
         return stamped
 
     async def _tell(self, last: int) -> bool:

@@ -1,7 +1,7 @@
 """Every metric, declared in one place.
 
 A registry of our own (not the library's global one), so that two servers in one test process do not
-share counters. Labels are closed sets: nothing a caller sends becomes a label.
+share counters. They stand in groups by subject. Labels are closed sets: nothing a caller sends becomes a label.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,6 +30,48 @@ class AuditCounters:
         )
 
 
+class DeliveryCounters:
+    """What becomes of messages to endpoints of organizations."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare them."""
+        self.attempts = Counter(
+            "webhook_attempts_total", "Attempts to deliver to webhook endpoints, by what came of them.", ["result"],
+            registry=registry,
+        )  # fmt: skip
+        self.dropped = Counter(
+            "webhook_messages_dropped_total", "Messages that an endpoint had no room for.", registry=registry
+        )
+        self.disabled = Counter(
+            "webhook_endpoints_disabled_total", "Webhook endpoints switched off because they kept failing.",
+            registry=registry,
+        )  # fmt: skip
+
+
+class EventCounters:
+    """How far consumers of events are."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare them."""
+        self.stamped = Counter(
+            "events_stamped_total", "Events this process gave a position, as the leader.", registry=registry
+        )
+        self.behind = Gauge(
+            "events_behind", "Events a consumer has not seen yet; live is this process itself.", _BY_CONSUMER,
+            registry=registry,
+        )  # fmt: skip
+        self.delivered = Counter("events_delivered_total", "Events consumed.", _BY_CONSUMER, registry=registry)
+        self.parked = Counter(
+            "events_parked_total",
+            "Events put aside because their consumer kept failing.",
+            _BY_CONSUMER,
+            registry=registry,
+        )
+        self.missed = Counter(
+            "events_missed_total", "Events let go before their consumer saw them.", _BY_CONSUMER, registry=registry
+        )
+
+
 class OAuthCounters:
     """What becomes of tokens at providers."""
 
@@ -45,6 +87,26 @@ class OAuthCounters:
             registry=registry,
         )  # fmt: skip
         self.idle_renewals = {result: idle.labels(result) for result in ("renewed", "done_already", "failed", "lost")}
+
+
+class SignInCounters:
+    """Who comes to the console, and who does not get in."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare them."""
+        sign_ins = Counter(
+            "sign_ins_total", "Attempts to sign in to the console, by what came of them.", ["result"], registry=registry
+        )
+        self.by_result = {result: sign_ins.labels(result) for result in ("success", "refused", "blocked", "busy")}
+        blocked = Counter(
+            "sign_in_blocked_total",
+            "Attempts refused for those before: of a person from an address, of an address, at one's own password.",
+            ["of"], registry=registry,
+        )  # fmt: skip
+        self.blocked = {of: blocked.labels(of) for of in ("person", "address", "own_password")}
+        self.sessions = Gauge(
+            "sessions_live", "Sessions that let somebody in, in the whole installation.", registry=registry
+        )
 
 
 class Metrics:
@@ -102,41 +164,16 @@ class Metrics:
             "jobs_unknown_total", "Jobs left to others because this process does not know their type.",
             registry=registry,
         )  # fmt: skip
-        self.webhook_attempts = Counter(
-            "webhook_attempts_total", "Attempts to deliver to webhook endpoints, by what came of them.", ["result"],
-            registry=registry,
-        )  # fmt: skip
-        self.webhook_messages_dropped = Counter(
-            "webhook_messages_dropped_total", "Messages that an endpoint had no room for.", registry=registry
-        )
-        self.webhook_endpoints_disabled = Counter(
-            "webhook_endpoints_disabled_total", "Webhook endpoints switched off because they kept failing.",
-            registry=registry,
-        )  # fmt: skip
+        self.deliveries = DeliveryCounters(registry)
         self.oauth = OAuthCounters(registry)
+        self.events = EventCounters(registry)
         ticks = Counter(
             "schedule_ticks_total", "Due schedules handled by this process, by what came of it.", ["result"],
             registry=registry,
         )  # fmt: skip
         self.schedule_ticks = {result: ticks.labels(result) for result in ("fired", "left_out")}
-        self.events_stamped = Counter(
-            "events_stamped_total", "Events this process gave a position, as the leader.", registry=registry
-        )
-        self.events_behind = Gauge(
-            "events_behind", "Events a consumer has not seen yet; live is this process itself.", _BY_CONSUMER,
-            registry=registry,
-        )  # fmt: skip
-        self.events_delivered = Counter("events_delivered_total", "Events consumed.", _BY_CONSUMER, registry=registry)
-        self.events_parked = Counter(
-            "events_parked_total",
-            "Events put aside because their consumer kept failing.",
-            _BY_CONSUMER,
-            registry=registry,
-        )
-        self.events_missed = Counter(
-            "events_missed_total", "Events let go before their consumer saw them.", _BY_CONSUMER, registry=registry
-        )
         self.audit = AuditCounters(registry)
+        self.sign_ins = SignInCounters(registry)
         self.breakers_opened = Counter(
             "circuit_breakers_opened_total", "Times that a circuit breaker opened.", registry=registry
         )
