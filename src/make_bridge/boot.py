@@ -78,12 +78,8 @@ from make_bridge.domain.jobs import views as job_views
 from make_bridge.domain.jobs.handlers import JobHandlers
 from make_bridge.domain.oauth import views as oauth_views
 from make_bridge.domain.oauth.consent import Consents, forget_attempts
-from make_bridge.domain.oauth.endpoints import Provider
-from make_bridge.domain.oauth.handlers import OAuthFarewell, OAuthHandlers
-from make_bridge.domain.oauth.idle_renewal import IdleConfig, IdleRenewal
 from make_bridge.domain.oauth.keeping import TokenKeeper
 from make_bridge.domain.oauth.resealing_store import SealedGrants
-from make_bridge.domain.oauth.revoking import Revoking
 from make_bridge.domain.organizations.audit_key import AuditKey
 from make_bridge.domain.organizations.credential_handlers import CredentialHandlers
 from make_bridge.domain.organizations.data_key_rotation import RotatingDataKeys
@@ -128,24 +124,16 @@ from make_bridge.domain.usage.quotas import Quotas
 from make_bridge.domain.usage.views import UsageViews
 from make_bridge.domain.usage.watch import QuotaWatch
 from make_bridge.domain.users.handlers import SessionHandlers
-from make_bridge.domain.users.members import MemberHandlers, Welcoming
-from make_bridge.domain.users.own_password import OwnPassword
+from make_bridge.domain.users.members import MemberHandlers
 from make_bridge.domain.users.service import UserService
 from make_bridge.domain.users.sessions import Sessions
-from make_bridge.domain.users.signing_in import SigningIn
 from make_bridge.domain.users.views import SessionViews
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
-from make_bridge.faces.console.gate import WayIn
-from make_bridge.faces.console.place import ConsolePlace
-from make_bridge.faces.console.signing import Signing
 from make_bridge.faces.demo.routes import Demo, DemoConfig, demo_routes
 from make_bridge.faces.edge.application import build_application
 from make_bridge.faces.edge.authentication import Authenticator
 from make_bridge.faces.edge.limiters import Limiters
-from make_bridge.faces.edge.screening import Screening
-from make_bridge.faces.edge.teams import TeamChooser
 from make_bridge.faces.edge.turnstile import Turnstile
-from make_bridge.faces.edge.witness import Witness
 from make_bridge.faces.hooks.endpoint import PREFIX, HookEndpoint, hook_face
 from make_bridge.faces.oauth.routes import OAuthFace
 from make_bridge.faces.ops.routes import Operations
@@ -159,8 +147,6 @@ from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import ConfigurationError
 from make_bridge.kernel.ids import OrganizationId, ScenarioId
 from make_bridge.kernel.messages import Event
-from make_bridge.platform.audit.refusals import Refusals
-from make_bridge.platform.audit.sealer import Sealer, SealerConfig
 from make_bridge.platform.bus.commands import CommandBus, Listener
 from make_bridge.platform.bus.events import LiveSubscription
 from make_bridge.platform.bus.queries import QueryBus
@@ -187,7 +173,6 @@ from make_bridge.platform.security.root_key import ROLE_PURPOSE, RootKey, RootKe
 from make_bridge.platform.security.sealing import SealBroken, Sealed
 from make_bridge.services.audit import sealing
 from make_bridge.services.bridge import bridge_routes
-from make_bridge.services.console import PeopleActs, console_routes
 from make_bridge.services.demonstration import NAME, USER, DemoFacts, Demonstration
 from make_bridge.services.events import EVENTS
 from make_bridge.services.gateway import gateway_routes
@@ -195,6 +180,9 @@ from make_bridge.services.oauth import renewing
 from make_bridge.services.relay import relaying
 from make_bridge.services.worker import Loops, running
 from make_bridge.settings import LoadedSettings, Settings
+from make_bridge.wiring.audit import sealer_of, witness_of
+from make_bridge.wiring.console import ConsoleGround, wire_console
+from make_bridge.wiring.oauth import OAuthGround, idle_renewal_of, wire_oauth
 
 Report = Callable[[str], None]
 
@@ -245,18 +233,17 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     hooks = HookHandlers(sealing=data_keys, limits=settings.inbound())
     jobs = JobQueue(types=JobTypes(), limits=settings.jobs())
     metrics, egress, policy = Metrics(), EgressClient(settings.egress()), settings.egress().policy
-    provider = Provider(out=egress, limits=settings.oauth())
-    revoking = Revoking(shards=shards, sealing=data_keys, provider=provider, jobs=jobs)
-    jobs.types.add(revoking.type())
-    oauth = OAuthHandlers(
-        sealing=data_keys, organizations=organizations, revoking=revoking, policy=policy, own_origin=settings.origin,
-        limits=settings.oauth(),
+    oauth = wire_oauth(
+        OAuthGround(
+            shards=shards, data_keys=data_keys, organizations=organizations, jobs=jobs, egress=egress, metrics=metrics,
+            settings=settings,
+        )
     )  # fmt: skip
-    components = ComponentHandlers(sealing=data_keys, farewell=OAuthFarewell(revoking=revoking))
+    components = ComponentHandlers(sealing=data_keys, farewell=oauth.farewell)
     reader = FlowReader(
         organizations=organizations, sealing=data_keys, templates=TemplateStore(), connections=ComponentStore()
     )
-    flows = FlowHandlers(scenarios=scenarios, components=components, oauth=oauth, reader=reader)
+    flows = FlowHandlers(scenarios=scenarios, components=components, oauth=oauth.handlers, reader=reader)
     listeners: list[Listener] = []
     limits = replace(settings.deliveries(), known_types=frozenset(event.wire_name for event in EVENTS))
     deliveries = DeliveryHandlers(sealing=data_keys, jobs=jobs, clock=clock, policy=policy, limits=limits)
@@ -280,7 +267,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *usage_handlers.commands(customers),
             *template_handlers.commands(TemplateHandlers(shortest_interval=shortest)),
             *connection_handlers.commands(components),
-            *oauth.commands(),
+            *oauth.handlers.commands(),
             *data_structure_handlers.commands(),
             *data_store_handlers.commands(settings.data_store_limits()),
             *scenario_handlers.commands(scenarios),
@@ -346,16 +333,8 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         ledger=TokenLedger(shards.directory),
         customers=customers,
         opener=ComponentOpener(shards=shards, sealing=data_keys),
-        tokens=TokenKeeper(shards, data_keys, provider, metrics),
-        consents=Consents(
-            shards=shards,
-            sealing=data_keys,
-            provider=provider,
-            organizations=organizations,
-            revoking=revoking,
-            origin=settings.origin,
-            limits=settings.oauth(),
-        ),
+        tokens=oauth.tokens,
+        consents=oauth.consents,
         listeners=listeners,
         commands=commands,
         queries=queries,
@@ -462,11 +441,8 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     }
     relay = _relay(domain, executions, metrics, loaded)
     await stack.enter_async_context(relaying(relay))
-    await stack.enter_async_context(sealing(_sealer(domain, loaded)))
-    idle = IdleConfig(
-        node=loaded.node_id, idle_seconds=settings.oauth_idle_renew_seconds, at_once=settings.oauth_idle_at_once
-    )
-    await stack.enter_async_context(renewing(IdleRenewal(domain.shards, domain.tokens, metrics, idle)))
+    await stack.enter_async_context(sealing(sealer_of(domain.shards, domain.audit_key, metrics, loaded)))
+    await stack.enter_async_context(renewing(idle_renewal_of(domain.shards, domain.tokens, metrics, loaded)))
     await stack.enter_async_context(_running(executions, domain, cares))
     domain.listeners.extend([executions.hear, relay.hear])
     limiters = Limiters.of(settings.rate_limits(), domain.clock, metrics)
@@ -521,14 +497,6 @@ def _running(executions: "_Executions", domain: Domain, more: Mapping[str, Care]
         worker=executions.worker, ingest=executions.ingest, scheduler=executions.scheduler, watch=executions.watch
     )
     return running(loops, domain.shards, cares)
-
-
-def _sealer(domain: Domain, loaded: LoadedSettings) -> Sealer:
-    settings = loaded.settings
-    config = SealerConfig(
-        node=loaded.node_id, anchor_rows=settings.audit_anchor_rows, kept_days=settings.audit_retention_days
-    )
-    return Sealer(domain.shards, domain.audit_key, domain.metrics, config)
 
 
 def _relay(domain: Domain, executions: "_Executions", metrics: Metrics, loaded: LoadedSettings) -> Relay:
@@ -683,7 +651,7 @@ def _portal(domain: Domain, waiting: Waiting, turnstile: Turnstile, settings: Se
         teams=domain.customers,
         waiter=waiting,
         turnstile=turnstile,
-        witness=_witness(domain, settings),
+        witness=witness_of(domain.shards, domain.clock, settings),
         config=PortalConfig(
             public_url=settings.origin,
             responsive_run_seconds=settings.responsive_run_seconds,
@@ -720,52 +688,20 @@ def _console_routes(
     api: ApiDependencies,
     settings: Settings,
 ) -> list[BaseRoute]:
-    place = ConsolePlace(origin=settings.origin)
-    signing_in = SigningIn(
+    ground = ConsoleGround(
         directory=domain.shards.directory,
-        sessions=sessions,
-        passwords=domain.users.passwords,
         clock=domain.clock,
-        limits=settings.sign_in(),
-        session_limits=settings.session_limits(),
-        metrics=domain.metrics,
-    )
-    stack.push_async_callback(signing_in.close)
-    signing = Signing(
-        place=place,
-        signing_in=signing_in,
-        sessions=sessions,
-        organizations=domain.organizations,
+        passwords=domain.users.passwords,
         commands=domain.commands,
-        json_depth=settings.json_depth,
-    )
-    way_in = WayIn(
-        place=place,
+        organizations=domain.organizations,
+        customers=domain.customers,
+        metrics=domain.metrics,
         sessions=sessions,
-        teams=TeamChooser(domain.organizations, domain.customers),
         turnstile=turnstile,
-        witness=api.witness,
+        api=api,
+        settings=settings,
     )
-    passwords, commands = domain.users.passwords, domain.commands
-    acts = PeopleActs(
-        own_password=OwnPassword(
-            directory=domain.shards.directory,
-            passwords=passwords,
-            commands=commands,
-            metrics=domain.metrics,
-            limits=settings.sign_in(),
-        ),
-        welcoming=Welcoming(passwords=passwords, commands=commands),
-    )
-    return console_routes(way_in, signing, acts, api, settings.pages)
-
-
-def _witness(domain: Domain, settings: Settings) -> Witness:
-    """Return what the gates write down."""
-    screening = None
-    if settings.input_screening == "report":
-        screening = Screening(domain.shards, domain.clock, rows_per_hour=settings.input_screening_rows)
-    return Witness(refusals=Refusals(domain.shards), screening=screening)
+    return wire_console(stack, ground)
 
 
 async def ensure_demo(domain: Domain, settings: Settings) -> DemoFacts:
