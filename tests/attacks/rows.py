@@ -150,7 +150,10 @@ OPEN = {
     ),
     "C05": "Limits are local to each process: there is no store that could go away.",
     "C12": "Tested where the code is: `web/tests/message.test.ts`, `web/tests/client.test.ts`.",
-    "C25": "No redirect is sent: plain HTTP is the business of the proxy that ends TLS.",
+    "C25": (
+        "Only pages of the console lead from plain HTTP to HTTPS, where a trusted proxy says how it was called; the "
+        "rest is the business of the proxy that ends TLS."
+    ),
     "D01": (
         "The schemes sign the body alone (and the time), never the query and the content type; within its window a "
         "signed call can be sent again unless the hook names its events."

@@ -46,7 +46,7 @@ class ConsoleGround:
 def wire_console(stack: AsyncExitStack, ground: ConsoleGround) -> list[BaseRoute]:
     """Return the console's routes; what is being recorded ends with the stack."""
     settings, sessions = ground.settings, ground.sessions
-    place = ConsolePlace(origin=settings.origin)
+    place = ConsolePlace(origin=settings.origin, addresses=settings.edge().addresses)
     signing_in = SigningIn(
         directory=ground.directory,
         sessions=sessions,

@@ -1,5 +1,6 @@
 """What a request to the console has to bring: a page of ours behind it, the session's token, JSON, and nothing else."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from make_bridge.domain.users.roles import Role
 from make_bridge.faces.console.page import ConsolePage
 from make_bridge.faces.console.place import ConsolePlace
 from make_bridge.faces.console.routes import console_pages
+from make_bridge.faces.edge.addresses import Addresses
 from support.edge import client_of
 from support.people import ORIGIN, PASSWORD, email_of
 
@@ -170,6 +172,26 @@ async def test_b02_on_plain_http_there_is_a_console_for_this_machine_only(origin
 def client_at(place):
     """The page, served at another place."""
     return client_of(console_pages(ConsolePage(Path("/nowhere"), place), Path("/nowhere")))
+
+
+@pytest.mark.parametrize(
+    ("proxies", "said", "is_moved"),
+    [
+        (["192.0.2.1"], ["http"], True),
+        (["192.0.2.1"], ["https"], False),
+        (["192.0.2.1"], [], False),
+        (["192.0.2.1"], ["https", "http"], False),
+        (["127.0.0.1"], ["http"], False),
+        ([], ["http"], False),
+    ],
+    ids=["http", "https", "unsaid", "twice", "another peer", "no proxy"],
+)
+async def test_c25_the_console_by_plain_http_is_led_to_https_and_nowhere_else(proxies, said, is_moved):
+    place = ConsolePlace(origin=ORIGIN, addresses=Addresses([ip_network(proxy) for proxy in proxies]))
+    headers = [("Host", "evil.example"), *(("X-Forwarded-Proto", proto) for proto in said)]
+    answer = await client_at(place).send("GET", "/console/keys?next=//evil.example", headers=headers)
+    assert (answer.status, answer.header("location")) == ((308, f"{ORIGIN}/console/keys") if is_moved else (200, None))
+    assert answer.header("cache-control") == "no-store"
 
 
 async def test_b15_no_page_may_frame_the_console(console):

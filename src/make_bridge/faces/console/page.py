@@ -27,8 +27,11 @@ class ConsolePage:
         self._place = place
 
     async def handle(self, request: Request) -> Response:
-        """Answer the page."""
+        """Answer the page, or where it is by https: a password must not be typed into one that came in the clear."""
         self._place.require_safe(request.headers)
+        peer = request.client.host if request.client else ""
+        if (address := self._place.https_instead(peer, request.headers, request.url.path)) is not None:
+            return Response(status_code=308, headers={"location": address, "cache-control": "no-store"})
         nonce = secrets.token_urlsafe(16)
         policy = page_policy(nonce, frame_ancestors=("'none'",))
         headers = {"content-security-policy": policy, "cache-control": "no-store"}

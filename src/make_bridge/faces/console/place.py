@@ -9,12 +9,13 @@ headers that no page can write, and a request that has neither is from no page o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
+from make_bridge.faces.edge.addresses import Addresses
 from make_bridge.kernel.errors import PermissionDenied
 
 _SECURE_COOKIE: Final = "__Host-mb"
@@ -31,9 +32,10 @@ _LONGEST_COOKIE: Final = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsolePlace:
-    """``origin`` is the server's public address."""
+    """``origin`` is the server's public address, ``addresses`` knows the proxies that may say how they were called."""
 
     origin: str
+    addresses: Addresses = field(default_factory=Addresses)
 
     @property
     def is_secure(self) -> bool:
@@ -51,6 +53,17 @@ class ConsolePlace:
             return
         if urlsplit(self.origin).hostname not in _LOOPBACK or _host(headers) not in _LOOPBACK:
             raise PermissionDenied(_NEEDS_HTTPS, code="console_needs_https")
+
+    def https_instead(self, peer: str, headers: Headers, path: str) -> str | None:
+        """Return the https address of a page that was called by plain http, or None.
+
+        Who ends TLS knows; so it is believed of a proxy of the operator's alone, where it says so. The address is made
+        of the settings, whatever host was called.
+        """
+        said = headers.getlist("x-forwarded-proto")
+        if not self.is_secure or said != ["http"] or not self.addresses.trust(peer):
+            return None
+        return f"{self.origin}{path}"
 
     def require_own_page(self, headers: Headers) -> None:
         """Raise PermissionDenied for what does not come from a page of this origin."""

@@ -30,9 +30,14 @@ class Addresses:
         address = _read(peer)
         if address is None:
             return peer
-        if self._trusted and any(address in network for network in self._trusted):
+        if self.trust(peer):
             address = _forwarded(headers) or address
         return _place(address)
+
+    def trust(self, peer: str) -> bool:
+        """Say whether the peer of a connection is a proxy of the operator's."""
+        address = _read(peer) if self._trusted else None
+        return address is not None and any(address in network for network in self._trusted)
 
 
 def _forwarded(headers: Iterable[tuple[bytes, bytes]]) -> Address | None:
