@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import pytest
 
+from support.commands import run_command
 from support.embedded import children_of, cluster_in, dsn_of, postmaster_pid
 from support.network import Reply, free_port, send
 from support.postgres_process import PostgresProcess
@@ -68,15 +69,7 @@ class Installation:
 
     def command(self, *arguments: str | Path, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run `make-bridge` with these arguments, beside whatever serves."""
-        done = subprocess.run(
-            [PROGRAM, *arguments],
-            env=self.process_environment(),
-            cwd=self.folder,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=START_SECONDS,
-        )
+        done = run_command(arguments, self.process_environment(), self.folder, timeout=START_SECONDS)
         shown = f"make-bridge {' '.join(map(str, arguments))}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert not check or done.returncode == 0, shown
         return done
