@@ -9,10 +9,14 @@ A coroutine test needs no marker (`anyio_mode = "auto"`); it runs on uvloop, the
 
 import os
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from make_bridge.platform.database.embedded import EmbeddedConfig, EmbeddedPostgres
+from support.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDS = "needs the server "
@@ -24,6 +28,13 @@ SERVERS: dict[str, tuple[str, ...]] = {
     "postgresql-15": ("/usr/lib/postgresql/15/bin/postgres",),
 }
 
+# Nothing of a test outlives a power cut, so its server need not wait for the disk.
+HASTE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+WORKER = "PYTEST_XDIST_WORKER"
+# In a run with workers the files of these folders begin in this order: first those of the longest files (fault tests
+# take as long as servers take to come back), so that at the end no worker has one left for itself alone.
+FOLDERS = ("faults", "integration", "acceptance", "attacks", "contract", "fuzz", "architecture", "unit")
+
 
 def find_server(name: str) -> Path | None:
     """Return the program of a server, or nothing when this machine has none."""
@@ -34,6 +45,35 @@ def find_server(name: str) -> Path | None:
 @pytest.fixture(scope="session")
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the programs that tests start find what others of the run have compiled.
+
+    Where Python is told to write no bytecode beside its sources, each server would compile the whole program anew, a
+    second of a processor. It is kept with what else the run leaves then.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.dont_write_bytecode and sys.pycache_prefix is None:
+            base = tmp_path_factory.getbasetemp()
+            patch.setenv("PYTHONPYCACHEPREFIX", str((base.parent if WORKER in os.environ else base) / "bytecode"))
+            patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+async def postgres(tmp_path_factory):
+    """One server for the session (with xdist: for the worker), or the owner's address of one that is there."""
+    shared = os.environ.get("MAKE_BRIDGE_TEST_DATABASE")
+    if shared is not None:
+        server = PostgresServer(owner_dsn=shared, is_shared=True)
+        yield server
+        await server.close()
+        return
+    config = EmbeddedConfig(data_dir=tmp_path_factory.mktemp("postgres"), settings=HASTE)
+    async with EmbeddedPostgres(config, lambda event: None) as facts:
+        yield PostgresServer(owner_dsn=facts.admin_dsn, is_shared=False)
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +99,24 @@ def corpus() -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Files begin in the order in which they are laid below, not by their number of tests.
+    config.option.loadscopereorder = False
     config.addinivalue_line("markers", "requires_server(name, …): skip the test by name where a server is missing")
+    config.addinivalue_line("markers", "long: as `pytestmark`, this file begins before the others of its folder")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Lay the files of a run with workers in the order in which they begin; the tests of a file stay as they are."""
+    if WORKER in os.environ:
+        items.sort(key=turn_of)
+
+
+def turn_of(item: pytest.Item) -> tuple[int, bool]:
+    """Say when a test's file begins: with its folder, and there before the others when it is marked as long."""
+    folder = item.nodeid.removeprefix("tests/").partition("/")[0]
+    turn = FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
+    module = item.getparent(pytest.Module)
+    return turn, not any(marker.name == "long" for marker in (module.own_markers if module else ()))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -62,7 +62,7 @@ def failed_module(log: dict[str, Any]) -> int | None:
     return number
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop() -> Iterator[Target]:
     """The server that the customers' scenarios call."""
     with serving_target() as target:
@@ -70,7 +70,7 @@ def shop() -> Iterator[Target]:
         yield target
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product_in(
     shop: Target, server: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[Layout], Product]]:

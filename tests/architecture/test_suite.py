@@ -32,6 +32,7 @@ def run(root, tmp_path):
 
     def suite(ci):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        environment["PYTHONPATH"] = os.pathsep.join((str(root / "src"), str(root / "tests")))
         return subprocess.run(
             [sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir", tmp_path, "-p", "no:cacheprovider"],
             cwd=tmp_path,

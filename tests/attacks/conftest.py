@@ -1,35 +1,16 @@
 """What the attacks meet: the product behind nginx, and for what lies deeper the API over a real PostgreSQL."""
 
-import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from attacks.scene import LIMITS, Scene, attacked
-from make_bridge.platform.database.embedded import EmbeddedConfig, EmbeddedPostgres
 from support.api_v2 import Api
 from support.nginx import nginx_before
-from support.postgres import PostgresServer, open_shards
+from support.postgres import open_shards
 from support.postgres_process import own_postgres
 from support.server import show_logs
-
-# Nothing of a test outlives a power cut, so its server need not wait for the disk.
-HASTE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-
-
-@pytest.fixture(scope="session")
-async def postgres(tmp_path_factory):
-    """One server for the session (with xdist: for the worker), or the owner's address of one that is there."""
-    shared = os.environ.get("MAKE_BRIDGE_TEST_DATABASE")
-    if shared is not None:
-        server = PostgresServer(owner_dsn=shared, is_shared=True)
-        yield server
-        await server.close()
-        return
-    config = EmbeddedConfig(data_dir=tmp_path_factory.mktemp("postgres"), settings=HASTE)
-    async with EmbeddedPostgres(config, lambda event: None) as facts:
-        yield PostgresServer(owner_dsn=facts.admin_dsn, is_shared=False)
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +29,9 @@ async def acme(api):
     return await api.integrator()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def scene(server: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """Serve through nginx, before two servers, an organization and its victim: started once for the session."""
+    """Serve through nginx, before two servers, an organization and its victim: started once for the folder."""
     folder = tmp_path_factory.mktemp("scene")
     with (
         own_postgres(server("postgresql-15")) as postgres,
@@ -59,7 +40,7 @@ def scene(server: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactor
         yield served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def limited(scene: Scene, server: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Two more servers with small limits, behind an nginx of their own that says who calls: its address."""
     nodes = [scene.installation.server(name, NODE_ID=name, **LIMITS) for name in ("limited-one", "limited-two")]
