@@ -81,11 +81,17 @@ def environment_of(copy: Path) -> Mapping[str, str]:
     return kept | {"PYTHONPATH": f"{copy / 'src'}:{copy / 'tests'}"}
 
 
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tree that nothing changes."""
+    return copy_of_tree(tmp_path_factory.mktemp("mutants"))
+
+
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.stem)
-def test_a_mutant_fits_the_tree_and_names_a_test(patch: Path, tmp_path: Path) -> None:
+def test_a_mutant_fits_the_tree_and_names_a_test(patch: Path, tree: Path) -> None:
     mutant = read(patch)
     assert mutant.breaks.endswith(".")
-    apply(patch, copy_of_tree(tmp_path), "--check")
+    apply(patch, tree, "--check")
     file, _, name = mutant.test.partition("::")
     names = {node.name for node in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(node, _FUNCTIONS)}
     assert name.partition("[")[0] in names, f"{file} has no test of this name"

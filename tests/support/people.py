@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from make_bridge.domain.users.members import Welcoming
 from make_bridge.domain.users.messages import SignedIn, SignInAttempt
 from make_bridge.domain.users.model import SessionLimits, SignInLimits
@@ -25,6 +27,7 @@ from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.limits.port import Rate
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.security import passwords as hashing
 from make_bridge.platform.security.passwords import PasswordCost, Passwords
 from make_bridge.services.console import PeopleActs, console_routes
 from support.api_v2 import Api
@@ -38,6 +41,14 @@ _UNLIMITED = {
 }
 
 
+def cheap_passwords() -> Passwords:
+    """Hash as the product does, for little: what a hash has to cost is tested in `unit/platform/security`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashing, "_MEMORY_KIB", 64)
+        patch.setattr(hashing, "_PASSES", 1)
+        return Passwords(PasswordCost())
+
+
 class People:
     """One node's way to people; its clock is moved by hand, the database's is not."""
 
@@ -47,7 +58,7 @@ class People:
         self.shards = shards
         self.clock = ManualClock(SystemClock().now())
         self.session_limits, self.sign_in_limits = sessions or SessionLimits(), sign_in or SignInLimits()
-        self.metrics, passwords = Metrics(), Passwords(PasswordCost())
+        self.metrics, passwords = Metrics(), cheap_passwords()
         self.service = UserService(directory=shards.directory, passwords=passwords)
         self.sessions = self.node()
         self.signing_in = SigningIn(
