@@ -102,7 +102,6 @@ def pytest_configure(config: pytest.Config) -> None:
     # Files begin in the order in which they are laid below, not by their number of tests.
     config.option.loadscopereorder = False
     config.addinivalue_line("markers", "requires_server(name, …): skip the test by name where a server is missing")
-    config.addinivalue_line("markers", "long: as `pytestmark`, this file begins before the others of its folder")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -111,12 +110,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(key=turn_of)
 
 
-def turn_of(item: pytest.Item) -> tuple[int, bool]:
-    """Say when a test's file begins: with its folder, and there before the others when it is marked as long."""
+def turn_of(item: pytest.Item) -> int:
+    """Say when a test's file begins: with its folder; one that is not listed, at the end."""
     folder = item.nodeid.removeprefix("tests/").partition("/")[0]
-    turn = FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
-    module = item.getparent(pytest.Module)
-    return turn, not any(marker.name == "long" for marker in (module.own_markers if module else ()))
+    return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
