@@ -5,9 +5,8 @@ PORT ?= 8080
 DATA_DIR ?= ./data
 # What `make test` hands to pytest: make test TESTS=tests/unit, or TESTS="-k hook -x".
 TESTS ?=
-# One more than there are processors, since half of the time a worker waits (for a server that was killed, or a lease that
-# has to end). Each brings its own databases; more than four only fight for the disk.
-WORKERS ?= $(shell n=$$(($$(nproc 2>/dev/null || echo 1) + 1)); [ $$n -gt 4 ] && n=4; echo $$n)
+# Each worker brings its own database; more than four only fight for the disk.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); [ $$n -gt 4 ] && n=4; echo $$n)
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python

@@ -33,7 +33,7 @@ HASTE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 WORKER = "PYTEST_XDIST_WORKER"
 # In a run with workers the files of these folders begin in this order: first those of the longest files (fault tests
 # take as long as servers take to come back), so that at the end no worker has one left for itself alone.
-FOLDERS = ("faults", "integration", "acceptance", "attacks", "contract", "fuzz", "architecture", "unit")
+FOLDERS = ("faults", "integration", "acceptance", "clients", "attacks", "contract", "fuzz", "architecture", "unit")
 
 
 def find_server(name: str) -> Path | None:
