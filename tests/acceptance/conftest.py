@@ -86,7 +86,9 @@ def product_in(
             if layout not in served:
                 postgres = None if layout == "embedded" else database()
                 folder = tmp_path_factory.mktemp("product") / layout
-                installation = exits.enter_context(installed(layout, folder, postgres, EGRESS_ALLOW="127.0.0.1"))
+                installation = exits.enter_context(
+                    installed(layout, folder, postgres, is_new=True, EGRESS_ALLOW="127.0.0.1")
+                )
                 served[layout] = _product(installation, shop)
             return served[layout]
 

@@ -69,7 +69,7 @@ def browser(playwright: Playwright, server: Callable[[str], Path]) -> Iterator[B
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """The product in demo mode, with its own database."""
     assert PAGES.exists(), "the pages are not built: run `make web`"
-    with installed("embedded", tmp_path_factory.mktemp("demo"), None, MODE="demo") as installation:
+    with installed("embedded", tmp_path_factory.mktemp("demo"), None, is_new=True, MODE="demo") as installation:
         yield installation.server().start()
 
 
