@@ -10,6 +10,7 @@ from make_bridge.domain.scenarios.inbound import decode_inbound
 from make_bridge.domain.scenarios.messages import CreateHook
 from make_bridge.kernel.ids import HookId, OrganizationId, TeamId
 from make_bridge.platform.security.sealing import SealBroken
+from support.blueprints import blueprint, webhook
 from support.organizations import administrator, data_keys_of
 from support.portal import refusal
 
@@ -49,13 +50,18 @@ async def _rule(acme, api, hook_id):
     return rule
 
 
-async def test_a_hook_is_shown_without_its_address(acme, hook_id):
+async def test_a_hook_is_shown_with_its_address_to_those_who_may_write_scenarios(acme, api, hook_id):
     shown = (await acme.ask("GET", f"/hooks/{hook_id}"))["hook"]
+    token = shown.pop("udid")
+    assert shown.pop("url") == f"https://bridge.example/hook/{token}"
+    assert len(token) > 30
     assert shown == {
         "id": hook_id,
         "name": "Orders",
         "teamId": acme.facts.team_id,
         "type": "web",
+        "packageName": None,
+        "gone": False,
         "typeName": "gateway-webhook",
         "scenarioId": None,
         "enabled": True,
@@ -63,7 +69,68 @@ async def test_a_hook_is_shown_without_its_address(acme, hook_id):
         **BARE,
     }
     listed = await acme.ask("GET", f"/hooks?teamId={acme.facts.team_id}")
-    assert (listed["hooks"], listed["pg"]["sortBy"]) == ([shown], "name")
+    assert [each["id"] for each in listed["hooks"]] == [hook_id]
+    assert listed["pg"]["sortBy"] == "name"
+
+
+async def test_who_only_reads_is_told_no_address(acme, hook_id, api):
+    await acme.allow_only("scenarios:read")
+    api.forget_tokens()
+    shown = (await acme.ask("GET", f"/hooks/{hook_id}"))["hook"]
+    assert (shown["url"], shown["udid"]) == (None, None)
+    assert (await acme.ask("GET", f"/hooks/{hook_id}/ping"))["address"] is None
+    assert (await acme.send("POST", f"/hooks/{hook_id}/disable")).status == 403
+
+
+async def test_a_hook_is_made_changed_switched_and_deleted(acme):
+    body = {"name": "Orders", "teamId": acme.facts.team_id, "typeName": "gateway-webhook", "headers": True}
+    made = (await acme.ask("POST", "/hooks?useDefaults=requiredOnly", body))["hook"]
+    path = f"/hooks/{made['id']}"
+    assert made["enabled"] is True
+    assert made["data"] == {"headers": True, "method": False, "stringify": False}
+    ping = await acme.ask("GET", f"{path}/ping")
+    assert ping == {"address": made["url"], "attached": False, "learning": True, "gone": False}
+    for step, learning in (("learn-stop", False), ("learn-start", True)):
+        assert await acme.ask("POST", f"{path}/{step}") == {"success": True}
+        assert (await acme.ask("GET", f"{path}/ping"))["learning"] is learning
+    for step, enabled in (("disable", False), ("enable", True)):
+        assert await acme.ask("POST", f"{path}/{step}") == {"success": True}
+        assert (await acme.ask("GET", path))["hook"]["enabled"] is enabled
+    data = {"headers": False, "method": True, "stringify": True, "ip": "", "udt": None}
+    assert await acme.ask("POST", f"{path}/set-data", data) == {"changed": True}
+    assert await acme.ask("POST", f"{path}/set-data", data) == {"changed": False}
+    assert (await acme.ask("GET", path))["hook"]["data"] == {"headers": False, "method": True, "stringify": True}
+    assert (await acme.ask("PATCH", path, {"name": "Renamed"}))["hook"]["name"] == "Renamed"
+    refusal(await acme.send("DELETE", path), 406, "IM004")
+    await acme.ask("DELETE", f"{path}?confirmed=true")
+    assert (await acme.send("GET", path)).status == 404
+
+
+async def test_a_scenario_takes_the_hook_its_blueprint_names_and_keeps_it(acme):
+    body = {"name": "Orders", "teamId": acme.facts.team_id, "typeName": "gateway-webhook"}
+    hook_id = (await acme.ask("POST", "/hooks", body))["hook"]["id"]
+    document = blueprint(webhook())
+    document["flow"][0]["parameters"]["hook"] = hook_id
+    for expected in (hook_id, None):
+        made = await acme.ask("POST", "/scenarios", {"teamId": acme.facts.team_id, "blueprint": document})
+        assert (made["scenario"]["hookId"] == hook_id) is (expected is not None)
+    assigned = await acme.ask("GET", f"/hooks?teamId={acme.facts.team_id}&assigned=true")
+    assert hook_id in {each["id"] for each in assigned["hooks"]}
+    assert (await acme.ask("GET", f"/hooks?teamId={acme.facts.team_id}&typeName=gateway-mailhook"))["hooks"] == []
+    answer = refusal(await acme.send("DELETE", f"/hooks/{hook_id}?confirmed=true"), 409, "conflict")
+    assert "delete the scenario" in answer["detail"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"name": "x" * 200}, "name"), ({"typeName": "slack-events"}, "typeName"), ({"headers": "yes"}, "headers")],
+    ids=["a long name", "an unknown type", "a text for a switch"],
+)
+async def test_a_hook_that_cannot_be_is_refused(acme, change, field):
+    body = {"name": "Orders", "teamId": acme.facts.team_id, "typeName": "gateway-webhook"} | change
+    answer = await acme.send("POST", "/hooks", body)
+    assert answer.status == 422
+    assert field in answer.json()["fields"]
 
 
 async def test_both_rules_are_set_kept_and_taken_away_by_themselves(acme, hook_id):

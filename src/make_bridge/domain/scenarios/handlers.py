@@ -170,9 +170,11 @@ class ScenarioHandlers:
     async def create_hook(self, work: UnitOfWork, command: CreateHook) -> Hook:
         """Make a webhook address."""
         await store.require_team(work.tx, work.context.organization_id, command.team_id)
-        return await self._make_hook(work, command.team_id, command.name)
+        name, type_name = model.checked_hook_name(command.name), model.checked_hook_type(command.type_name)
+        row = store.NewHook(type_name=type_name, settings=msgspec.json.encode(command.data))
+        return await self._make_hook(work, command.team_id, name, row)
 
-    async def _make_hook(self, work: UnitOfWork, team_id: TeamId, name: str) -> Hook:
+    async def _make_hook(self, work: UnitOfWork, team_id: TeamId, name: str, row: store.NewHook = store.PLAIN) -> Hook:
         organization_id = work.context.organization_id
         token = new_opaque_token(organization_id)
         hook_id = HookId(await store.new_id(work.tx))
@@ -180,7 +182,7 @@ class ScenarioHandlers:
             id=hook_id, team_id=team_id, name=name[: model.MAX_NAME], token=token, scenario_id=None, enabled=True
         )
         sealed = await self.sealing.seal(organization_id, ("hook", hook_id, "token"), token.encode())
-        await store.insert_hook(work.tx, organization_id, hook, opaque_token_digest(token), sealed)
+        await store.insert_hook(work.tx, organization_id, hook, opaque_token_digest(token), sealed, row)
         work.touch(f"hook/{hook_id}", name=hook.name)
         return hook
 

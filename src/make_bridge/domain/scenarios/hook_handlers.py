@@ -7,7 +7,14 @@ import msgspec
 
 from make_bridge.domain.customers.model import require_sight
 from make_bridge.domain.scenarios import hook_store, store
-from make_bridge.domain.scenarios.hook_messages import DescribeHook, EditHook, HookEdited, HookFacts, ListHooks
+from make_bridge.domain.scenarios.hook_messages import (
+    DeleteHook,
+    DescribeHook,
+    EditHook,
+    HookEdited,
+    HookFacts,
+    ListHooks,
+)
 from make_bridge.domain.scenarios.inbound import (
     Inbound,
     InboundLimits,
@@ -16,9 +23,10 @@ from make_bridge.domain.scenarios.inbound import (
     decode_inbound,
     with_inbound,
 )
+from make_bridge.domain.scenarios.model import checked_hook_name as checked_name
 from make_bridge.domain.scenarios.signatures import MOST_SECRETS, SignatureRule, key_of
 from make_bridge.kernel.context import Context
-from make_bridge.kernel.errors import InvalidInput
+from make_bridge.kernel.errors import Conflict, InvalidInput
 from make_bridge.kernel.ids import HookId, OrganizationId
 from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.queries import QueryRegistration
@@ -30,11 +38,12 @@ _SECRETS: Final = "signature.secrets"
 
 
 class _Presented(msgspec.Struct, frozen=True):
-    """How a hook presents a call, as far as it is shown."""
+    """How a hook presents a call, as far as it is shown, and whether it is to learn what calls look like."""
 
     headers: bool = False
     method: bool | str = False
     stringify: bool = False
+    learning: bool = False
 
 
 def secret_purpose(hook_id: HookId) -> tuple[str, int, str]:
@@ -57,7 +66,7 @@ class HookHandlers:
     limits: InboundLimits = field(default_factory=InboundLimits)
 
     async def edit(self, work: UnitOfWork, command: EditHook) -> HookFacts:
-        """Change the rules; raises InvalidInput with a sentence per field, NotFound for another's hook."""
+        """Change it; raises InvalidInput with a sentence per field, NotFound for another's hook."""
         organization_id = work.context.organization_id
         row = await hook_store.lock(work.tx, organization_id, command.hook_id)
         require_sight(work.context, row["team_id"])
@@ -67,13 +76,26 @@ class HookHandlers:
             signature = await self._signature(organization_id, command.hook_id, command.signature, now.signature)
         if command.dedupe is not msgspec.UNSET:
             dedupe = None if command.dedupe is None else checked_dedupe(command.dedupe, self.limits)
-        settings = with_inbound(bytes(row["settings"]), Inbound(signature=signature, dedupe=dedupe))
-        await hook_store.set_settings(work.tx, organization_id, command.hook_id, settings)
+        inbound = Inbound(signature=signature, dedupe=dedupe)
+        settings = with_inbound(bytes(row["settings"]), inbound, command.data)
+        name = row["name"] if command.name is msgspec.UNSET else checked_name(command.name)
+        enabled = row["enabled"] if command.enabled is msgspec.UNSET else command.enabled
+        await hook_store.edit(work.tx, organization_id, command.hook_id, settings=settings, name=name, enabled=enabled)
         subject = f"hook/{command.hook_id}"
         work.touch(subject, scheme=None if signature is None else signature.scheme, dedupe=dedupe is not None)
-        work.change(before=_shown(now), after=_shown(Inbound(signature=signature, dedupe=dedupe)))
+        work.change(before=_shown(now), after=_shown(inbound))
         work.emit(HookEdited(hook_id=command.hook_id, scenario_id=row["scenario_id"]), subject=subject)
-        return _facts(row | {"settings": settings})
+        return await self._facts(row | {"settings": settings, "name": name, "enabled": enabled}, work.context)
+
+    async def delete(self, work: UnitOfWork, command: DeleteHook) -> None:
+        """Remove a hook; raises NotFound, and Conflict while a scenario has it."""
+        organization_id, hook_id = work.context.organization_id, command.hook_id
+        row = await hook_store.lock(work.tx, organization_id, hook_id)
+        require_sight(work.context, row["team_id"])
+        if not await hook_store.delete(work.tx, organization_id, hook_id):
+            message = f"The scenario {row['scenario_id']} has this webhook: delete the scenario, and it goes with it."
+            raise Conflict(message)
+        work.touch(f"hook/{hook_id}", name=row["name"])
 
     async def _signature(
         self,
@@ -105,13 +127,21 @@ class HookHandlers:
         """Answer ListHooks; raises NotFound for a team out of sight."""
         require_sight(context, query.team_id)
         await store.require_team(tx, context.organization_id, query.team_id)
-        return [_facts(row) for row in await hook_store.list_hooks(tx, context.organization_id, query.team_id)]
+        rows = await hook_store.list_hooks(tx, context.organization_id, query.team_id)
+        return [await self._facts(row, context) for row in rows]
 
     async def describe(self, tx: ReadTx, context: Context, query: DescribeHook) -> HookFacts:
         """Answer DescribeHook; raises NotFound."""
-        found = _facts(await hook_store.get(tx, context.organization_id, query.hook_id))
+        found = await self._facts(await hook_store.get(tx, context.organization_id, query.hook_id), context)
         require_sight(context, found.team_id)
         return found
+
+    async def _facts(self, row: Row, context: Context) -> HookFacts:
+        token = ""
+        if context.allows("scenarios:write"):
+            purpose = ("hook", row["id"], "token")
+            token = (await self.sealing.open(context.organization_id, purpose, row["token_sealed"])).decode()
+        return _plain_facts(row, token)
 
     def commands(self) -> list[CommandRegistration[Any, Any]]:
         """Return the commands for the composition root."""
@@ -123,7 +153,14 @@ class HookHandlers:
                 permission="scenarios:write",
                 action="hook.edit",
                 audited=frozenset({"signature", "dedupe"}),
-            )
+            ),
+            CommandRegistration(
+                command=DeleteHook,
+                handler=self.delete,
+                result=None,
+                permission="scenarios:write",
+                action="hook.delete",
+            ),
         ]
 
     def queries(self) -> list[QueryRegistration[Any, Any]]:
@@ -139,7 +176,7 @@ def _refuse(sentence: str) -> NoReturn:
     raise InvalidInput(sentence, fields={_SECRETS: sentence})
 
 
-def _facts(row: Row) -> HookFacts:
+def _plain_facts(row: Row, token: str) -> HookFacts:
     settings = bytes(row["settings"])
     inbound, presented = decode_inbound(settings), msgspec.json.decode(settings, type=_Presented)
     signature = inbound.signature
@@ -156,4 +193,6 @@ def _facts(row: Row) -> HookFacts:
         signature=None if signature is None else msgspec.structs.replace(signature, secrets=[]),
         secrets=0 if signature is None else len(signature.secrets),
         dedupe=inbound.dedupe,
+        is_learning=presented.learning,
+        token=token,
     )

@@ -1,5 +1,6 @@
 """What can be asked of hooks' rules for their callers, and what happens to them."""
 
+from dataclasses import field
 from typing import ClassVar
 
 import msgspec
@@ -12,7 +13,10 @@ from make_bridge.kernel.messages import Command, Event, Query, message
 
 @message
 class HookFacts:
-    """A hook as it is shown: neither its address nor a secret is in it; ``secrets`` says how many there are."""
+    """A hook as it is shown; ``secrets`` says how many there are, and ``token`` is what its address ends with.
+
+    Whoever knows the address may start the scenario, so it is told to those who may write scenarios, and else empty.
+    """
 
     id: HookId
     team_id: TeamId
@@ -26,6 +30,12 @@ class HookFacts:
     signature: SignatureRule | None
     secrets: int
     dedupe: DedupeRule | None
+    is_learning: bool = False
+    token: str = ""
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return f"HookFacts({self.id})"
 
 
 @message
@@ -44,18 +54,29 @@ class DescribeHook(Query[HookFacts]):
 
 @message
 class EditHook(Command[HookFacts]):
-    """Change what a hook asks of its callers. What is UNSET stays; None takes a rule away.
+    """Change a hook, and what it asks of its callers. What is UNSET stays; None takes a rule away.
 
-    The rule of a signature carries its secrets in the clear; one without any keeps those of the same scheme.
+    ``data`` says how a call is presented (``headers``, ``method``, ``stringify``), and ``learning``. The rule of a
+    signature carries its secrets in the clear; one without any keeps those of the same scheme.
     """
 
     hook_id: HookId
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    data: dict[str, bool] = field(default_factory=dict)
     signature: SignatureRule | msgspec.UnsetType | None = msgspec.UNSET
     dedupe: DedupeRule | msgspec.UnsetType | None = msgspec.UNSET
 
     def __repr__(self) -> str:
         """Show no secret."""
         return f"EditHook({self.hook_id})"
+
+
+@message
+class DeleteHook(Command[None]):
+    """Remove a hook that no scenario has."""
+
+    hook_id: HookId
 
 
 @message

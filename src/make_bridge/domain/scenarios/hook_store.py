@@ -8,15 +8,16 @@ from make_bridge.platform.database.transactions import ReadTx, WriteTx
 
 MOST_LISTED = 10_000
 _LIST = """
-SELECT id, team_id, name, type_name, scenario_id, enabled, settings FROM shard.hooks
+SELECT id, team_id, name, type_name, scenario_id, enabled, settings, token_sealed FROM shard.hooks
 WHERE organization_id = %s AND team_id = %s ORDER BY id LIMIT %s
 """
 _GET = """
-SELECT id, team_id, name, type_name, scenario_id, enabled, settings FROM shard.hooks
+SELECT id, team_id, name, type_name, scenario_id, enabled, settings, token_sealed FROM shard.hooks
 WHERE organization_id = %s AND id = %s
 """
 _LOCK = _GET + "FOR UPDATE"
-_SET = "UPDATE shard.hooks SET settings = %s WHERE organization_id = %s AND id = %s"
+_SET = "UPDATE shard.hooks SET settings = %s, name = %s, enabled = %s WHERE organization_id = %s AND id = %s"
+_DELETE = "DELETE FROM shard.hooks WHERE organization_id = %s AND id = %s AND scenario_id IS NULL"
 
 
 async def list_hooks(tx: ReadTx, organization_id: OrganizationId, team_id: TeamId) -> list[DictRow]:
@@ -34,9 +35,16 @@ async def lock(tx: WriteTx, organization_id: OrganizationId, hook_id: HookId) ->
     return _found(await tx.one(_LOCK, (organization_id, hook_id)))
 
 
-async def set_settings(tx: WriteTx, organization_id: OrganizationId, hook_id: HookId, settings: bytes) -> None:
-    """Write a hook's settings."""
-    await tx.execute(_SET, (settings, organization_id, hook_id))
+async def edit(
+    tx: WriteTx, organization_id: OrganizationId, hook_id: HookId, *, settings: bytes, name: str, enabled: bool
+) -> None:
+    """Write a hook's settings, its name and whether it takes calls."""
+    await tx.execute(_SET, (settings, name, enabled, organization_id, hook_id))
+
+
+async def delete(tx: WriteTx, organization_id: OrganizationId, hook_id: HookId) -> bool:
+    """Remove a hook; False when a scenario has it."""
+    return await tx.execute(_DELETE, (organization_id, hook_id)) == 1
 
 
 def _found(row: DictRow | None) -> DictRow:

@@ -5,6 +5,7 @@ them when they are set; ``domain/executions`` reads them back and goes by them.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -54,9 +55,9 @@ def decode_inbound(settings: bytes) -> Inbound:
     return _decoder.decode(settings)
 
 
-def with_inbound(settings: bytes, inbound: Inbound) -> bytes:
-    """Return a hook's settings with these rules in place of its old ones; all others stay."""
-    stored = msgspec.json.decode(settings, type=JsonObject)
+def with_inbound(settings: bytes, inbound: Inbound, data: Mapping[str, bool] | None = None) -> bytes:
+    """Return a hook's settings with these rules in place of its old ones, and this ``data``; all others stay."""
+    stored = msgspec.json.decode(settings, type=JsonObject) | dict(data or {})
     for name, rule in (("signature", inbound.signature), ("dedupe", inbound.dedupe)):
         stored.pop(name, None)
         if rule is not None:

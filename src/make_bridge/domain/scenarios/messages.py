@@ -1,5 +1,6 @@
 """What can be asked of scenarios, their blueprints and hooks, and what happens to them."""
 
+from dataclasses import field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
@@ -140,10 +141,15 @@ class Hook:
 
 @message
 class CreateHook(Command[Hook]):
-    """Make a webhook address; it is attached when a scenario takes it."""
+    """Make an address for webhooks or mails; it is attached when a scenario takes it.
+
+    ``data`` says how calls are presented: ``headers``, ``method``, ``stringify``, and ``learning``.
+    """
 
     team_id: TeamId
     name: str
+    type_name: str = "gateway-webhook"
+    data: dict[str, bool] = field(default_factory=dict)
 
 
 @message

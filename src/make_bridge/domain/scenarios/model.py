@@ -9,11 +9,14 @@ from enum import StrEnum
 from typing import Any
 
 from make_bridge.kernel.errors import InvalidInput
+from make_bridge.kernel.ids import MAX_ID, HookId
 from make_bridge.kernel.lifecycle import Lifecycle
 
 JsonObject = dict[str, Any]
 HOOK_MODULES = frozenset({"gateway:CustomWebHook", "gateway:CustomMailHook"})
+HOOK_TYPES = ("gateway-webhook", "gateway-mailhook")
 MAX_NAME = 120
+MAX_HOOK_NAME = 128
 MAX_DESCRIPTION = 240
 
 
@@ -44,6 +47,14 @@ def needs_hook(blueprint: JsonObject) -> bool:
     """Say whether the first module waits for a webhook."""
     first = first_module(blueprint)
     return first is not None and first.get("module") in HOOK_MODULES
+
+
+def named_hook(blueprint: JsonObject) -> HookId | None:
+    """Return the webhook that the first module names."""
+    first = first_module(blueprint)
+    parameters = first.get("parameters") if first is not None and needs_hook(blueprint) else None
+    number = parameters.get("hook") if isinstance(parameters, dict) else None
+    return HookId(number) if isinstance(number, int) and 0 < number <= MAX_ID else None
 
 
 def with_hook(blueprint: JsonObject, hook_id: int) -> JsonObject:
@@ -88,3 +99,20 @@ def checked_description(text: str) -> str:
 def with_interface(blueprint: JsonObject, declared: JsonObject) -> JsonObject:
     """Return the blueprint with these inputs and outputs declared, in the newer of the two forms."""
     return {name: member for name, member in blueprint.items() if name != "io"} | {"interface": declared}
+
+
+def checked_hook_name(name: str) -> str:
+    """Return a usable name of a webhook or raise."""
+    clean = name.strip()
+    if not clean or len(clean) > MAX_HOOK_NAME or any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in clean):
+        message = f"A webhook's name has 1 to {MAX_HOOK_NAME} characters and no control characters."
+        raise InvalidInput(message, fields={"name": message})
+    return clean
+
+
+def checked_hook_type(name: str) -> str:
+    """Return the type of a new hook or raise."""
+    if name not in HOOK_TYPES:
+        message = f"There is no webhook of the type '{name[:50]}' here: the types are {' and '.join(HOOK_TYPES)}."
+        raise InvalidInput(message, fields={"typeName": message})
+    return name

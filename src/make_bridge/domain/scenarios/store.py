@@ -89,8 +89,8 @@ _DELETE_MEMORY = "DELETE FROM shard.scenario_memory WHERE organization_id = %s A
 _TEAM_EXISTS = "SELECT 1 FROM shard.teams WHERE organization_id = %s AND id = %s"
 _NEW_ID = "SELECT shard.new_id() AS id"
 _INSERT_HOOK = """
-INSERT INTO shard.hooks (id, organization_id, team_id, name, token_digest, token_sealed)
-VALUES (%s, %s, %s, %s, %s, %s)
+INSERT INTO shard.hooks (id, organization_id, team_id, name, token_digest, token_sealed, type_name, settings)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 """
 _ATTACH_HOOK = """
 UPDATE shard.hooks SET scenario_id = %s
@@ -314,11 +314,22 @@ async def new_id(tx: WriteTx) -> int:
     return int(row["id"]) if row else 0
 
 
+class NewHook(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new hook is, beside its name and its address."""
+
+    type_name: str
+    settings: bytes
+
+
+PLAIN: Final = NewHook(type_name="gateway-webhook", settings=b"{}")
+
+
 async def insert_hook(
-    tx: WriteTx, organization_id: OrganizationId, hook: Hook, token_digest: bytes, token_sealed: str
+    tx: WriteTx, organization_id: OrganizationId, hook: Hook, token_digest: bytes, token_sealed: str, new: NewHook
 ) -> None:
     """Write a hook; its token is stored sealed, and found by its digest."""
-    await tx.execute(_INSERT_HOOK, (hook.id, organization_id, hook.team_id, hook.name, token_digest, token_sealed))
+    row = (hook.id, organization_id, hook.team_id, hook.name, token_digest, token_sealed, new.type_name, new.settings)
+    await tx.execute(_INSERT_HOOK, row)
 
 
 async def attach_hook(

@@ -163,8 +163,9 @@ class DedupeBody(Body):
 
 
 class HookChangesBody(Body):
-    """What a webhook asks of its callers; what is absent stays, ``null`` takes it away."""
+    """A webhook's name and what it asks of its callers; what is absent stays, ``null`` takes a rule away."""
 
+    name: Name | None = None
     signature: SignatureBody | None = None
     dedupe: DedupeBody | None = None
 
@@ -249,6 +250,22 @@ class ConsentBody(Body):
     """Where a person comes back to: a page of the organization's own origins; absent, the window closes itself."""
 
     return_to: Annotated[str, Field(max_length=2048)] = ""
+
+
+class HookDataBody(Body):
+    """How a call is presented to the scenario; what is absent stays."""
+
+    headers: bool | None = None
+    method: bool | None = None
+    stringify: bool | None = None
+
+
+class NewHookBody(HookDataBody):
+    """A new webhook, with its data beside its name, as Make's clients send them."""
+
+    name: Name
+    team_id: RowId
+    type_name: Annotated[str, Field(max_length=64)]
 
 
 class OrganizationChangesBody(Body):

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from make_bridge.domain.executions.messages import GetExecution, GetUsage, RunScenario
+from make_bridge.domain.scenarios.hook_messages import DescribeHook
 from make_bridge.domain.scenarios.messages import (
     ActivateScenario,
     CreateScenario,
@@ -24,7 +25,7 @@ from make_bridge.domain.scenarios.messages import (
     ScenarioFacts,
     SetInterface,
 )
-from make_bridge.domain.scenarios.model import with_interface
+from make_bridge.domain.scenarios.model import named_hook, with_interface
 from make_bridge.faces.api_v2.bodies import (
     DeclaredBody,
     NewInterfaceBody,
@@ -45,8 +46,8 @@ from make_bridge.faces.api_v2.paging import MAX_LIMIT, CurrentPage, Page, narrow
 from make_bridge.faces.edge.body import parse_object, parse_optional
 from make_bridge.faces.edge.gates import Call, CurrentCall
 from make_bridge.faces.portal.wire import instant
-from make_bridge.kernel.errors import InvalidInput
-from make_bridge.kernel.ids import MAX_ID, ScenarioId, TeamId
+from make_bridge.kernel.errors import InvalidInput, NotFound
+from make_bridge.kernel.ids import MAX_ID, HookId, ScenarioId, TeamId
 
 ScenarioPath = Annotated[ScenarioId, row_id("scenario")]
 _MOST_IDS: Final = 1000
@@ -91,8 +92,10 @@ class ScenarioRoutes:
     async def create_scenario(self, call: CurrentCall, page: CurrentPage) -> Response:
         """Make a scenario from a blueprint; it is switched off."""
         body = parse_object(call.body, NewScenarioBody, max_depth=self.api.json_depth)
+        team_id = TeamId(body.team_id)
         command = CreateScenario(
-            team_id=TeamId(body.team_id),
+            team_id=team_id,
+            hook_id=await self._named_hook(call, team_id, body.blueprint),
             blueprint=_declaring(body.blueprint, body.metadata),
             scheduling=body.scheduling,
             name=body.name,
@@ -182,6 +185,17 @@ class ScenarioRoutes:
             for day in days
         ]  # fmt: skip
         return respond({"data": data})
+
+    async def _named_hook(self, call: Call, team_id: TeamId, blueprint: JsonObject) -> HookId | None:
+        """Return the team's free webhook that a blueprint names; one that names another's is given a new one."""
+        hook_id = named_hook(blueprint)
+        if hook_id is None:
+            return None
+        try:
+            found = await self.api.queries.ask(call.context, DescribeHook(hook_id=hook_id))
+        except NotFound:
+            return None
+        return hook_id if found.team_id == team_id and found.scenario_id is None else None
 
     async def _find(self, call: Call, scenario_id: ScenarioId) -> ScenarioFacts:
         return await self.api.queries.ask(
