@@ -26,6 +26,7 @@ SERVERS: dict[str, tuple[str, ...]] = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "nginx": ("nginx", "/usr/sbin/nginx"),
     "postgresql-15": ("/usr/lib/postgresql/15/bin/postgres",),
+    "redis-server": ("redis-server", "valkey-server"),
 }
 
 # Nothing of a test outlives a power cut, so its server need not wait for the disk.

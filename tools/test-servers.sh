@@ -10,12 +10,14 @@ say() { echo "· $*"; }
 # What counts as present must agree with SERVERS in tests/conftest.py.
 has_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 has_nginx() { command -v nginx || test -x /usr/sbin/nginx; }
+has_redis() { command -v redis-server || command -v valkey-server; }
 has_postgresql_15() { test -x /usr/lib/postgresql/15/bin/postgres; }
 
 missing=()
 has_chromium >/dev/null || missing+=(chromium)
 has_nginx >/dev/null || missing+=(nginx)
 has_postgresql_15 || missing+=(postgresql-15)
+has_redis >/dev/null || missing+=(redis-server)
 if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
 
 say "missing for the tests: ${missing[*]}"
@@ -33,9 +35,9 @@ if [[ " ${missing[*]} " == *" postgresql-15 "* ]]; then
     echo 'create_main_cluster = false' >>"$configuration"
 fi
 
-# Nor may nginx be started by its package: one that is there already is left as it is.
+# Nor may nginx or Redis be started by its package: one that is there already is left as it is.
 policy=/usr/sbin/policy-rc.d
-if [[ " ${missing[*]} " == *" nginx "* ]] && [ ! -e "$policy" ]; then
+if [[ " ${missing[*]} " =~ " nginx "|" redis-server " ]] && [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
     trap 'rm -f "$policy"' EXIT

@@ -6,6 +6,7 @@ line uses the first half (``open_domain``) to act on a database, also beside a s
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
@@ -95,6 +96,7 @@ from make_bridge.domain.organizations.keys import (
 )
 from make_bridge.domain.organizations.rotation_messages import OrganizationShredded
 from make_bridge.domain.organizations.service import OrganizationService
+from make_bridge.domain.organizations.token_front import FrontedLedger
 from make_bridge.domain.organizations.zones import Zones
 from make_bridge.domain.reports import views as report_views
 from make_bridge.domain.reports.generating import GeneratingReports, forget_reports
@@ -151,6 +153,7 @@ from make_bridge.platform.bus.commands import CommandBus, Listener
 from make_bridge.platform.bus.events import LiveSubscription
 from make_bridge.platform.bus.queries import QueryBus
 from make_bridge.platform.bus.relay import Relay, RelayConfig
+from make_bridge.platform.coordination.membership import Membership
 from make_bridge.platform.database.awaiting import await_server
 from make_bridge.platform.database.embedded import EmbeddedConfig, EmbeddedPostgres, facts_of_running
 from make_bridge.platform.database.opening import (
@@ -165,9 +168,11 @@ from make_bridge.platform.egress.circuits import Circuits
 from make_bridge.platform.egress.client import EgressClient
 from make_bridge.platform.egress.host_turns import HostTurns
 from make_bridge.platform.egress.mail import MailSender
+from make_bridge.platform.limits.redis_counts import RedisCounts
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue.job_queue import JobQueue, forget_jobs
 from make_bridge.platform.queue.jobs import JobTypes
+from make_bridge.platform.redis.client import RedisClient
 from make_bridge.platform.security.passwords import Passwords
 from make_bridge.platform.security.root_key import ROLE_PURPOSE, RootKey, RootKeys, role_secret_place
 from make_bridge.platform.security.sealing import SealBroken, Sealed
@@ -213,6 +218,8 @@ class Domain:
     egress: EgressClient
     metrics: Metrics
     telling: TellingEndpoints
+    key_secret: bytes
+    """What names things in Redis: the same in all processes, and over rotations of the root key."""
 
 
 async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Report, *, join: bool = False) -> Domain:
@@ -222,7 +229,8 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     plan = await _plan(stack, settings, join=join)
     if not join:
         await _await_databases(plan, settings, report)
-    shards = await _open_shards(stack, plan, settings, roots, clock, report)
+    role_secret = await _role_secret(plan, roots)
+    shards = await _open_shards(stack, plan, settings, role_secret, clock, report)
     await require_same_root_key(shards.directory, roots)
     data_keys = DataKeys(shards.directory, roots, clock)
     organizations = OrganizationReader(shards.directory, clock)
@@ -342,6 +350,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         egress=egress,
         metrics=metrics,
         telling=TellingEndpoints(jobs=jobs, limits=limits, metrics=metrics),
+        key_secret=role_secret,
     )
 
 
@@ -370,9 +379,9 @@ async def _role_secret(plan: DatabasePlan, roots: RootKeys) -> bytes:
 
 
 async def _open_shards(
-    stack: AsyncExitStack, plan: DatabasePlan, settings: Settings, roots: RootKeys, clock: Clock, report: Report
+    stack: AsyncExitStack, plan: DatabasePlan, settings: Settings, role_secret: bytes, clock: Clock, report: Report
 ) -> Shards:
-    lines, serving = await prepare(plan, await _role_secret(plan, roots))
+    lines, serving = await prepare(plan, role_secret)
     for line in lines:
         report(line)
     return await open_databases(stack, plan, serving, settings.pools(), clock)
@@ -445,11 +454,14 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     await stack.enter_async_context(renewing(idle_renewal_of(domain.shards, domain.tokens, metrics, loaded)))
     await stack.enter_async_context(_running(executions, domain, cares))
     domain.listeners.extend([executions.hear, relay.hear])
-    limiters = Limiters.of(settings.rate_limits(), domain.clock, metrics)
+    redis = await _open_redis(stack, domain, settings)
+    limiters = await _limiters(stack, domain, redis, loaded)
     turnstile = limiters.turnstile(ListedOrigins(domain.shards.directory, domain.clock), domain.organizations)
     routes = [
         *gateway_routes(
-            operations=Operations(domain.shards, metrics, token=None, live_sessions=sessions.count_live),
+            operations=Operations(
+                domain.shards, metrics, token=None, live_sessions=sessions.count_live, redis=redis
+            ),
             calls=WizardCalls(
                 commands=domain.commands,
                 queries=domain.queries,
@@ -472,7 +484,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             ),
         ),
         *bridge_routes(
-            portal := _portal(domain, executions.waiting, turnstile, settings),
+            portal := _portal(domain, executions.waiting, turnstile, redis, settings),
             api := _api(domain, portal, circuits, settings),
         ),
         *_console_routes(stack, domain, sessions, turnstile, api, settings),
@@ -489,6 +501,39 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         routes, settings.edge(), aliases=PORTAL_ALIASES, direct=direct, cross_origin=turnstile.cross_origin
     )
     return Serving(app=app, demo=demo)
+
+
+async def _open_redis(stack: AsyncExitStack, domain: Domain, settings: Settings) -> RedisClient | None:
+    config = settings.redis()
+    if config is None:
+        return None
+    counters = domain.metrics.redis
+    return await stack.enter_async_context(RedisClient(config, key_secret=domain.key_secret, counters=counters))
+
+
+async def _limiters(
+    stack: AsyncExitStack, domain: Domain, redis: RedisClient | None, loaded: LoadedSettings
+) -> Limiters:
+    """Make the rate limits, and keep them told how many servers hold them and whether Redis counts for all."""
+    settings, metrics, counts = loaded.settings, domain.metrics, None
+    if redis is not None:
+        counts = RedisCounts(redis)
+        stack.push_async_callback(counts.close)
+    limiters = Limiters.of(settings.rate_limits(), domain.clock, metrics, counts)
+    if redis is not None:
+        redis.watch(lambda: limiters.count_apart(apart=not redis.is_up))
+        limiters.count_apart(apart=not redis.is_up)
+
+    def counted(servers: Mapping[str, int]) -> None:
+        limiters.share_among(servers)
+        for name, number in servers.items():
+            metrics.rates.servers.labels(name).set(number)
+
+    if limiters.held:
+        name, seconds = f"{loaded.node_id} {secrets.token_hex(4)}", settings.rate_servers_seconds
+        membership = Membership(domain.shards.directory, name, limiters.held, counted, seconds=seconds)
+        await stack.enter_async_context(membership)
+    return limiters
 
 
 def _running(executions: "_Executions", domain: Domain, more: Mapping[str, Care]) -> AbstractAsyncContextManager[None]:
@@ -634,14 +679,16 @@ def _records(domain: Domain, settings: Settings) -> StoresByTeam:
     return StoresByTeam(shards=domain.shards, limits=settings.data_store_limits())
 
 
-def _portal(domain: Domain, waiting: Waiting, turnstile: Turnstile, settings: Settings) -> PortalDependencies:
+def _portal(
+    domain: Domain, waiting: Waiting, turnstile: Turnstile, redis: RedisClient | None, settings: Settings
+) -> PortalDependencies:
     return PortalDependencies(
         commands=domain.commands,
         queries=domain.queries,
         authenticator=Authenticator(
             portal_keys=domain.portal_keys,
             api_tokens=domain.api_tokens,
-            ledger=domain.ledger,
+            ledger=domain.ledger if redis is None else FrontedLedger(domain.ledger, redis, domain.metrics.redis),
             customers=domain.customers,
             clock=domain.clock,
             max_token_bytes=settings.token_bytes,

@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -55,6 +55,7 @@ from make_bridge.platform.egress.host_turns import TurnLimits
 from make_bridge.platform.limits.port import Rate
 from make_bridge.platform.queue.jobs import JobLimits
 from make_bridge.platform.queue.leases import ClaimRules
+from make_bridge.platform.redis.config import RedisConfig, is_redis_address
 from make_bridge.platform.security.certificates import CertificateFiles, own_files
 from make_bridge.platform.security.passwords import PasswordCost
 from make_bridge.platform.security.portal_tokens import ExpectedClaims
@@ -63,7 +64,7 @@ PREFIX: Final = "MAKE_BRIDGE_"
 DEFAULTS: Final = Path(__file__).with_name("make-bridge.default.toml")
 _CONFIG: Final = "CONFIG"
 # Names that belong to parts which are not in this version: they are recognised, and said to have no effect.
-_LATER: Final = ("ELASTICSEARCH_URL", "OTLP_ENDPOINT", "REDIS_URL", "REPLICA_URLS", "ZOOKEEPER_HOSTS")
+_LATER: Final = ("ELASTICSEARCH_URL", "OTLP_ENDPOINT", "REPLICA_URLS", "ZOOKEEPER_HOSTS")
 _LAST_SHARD: Final = 1023
 _NODE_ID: Final = r"[A-Za-z0-9._-]{1,64}"
 
@@ -91,6 +92,19 @@ def _postgresql(value: SecretStr) -> SecretStr:
     if urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
         raise ValueError("must be an address that begins with postgresql://")
     return value
+
+
+def _redis(value: SecretStr) -> SecretStr:
+    if not is_redis_address(value.get_secret_value()):
+        raise ValueError("must be an address like redis://:PASSWORD@HOST:6379/0, rediss://… or unix:///path/of/socket")
+    return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _origin(value: str) -> str:
@@ -163,6 +177,11 @@ class Settings(BaseSettings):
     statement_timeout_seconds: Seconds
     lock_timeout_seconds: Seconds
     idle_in_transaction_seconds: Seconds
+    redis_url: Annotated[SecretStr, AfterValidator(_redis)] | None = None
+    redis_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    redis_seconds: Annotated[float, Field(ge=0.001, le=1, allow_inf_nan=False)]
+    redis_probe_seconds: Annotated[float, Field(ge=0.05, le=60, allow_inf_nan=False)]
+    redis_connections: Annotated[int, Field(ge=1, le=64)]
 
     hook_body_bytes: Bytes
     api_body_bytes: Bytes
@@ -195,6 +214,7 @@ class Settings(BaseSettings):
     rate_flow: RateMost
     rate_flow_seconds: RateSeconds
     rate_keys: Annotated[int, Field(ge=100, le=10_000_000)]
+    rate_servers_seconds: Annotated[float, Field(ge=0.1, le=5, allow_inf_nan=False)]
     token_issuers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
     token_audiences: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
     portal_key_overlap_seconds: Annotated[int, Field(ge=0, le=LONGEST_OVERLAP)]
@@ -321,6 +341,11 @@ class Settings(BaseSettings):
         return self.local_url
 
     @property
+    def is_public(self) -> bool:
+        """Say whether there is a public address, and it is more than this machine's own."""
+        return self.public_url is not None and not _is_loopback(urlsplit(self.public_url).hostname or "")
+
+    @property
     def root_key_path(self) -> Path:
         """Return the file of the root key; the embedded default generates it beside the data."""
         return self.root_key_file or self.data_dir / "root.key"
@@ -378,8 +403,8 @@ class Settings(BaseSettings):
         )
 
     def rate_limits(self) -> RateLimits:
-        """Produce how often callers may come; a trial without a public address has nobody to be held back."""
-        is_on = self.rates == "on" or (self.rates == "auto" and self.public_url is not None)
+        """Produce how often callers may come; a trial that only this machine reaches has nobody to be held back."""
+        is_on = self.rates == "on" or (self.rates == "auto" and self.is_public)
 
         def rate(name: str, most: int, seconds: float) -> Rate:
             return Rate(name=name, most=most if is_on else 0, seconds=seconds)
@@ -393,6 +418,18 @@ class Settings(BaseSettings):
             flow=rate("flow", self.rate_flow, self.rate_flow_seconds),
             block_seconds=self.rate_failures_block_seconds,
             keys=self.rate_keys,
+        )
+
+    def redis(self) -> RedisConfig | None:
+        """Produce where Redis is, if there is one."""
+        if self.redis_url is None:
+            return None
+        return RedisConfig(
+            url=self.redis_url.get_secret_value(),
+            prefix=self.redis_prefix,
+            seconds=self.redis_seconds,
+            probe_seconds=self.redis_probe_seconds,
+            connections=self.redis_connections,
         )
 
     def client_connections(self) -> ConnectionLimits:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from attacks.scene import LIMITS, Scene, attacked
+from attacks.scene import LimitedPair, Scene, attacked, limited_pair
 from support.api_v2 import Api
-from support.nginx import nginx_before
 from support.postgres import open_shards
 from support.postgres_process import own_postgres
+from support.redis_process import own_redis
 from support.server import show_logs
 
 
@@ -41,18 +41,26 @@ def scene(server: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="package")
-def limited(scene: Scene, server: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Two more servers with small limits, behind an nginx of their own that says who calls: its address."""
-    nodes = [scene.installation.server(name, NODE_ID=name, **LIMITS) for name in ("limited-one", "limited-two")]
-    folder = tmp_path_factory.mktemp("limited") / "nginx"
-    with nginx_before(server("nginx"), folder, [node.port for node in nodes], says_who_calls=True) as nginx:
-        for node in nodes:
-            node.start(wait=False)
-        for node in nodes:
-            node.wait_ready()
-        yield nginx.url
-        for node in nodes:
-            assert node.end() is None
+def limited(
+    scene: Scene, server: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LimitedPair]:
+    """Two more servers with small limits that know of each other, and have no Redis."""
+    with limited_pair(scene, server("nginx"), tmp_path_factory.mktemp("limited"), "limited") as pair:
+        yield pair
+
+
+@pytest.fixture
+def limited_by_redis(
+    scene: Scene, server: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LimitedPair]:
+    """Two more servers with small limits, which they count together in a Redis."""
+    folder = tmp_path_factory.mktemp("counted")
+    with (
+        own_redis(server("redis-server"), folder / "redis") as redis,
+        limited_pair(scene, server("nginx"), folder, "counted", REDIS_URL=redis.url) as pair,
+    ):
+        pair.redis = redis
+        yield pair
 
 
 @pytest.hookimpl(wrapper=True)

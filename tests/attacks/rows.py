@@ -145,10 +145,10 @@ OPEN = {
     "B14": "There are no accounts until the command line makes one, and no page that makes the first.",
     "B16": "Every answer of an API and every page of the console says `no-store` (C06).",
     "C04": (
-        "Processes know nothing of each other's counts: behind one name, so many servers let so many times the limit "
-        "through. In the first period after a pause up to twice the limit passes."
+        "In the first period after a pause up to twice the limit passes: all at once, then one after the other. "
+        "Without Redis, a caller whom a balancer keeps at one server has only that server's part."
     ),
-    "C05": "Limits are local to each process: there is no store that could go away.",
+    "C05": "After a time without Redis, servers that counted for themselves may be stricter for up to a period.",
     "C12": "Tested where the code is: `web/tests/message.test.ts`, `web/tests/client.test.ts`.",
     "C25": (
         "Only pages of the console lead from plain HTTP to HTTPS, where a trusted proxy says how it was called; the "

@@ -24,6 +24,7 @@ from support.integrator import Integrator, new_organization
 from support.network import Reply, send
 from support.nginx import Nginx, nginx_before
 from support.postgres_process import PostgresProcess
+from support.redis_process import RedisProcess
 from support.server import Installation, ServerProcess, installed
 from support.waiting import until
 
@@ -55,6 +56,7 @@ LIMITS = {
     "RATE_STRANGERS_SECONDS": "600",
     "RATE_API": "40",
     "RATE_API_SECONDS": "3600",
+    "RATE_SERVERS_SECONDS": "0.2",
 }
 
 
@@ -199,3 +201,35 @@ def attacked(programs: Mapping[str, Path], folder: Path, postgres: PostgresProce
             rival = new_organization(installation, nginx.url, "Rival CRM", origin="https://rival.example")
             nodes[1].wait_ready()
             yield Scene(installation, postgres, nginx, (nodes[0], nodes[1]), acme, rival)
+
+
+@dataclass(slots=True)
+class LimitedPair:
+    """Two servers with small limits behind an nginx of their own that says who calls."""
+
+    url: str
+    nodes: list[ServerProcess]
+    redis: RedisProcess | None = None
+
+    def know_each_other(self, servers: int = 2) -> None:
+        """Wait until each knows that so many hold its limits."""
+        until(
+            lambda: all(node.metric("rate_limit_servers", of="api") == servers for node in self.nodes),
+            "the servers know each other",
+            within=20,
+        )
+
+
+@contextlib.contextmanager
+def limited_pair(scene: Scene, nginx: Path, folder: Path, name: str, **settings: str) -> Iterator[LimitedPair]:
+    """Serve from two more servers of the scene."""
+    given = LIMITS | settings
+    nodes = [scene.installation.server(f"{name}-{one}", NODE_ID=f"{name}-{one}", **given) for one in ("one", "two")]
+    with nginx_before(nginx, folder / "nginx", [node.port for node in nodes], says_who_calls=True) as before:
+        for node in nodes:
+            node.start(wait=False)
+        for node in nodes:
+            node.wait_ready()
+        yield LimitedPair(before.url, nodes)
+        for node in nodes:
+            assert node.end() is None

@@ -212,11 +212,11 @@ def test_a_misspelt_name_is_a_warning_that_names_what_was_meant(monkeypatch, tmp
     own.write_text('loglevel = "debug"\n')
     monkeypatch.setenv("MAKE_BRIDGE_DATABSE_URL", "postgresql://u:hunter2@a/b")
     monkeypatch.setenv("MAKE_BRIDGE_WEATHER", "fine")
-    monkeypatch.setenv("MAKE_BRIDGE_REDIS_URL", "redis://a")
+    monkeypatch.setenv("MAKE_BRIDGE_ZOOKEEPER_HOSTS", "a:2181")
     assert load_settings(own).warnings == (
         "MAKE_BRIDGE_DATABSE_URL is not a setting. Did you mean MAKE_BRIDGE_DATABASE_URL?",
-        "MAKE_BRIDGE_REDIS_URL has no effect: this version does not use it yet.",
         "MAKE_BRIDGE_WEATHER is not a setting.",
+        "MAKE_BRIDGE_ZOOKEEPER_HOSTS has no effect: this version does not use it yet.",
         f"'loglevel' in {own} is not a setting. Did you mean log_level?",
     )
 
@@ -252,6 +252,38 @@ def test_what_a_webhook_may_set_at_most_is_a_setting(monkeypatch):
     monkeypatch.setenv("MAKE_BRIDGE_WEBHOOK_TOLERANCE_LONGEST_SECONDS", "600")
     monkeypatch.setenv("MAKE_BRIDGE_WEBHOOK_WINDOW_LONGEST_SECONDS", "3600")
     assert load_settings().settings.inbound() == InboundLimits(tolerance=600, window=3600)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://localhost:8080", "http://127.0.0.1", "https://127.1.2.3", "http://[::1]:8080"]
+)
+def test_rate_limits_stay_off_where_the_public_address_is_this_machine_s_own(monkeypatch, address):
+    monkeypatch.setenv("MAKE_BRIDGE_PUBLIC_URL", address)
+    assert load_settings().settings.rate_limits().hook.most == 0
+    monkeypatch.setenv("MAKE_BRIDGE_RATES", "on")
+    assert load_settings().settings.rate_limits().hook.most == 300
+
+
+def test_there_is_no_redis_unless_one_is_named_and_its_password_is_never_shown(monkeypatch):
+    assert load_settings().settings.redis() is None
+    monkeypatch.setenv("MAKE_BRIDGE_REDIS_URL", "")
+    assert load_settings().settings.redis() is None
+    monkeypatch.setenv("MAKE_BRIDGE_REDIS_URL", "rediss://bridge:hunter2@cache.example.com:6380/1")
+    loaded = load_settings()
+    config = loaded.settings.redis()
+    assert (config.prefix, config.seconds, config.probe_seconds, config.connections) == ("make-bridge", 0.05, 1.0, 8)
+    assert "hunter2" in config.url
+    assert "hunter2" not in repr(loaded) + repr(config)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://u:hunter2@a", "redis://:hunter2@a:port", "a:6379", "redis://:hunter2@a?db=x"]
+)
+def test_an_address_that_is_none_of_redis_is_refused_without_showing_it(monkeypatch, address):
+    monkeypatch.setenv("MAKE_BRIDGE_REDIS_URL", address)
+    with pytest.raises(ConfigurationError, match="MAKE_BRIDGE_REDIS_URL must be an address like redis://") as raised:
+        load_settings()
+    assert "hunter2" not in str(raised.value)
 
 
 def test_rate_limits_are_on_as_soon_as_there_is_a_public_address(monkeypatch):

@@ -11,6 +11,7 @@ from make_bridge.boot import open_domain
 from make_bridge.cli.options import Config, DataDir, Json
 from make_bridge.cli.output import as_json, as_table, command
 from make_bridge.kernel.errors import BridgeError
+from make_bridge.platform.redis.client import examine
 from make_bridge.platform.security.root_key import RootKey
 from make_bridge.settings import LoadedSettings, load_settings
 
@@ -75,6 +76,11 @@ async def _database(loaded: LoadedSettings) -> str:
     return f"{place}, answers, every migration applied" + (f" ({', '.join(lines)})" if lines else "")
 
 
+async def _redis(loaded: LoadedSettings) -> str:
+    config = loaded.settings.redis()
+    return "none: servers divide rate limits among themselves" if config is None else await examine(config)
+
+
 async def _pages(loaded: LoadedSettings) -> str:
     folder = loaded.settings.pages
     if not (folder / "wizard" / "index.html").exists():
@@ -86,5 +92,6 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("root key", _root_key),
     ("disk", _disk),
     ("database", _database),
+    ("redis", _redis),
     ("pages", _pages),
 )

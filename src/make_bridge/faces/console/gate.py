@@ -101,7 +101,7 @@ class SessionGate(Gate):
         turnstile.attempts.admit(attempt)
         session = await self._way_in.sessions.find(secret) if secret else None
         if session is None:
-            raise turnstile.failed(attempt, Unauthenticated(_SIGNED_OUT, code="signed_out"))
+            raise await turnstile.failed(attempt, Unauthenticated(_SIGNED_OUT, code="signed_out"))
         identity = Identity(
             organization_id=session.organization_id,
             actor=Actor(kind=ActorKind.USER, reference=str(session.user_id)),
@@ -109,7 +109,7 @@ class SessionGate(Gate):
             team_id=None,
             credential=f"session {session.id}",
         )
-        turnstile.passed(request, attempt, identity)
+        await turnstile.passed(request, attempt, identity)
         return session, identity
 
 

@@ -10,8 +10,12 @@ The gates ask before they look anything up, and tell how it went. Three limits c
   while. What was refused does not become valid, so this locks out nobody, least of all an organization.
 
 Webhooks and public pages are not counted: their senders and readers share addresses by the thousand.
+
+Servers count *general* and *failures* together; what one of them is told of the sum it knows from then on. *Strangers*
+is asked before anything is known of a caller, so each server has its part of that limit for itself.
 """
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +24,7 @@ from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.errors import RateLimited
 from make_bridge.platform.cache.near import NearCache
 from make_bridge.platform.limits.local import LocalRateLimit
+from make_bridge.platform.limits.port import RateLimit
 
 _FAMILIAR_SECONDS: Final = 3600.0
 
@@ -51,8 +56,8 @@ class Attempts:
 
     def __init__(
         self,
-        general: LocalRateLimit,
-        failures: LocalRateLimit,
+        general: RateLimit,
+        failures: RateLimit,
         strangers: LocalRateLimit,
         clock: Clock,
         *,
@@ -83,12 +88,17 @@ class Attempts:
         """Remember that credentials of this kind are good."""
         self._familiar.put(attempt.family, value=True)
 
-    def failed(self, attempt: Attempt) -> RateLimited | None:
+    async def failed(self, attempt: Attempt) -> RateLimited | None:
         """Count a refusal; return what to answer in its place once there were too many."""
-        if attempt.credential and self._failures.rate.most:
-            key = (attempt.address, attempt.credential)
-            self._failures.take(key)
-            if not self._failures.standing(key).left:
-                self._blocked.put(key, self._clock.monotonic() + self._block_seconds)
-        wait = self._general.take(attempt.address)
+        if not attempt.credential or not self._failures.rate.most:
+            wait = await self._general.take(attempt.address)
+            return self._general.refusal(wait) if wait else None
+        key = (attempt.address, attempt.credential)
+        # Together, so that servers that count together are asked once.
+        wait, too_often = await asyncio.gather(self._general.take(attempt.address), self._failures.take(key))
+        if not self._failures.standing(key).left:
+            self._blocked.put(key, self._clock.monotonic() + self._block_seconds)
+        if too_often:
+            # It has failed at other servers as well: there it was refused unread, here it was read once more.
+            return self._failures.refusal(self._block_seconds)
         return self._general.refusal(wait) if wait else None

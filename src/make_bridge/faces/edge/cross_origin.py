@@ -60,7 +60,7 @@ class CrossOrigin:
         attempt = attempt_of(address, origin)
         self._attempts.admit(attempt)
         if not _is_plain(origin) or not await self._origins.is_listed(origin):
-            raise self._attempts.failed(attempt) or PermissionDenied(_REFUSED, code="origin_not_allowed")
+            raise await self._attempts.failed(attempt) or PermissionDenied(_REFUSED, code="origin_not_allowed")
         self._attempts.passed(attempt)
         return [(_ALLOW, origin.encode()), *_PREFLIGHT, _VARY]
 

@@ -91,10 +91,10 @@ class TokenGate(Gate):
         try:
             identity = await self._authenticate(request)
         except Unauthenticated as error:
-            raise turnstile.failed(attempt, error) from error
+            raise await turnstile.failed(attempt, error) from error
         if is_for_pages:
             await turnstile.cross_origin.settle(request, identity.organization_id)
-        turnstile.passed(request, attempt, identity)
+        await turnstile.passed(request, attempt, identity)
         return identity
 
     async def _authenticate(self, request: Request) -> Identity:

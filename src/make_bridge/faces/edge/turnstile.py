@@ -31,18 +31,18 @@ class Turnstile:
         self.attempts.admit(attempt)
         return attempt
 
-    def failed(self, attempt: Attempt, error: BridgeError) -> BridgeError:
+    async def failed(self, attempt: Attempt, error: BridgeError) -> BridgeError:
         """Count a refusal; return what to answer."""
-        return self.attempts.failed(attempt) or error
+        return await self.attempts.failed(attempt) or error
 
-    def passed(self, request: Request, attempt: Attempt, identity: Identity) -> None:
+    async def passed(self, request: Request, attempt: Attempt, identity: Identity) -> None:
         """Count a request, or raise RateLimited."""
         self.attempts.passed(attempt)
         rate = self._api.rate
         if not rate.most:
             return
         key: Hashable = (identity.organization_id, identity.credential)
-        self._api.require(key)
+        await self._api.require(key)
         standing = self._api.standing(key)
         request.state.answer_headers.extend(
             rate_headers(rate.name, rate.most, rate.seconds, left=standing.left, clear_in=standing.clear_in)

@@ -71,7 +71,7 @@ class OAuthFace:
         try:
             begun = await self.consents.start(body.ticket, browser)
         except (Unauthenticated, NotFound) as error:
-            raise self.attempts.failed(attempt) or error from error
+            raise await self.attempts.failed(attempt) or error from error
         self.attempts.passed(attempt)
         told = {
             "address": begun.address,
@@ -106,7 +106,7 @@ class OAuthFace:
         try:
             connected = await self.consents.finish(returned)
         except (Unauthenticated, NotFound) as error:
-            raise self.attempts.failed(attempt) or error from error
+            raise await self.attempts.failed(attempt) or error from error
         if connected.return_to:
             return RedirectResponse(connected.return_to, status_code=303)
         return done_page(connected.connection)

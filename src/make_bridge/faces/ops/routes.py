@@ -18,10 +18,12 @@ from make_bridge.faces.edge.access import PublicRoute
 from make_bridge.kernel.errors import BridgeError, NotFound
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.redis.client import RedisClient
 
 # Who asks learns within two seconds that the database is away.
 _PATIENCE = 1.5
 CountOf = Callable[[], Awaitable[int]]
+_WITHOUT_REDIS = "Redis does not answer: each server lets its part of the rate limits through."
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _FORWARDING = frozenset({"forwarded", "true-client-ip", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"})
@@ -30,9 +32,18 @@ _FORWARDING = frozenset({"forwarded", "true-client-ip", "via", "x-forwarded-for"
 class Operations:
     """The endpoints with what they look at."""
 
-    def __init__(self, shards: Shards, metrics: Metrics, *, token: str | None, live_sessions: CountOf) -> None:
+    def __init__(
+        self,
+        shards: Shards,
+        metrics: Metrics,
+        *,
+        token: str | None,
+        live_sessions: CountOf,
+        redis: RedisClient | None = None,
+    ) -> None:
         """Without ``token`` the counters are told to this machine only."""
         self._live_sessions = live_sessions
+        self._redis = redis
         self._shards = shards
         self._metrics = metrics
         self._token = token
@@ -42,14 +53,19 @@ class Operations:
         return _json({"status": "live"}, 200)
 
     async def ready(self, _request: Request) -> Response:
-        """Answer 200 when every database answers, else 503 with the reason."""
+        """Answer 200 when every database answers, else 503 with the reason; what serves without is only told."""
         reasons = []
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self._shards.reach()
         except (BridgeError, TimeoutError) as error:
             reasons.append(error.message if isinstance(error, BridgeError) else "The database does not answer.")
-        return _json({"status": "unready", "reasons": reasons}, 503) if reasons else _json({"status": "ready"}, 200)
+        if reasons:
+            return _json({"status": "unready", "reasons": reasons}, 503)
+        told: dict[str, object] = {"status": "ready"}
+        if self._redis is not None and not self._redis.is_up:
+            told["degraded"] = [_WITHOUT_REDIS]
+        return _json(told, 200)
 
     async def metrics(self, request: Request) -> Response:
         """Answer the counters in the text format."""

@@ -55,9 +55,9 @@ class FlowGate(Gate):
         try:
             organization, row = await self._find(flow_id, secret)
         except Unauthenticated as error:
-            raise attempts.failed(attempt) or error from error
+            raise await attempts.failed(attempt) or error from error
         attempts.passed(attempt)
-        self._limits.calls.require(flow_id)
+        await self._limits.calls.require(flow_id)
         body = await read_bytes(request, self._max_body)
         if body:
             require_json(request)

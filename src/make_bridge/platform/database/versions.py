@@ -14,7 +14,7 @@ import psycopg
 from make_bridge.kernel.errors import ConfigurationError
 
 Tree = Literal["directory", "shard"]
-HEADS: dict[Tree, str] = {"directory": "0005", "shard": "0020"}
+HEADS: dict[Tree, str] = {"directory": "0006", "shard": "0020"}
 _OLDEST_SERVER = 150000
 _TABLE_EXISTS = "SELECT to_regclass(%s) IS NOT NULL AS present"
 

@@ -1,4 +1,4 @@
-"""The rate limit of one process: GCRA, which keeps one number for each key and needs no timer.
+"""What one process counts of a rate limit: GCRA, which keeps one number for each key and needs no timer.
 
 That number is the moment until which a key has used up its share. One more may happen while it lies at most the whole
 period, less one share, ahead of now, and moves it on by one share. So after a pause ``most`` may come at once and then
@@ -22,7 +22,7 @@ _NOTHING: Final = 1e-6
 
 
 class LocalRateLimit:
-    """See the module; a ``RateLimit``."""
+    """See the module; ``shared`` makes a ``RateLimit`` of it, what only one process has to count takes it as it is."""
 
     __slots__ = ("_allowance", "_most_keys", "_now", "_refused", "_share", "_until", "rate")
 
@@ -58,6 +58,19 @@ class LocalRateLimit:
             kept.popitem(last=False)
         return 0.0
 
+    def learn(self, key: Hashable, clear_in: float) -> None:
+        """Take over what others know of a key, unless more is known here."""
+        now, kept = self._now(), self._until
+        kept[key] = max(kept.get(key, now), now + clear_in)
+        kept.move_to_end(key)
+        if len(kept) > self._most_keys:
+            kept.popitem(last=False)
+
+    def clear_in(self, key: Hashable) -> float:
+        """Return the seconds after which it will be as if nothing had happened."""
+        now = self._now()
+        return max(self._until.get(key, now) - now, 0.0)
+
     def wait(self, key: Hashable) -> float:
         """Return what ``take`` would, and change nothing."""
         now = self._now()
@@ -76,8 +89,7 @@ class LocalRateLimit:
 
     def standing(self, key: Hashable) -> Standing:
         """Return how a key stands."""
-        now = self._now()
-        clear_in = max(self._until.get(key, now) - now, 0.0)
+        clear_in = self.clear_in(key)
         left = int((self._allowance + self._share - clear_in) / self._share + _NOTHING)
         return Standing(left=max(left, 0), clear_in=clear_in)
 

@@ -1,13 +1,15 @@
-"""What a face may ask of a rate limit.
+"""What a face may ask of a rate limit, and what a rate limit asks of the place where servers count together.
 
-``local`` is the adapter of one process. One that processes share has to answer from what it knows at this moment, too:
-a webhook does not wait for another server's opinion. When what is shared is away, limits stay local: nobody is refused
-for it, and nobody is let through without any limit.
+A limit answers also while that place is away: nobody is refused for it, and nobody is let through without any limit.
+Each server then lets its part of the limit through, 1/N where N servers are known. What a server knows by itself to be
+over is refused without asking anybody.
 """
 
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Protocol
+
+from make_bridge.kernel.errors import RateLimited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,25 @@ class Standing:
     clear_in: float
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was counted over all servers: 0 or the seconds to wait, and until when the key is used up, in seconds."""
+
+    wait: float
+    clear_in: float
+
+
+class Counts(Protocol):
+    """Where servers count together."""
+
+    async def take(self, rate: Rate, key: Hashable, known: float) -> Taken | None:
+        """Let one happen, or let it not; None, within the deadline, while this place is away.
+
+        ``known`` is the ``clear_in`` that the asking server knows of: what was forgotten here is so learned again.
+        """
+        ...
+
+
 class RateLimit(Protocol):
     """A limit for each of any number of keys. Nothing here raises, except ``require``."""
 
@@ -35,18 +56,22 @@ class RateLimit(Protocol):
         """The limit as it was set, over all processes."""
         ...
 
-    def take(self, key: Hashable) -> float:
+    async def take(self, key: Hashable) -> float:
         """Let one happen and return 0, or let it not and return the seconds after which one will."""
         ...
 
     def wait(self, key: Hashable) -> float:
-        """Return what ``take`` would, and change nothing."""
+        """Return what ``take`` would as far as is known here, and change nothing."""
         ...
 
-    def require(self, key: Hashable) -> None:
+    async def require(self, key: Hashable) -> None:
         """Let one happen, or raise RateLimited."""
         ...
 
+    def refusal(self, wait: float) -> RateLimited:
+        """Return the refusal, counted."""
+        ...
+
     def standing(self, key: Hashable) -> Standing:
-        """Return how a key stands."""
+        """Return how a key stands, as far as is known here."""
         ...

@@ -109,6 +109,44 @@ class SignInCounters:
         )
 
 
+class RateCounters:
+    """What rate limits count, keep and refuse."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare them."""
+        limited = Counter(
+            "rate_limited_total", "Requests answered with 429 by a rate limit, by which.", ["of"], registry=registry
+        )
+        self.refused = {of: limited.labels(of) for of in ("general", "failures", "strangers", "api", "hook", "flow")}
+        self.keys = Gauge(
+            "rate_limit_keys", "Callers that the rate limits of this process keep count of.", ["of"], registry=registry
+        )
+        self.servers = Gauge(
+            "rate_limit_servers", "Servers that share a rate limit, as far as this process knows.", ["of"],
+            registry=registry,
+        )  # fmt: skip
+
+
+class RedisCounters:
+    """What becomes of calls to Redis; nothing is shown where there is none."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare them."""
+        calls = Counter(
+            "redis_calls_total", "Calls to Redis, by what came of them; away are those not made.", ["result"],
+            registry=registry,
+        )  # fmt: skip
+        self.calls = {result: calls.labels(result) for result in ("ok", "slow", "error", "away")}
+        self.tokens_seen = Counter(
+            "used_tokens_seen_in_redis_total", "Used tokens refused without asking the database.", registry=registry
+        )
+        self._up = Gauge("redis_up", "Whether this process asks Redis at present.", ["of"], registry=registry)
+
+    def watch(self, is_up: Callable[[], bool]) -> None:
+        """Take whether Redis is asked from there, each time somebody asks for the counters."""
+        self._up.labels("shared").set_function(lambda: float(is_up()))
+
+
 class Metrics:
     """The counters and gauges of one process."""
 
@@ -208,15 +246,8 @@ class Metrics:
         self.limits_reached = Gauge(
             "usage_limits_reached", "Limits of usage that are reached, as far as this process knows.", registry=registry
         )
-        limited = Counter(
-            "rate_limited_total", "Requests answered with 429 by a rate limit, by which.", ["of"], registry=registry
-        )
-        self.rate_limited = {
-            of: limited.labels(of) for of in ("general", "failures", "strangers", "api", "hook", "flow")
-        }
-        self._limited_keys = Gauge(
-            "rate_limit_keys", "Callers that the rate limits of this process keep count of.", ["of"], registry=registry
-        )
+        self.rates = RateCounters(registry)
+        self.redis = RedisCounters(registry)
         self.running = Gauge("executions_running", "Executions in flight in this process.", registry=registry)
 
     def count_settled(self, statuses: Mapping[str, int], operations: int) -> None:
@@ -248,5 +279,5 @@ class Metrics:
         for state, number in self._count_turns().items():
             self._turns.labels(state).set(number)
         for of, number in self._count_limited().items():
-            self._limited_keys.labels(of).set(number)
+            self.rates.keys.labels(of).set(number)
         return generate_latest(self._registry)

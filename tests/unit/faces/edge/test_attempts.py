@@ -9,6 +9,7 @@ from make_bridge.kernel.clock import ManualClock
 from make_bridge.kernel.errors import RateLimited
 from make_bridge.platform.limits.local import LocalRateLimit
 from make_bridge.platform.limits.port import Rate
+from make_bridge.platform.limits.shared import SharedRateLimit
 
 HERE, THERE = "198.51.100.7", "203.0.113.9"
 
@@ -22,7 +23,8 @@ def attempts_of(clock, general=100, failures=5, strangers=20):
     def limit(name, most, seconds):
         return LocalRateLimit(Rate(name=name, most=most, seconds=seconds), clock, keys=1000)
 
-    by_address, by_credential = limit("general", general, 900.0), limit("failures", failures, 900.0)
+    by_address = SharedRateLimit(limit("general", general, 900.0))
+    by_credential = SharedRateLimit(limit("failures", failures, 900.0))
     return Attempts(
         by_address, by_credential, limit("strangers", strangers, 60.0), clock, block_seconds=3600.0, keys=1000
     )
@@ -33,11 +35,11 @@ def attempts(clock):
     return attempts_of(clock)
 
 
-def test_b08_five_refusals_of_one_credential_block_it_for_an_hour_at_this_address_alone(attempts, clock):
+async def test_b08_five_refusals_of_one_credential_block_it_for_an_hour_at_this_address_alone(attempts, clock):
     wrong = attempt_of(HERE, "Token wrong")
     for _ in range(5):
         attempts.admit(wrong)
-        assert attempts.failed(wrong) is None
+        assert await attempts.failed(wrong) is None
     with pytest.raises(RateLimited) as raised:
         attempts.admit(wrong)
     assert raised.value.retry_after == 3600
@@ -50,19 +52,19 @@ def test_b08_five_refusals_of_one_credential_block_it_for_an_hour_at_this_addres
     attempts.admit(wrong)
 
 
-def test_b08_refusals_that_lie_far_apart_block_nothing(attempts, clock):
+async def test_b08_refusals_that_lie_far_apart_block_nothing(attempts, clock):
     wrong = attempt_of(HERE, "Token wrong")
     for _ in range(50):
         attempts.admit(wrong)
-        attempts.failed(wrong)
+        await attempts.failed(wrong)
         clock.advance(200.0)
 
 
-def test_a05_after_a_hundred_refusals_of_an_address_few_strangers_are_looked_at(attempts, clock):
+async def test_a05_after_a_hundred_refusals_of_an_address_few_strangers_are_looked_at(attempts, clock):
     for number in range(120):
         stranger = attempt_of(HERE, f"Bearer head{number}.claims.signature")
         attempts.admit(stranger)
-        attempts.failed(stranger)
+        await attempts.failed(stranger)
     for number in range(120, 10_000):
         with pytest.raises(RateLimited) as raised:
             attempts.admit(attempt_of(HERE, f"Bearer head{number}.claims.signature"))
@@ -76,9 +78,9 @@ def test_a05_after_a_hundred_refusals_of_an_address_few_strangers_are_looked_at(
     attempts.admit(attempt_of(HERE, ""))
 
 
-def test_who_was_let_in_before_is_let_in_from_an_address_that_floods(attempts):
+async def test_who_was_let_in_before_is_let_in_from_an_address_that_floods(attempts):
     for number in range(200):
-        attempts.failed(attempt_of(HERE, f"Token {number}"))
+        await attempts.failed(attempt_of(HERE, f"Token {number}"))
     for number in range(20):
         attempts.admit(attempt_of(HERE, f"Token {number}"))
     attempts.passed(attempt_of(THERE, "Bearer head.claims1.signature1"))
@@ -90,18 +92,18 @@ def test_who_was_let_in_before_is_let_in_from_an_address_that_floods(attempts):
             attempts.admit(attempt_of(HERE, shown))
 
 
-def test_a_refusal_over_the_limit_is_told_to_wait(attempts):
-    answers = [attempts.failed(attempt_of(HERE, "")) for _ in range(101)]
+async def test_a_refusal_over_the_limit_is_told_to_wait(attempts):
+    answers = [await attempts.failed(attempt_of(HERE, "")) for _ in range(101)]
     assert answers[:100] == [None] * 100
     assert answers[100].retry_after == 9
 
 
-def test_without_limits_nobody_is_refused(clock):
+async def test_without_limits_nobody_is_refused(clock):
     attempts = attempts_of(clock, general=0, failures=0)
     wrong = attempt_of(HERE, "Token wrong")
     for _ in range(1000):
         attempts.admit(wrong)
-        assert attempts.failed(wrong) is None
+        assert await attempts.failed(wrong) is None
 
 
 def test_no_credential_is_kept(attempts):

@@ -17,6 +17,7 @@ from make_bridge.kernel.clock import ManualClock, SystemClock
 from make_bridge.kernel.errors import RateLimited, Unauthenticated
 from make_bridge.platform.limits.local import LocalRateLimit
 from make_bridge.platform.limits.port import Rate
+from make_bridge.platform.limits.shared import SharedRateLimit
 from support.asgi import Client
 
 KEY = "hook-key-1"
@@ -47,9 +48,8 @@ def accepting():
 @pytest.fixture
 def calls():
     """The limit of calls for each hook: as many as a test here needs."""
-    return LocalRateLimit(
-        Rate(name="hook", most=3, seconds=3.0), ManualClock(datetime(2026, 11, 22, tzinfo=UTC)), keys=9
-    )
+    clock = ManualClock(datetime(2026, 11, 22, tzinfo=UTC))
+    return SharedRateLimit(LocalRateLimit(Rate(name="hook", most=3, seconds=3.0), clock, keys=9))
 
 
 @pytest.fixture

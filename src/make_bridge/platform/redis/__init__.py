@@ -1,0 +1,1 @@
+"""Redis, where an installation has one: what servers share in passing, and nothing that may not be lost."""
