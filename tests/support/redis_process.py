@@ -67,7 +67,7 @@ class RedisProcess:
     def flush(self) -> None:
         assert self.command("FLUSHALL") == b"+OK\r\n"
 
-    def keys(self) -> list[str]:
+    def all_keys(self) -> list[str]:
         """All keys there are."""
         return [line.decode() for line in self.command("KEYS", "*").split(b"\r\n")[2::2]]
 

@@ -11,6 +11,7 @@ Keys are the prefix, what they are for, and a keyed digest of the rest: who read
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -134,7 +135,8 @@ class RedisClient:
             changed()
 
     def _look_later(self) -> None:
-        self._looking = asyncio.create_task(self._look_until_up(), name="redis-look")
+        # What it logs is of no request, whichever has found Redis away.
+        self._looking = asyncio.create_task(self._look_until_up(), name="redis-look", context=Context())
 
     async def _look_until_up(self) -> None:
         while True:
