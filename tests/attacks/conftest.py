@@ -57,7 +57,7 @@ def limited_by_redis(
     folder = tmp_path_factory.mktemp("counted")
     with (
         own_redis(server("redis-server"), folder / "redis") as redis,
-        limited_pair(scene, server("nginx"), folder, "counted", REDIS_URL=redis.url) as pair,
+        limited_pair(scene, server("nginx"), folder, "counted", REDIS_URL=redis.url, REDIS_SECONDS="1") as pair,
     ):
         pair.redis = redis
         yield pair

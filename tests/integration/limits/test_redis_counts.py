@@ -47,7 +47,7 @@ class Node:
 
 
 @asynccontextmanager
-async def node(redis, rate=RATE, seconds=0.5):
+async def node(redis, rate=RATE, seconds=2.0):
     counters = RedisCounters(CollectorRegistry())
     config = RedisConfig(url=redis.url, prefix="test", seconds=seconds, probe_seconds=0.05, connections=4)
     async with RedisClient(config, key_secret=b"secret", counters=counters) as client:
@@ -112,7 +112,7 @@ async def test_a_redis_that_forgets_learns_the_counts_again(redis):
 
 @pytest.mark.parametrize("fault", ["killed", "paused"])
 async def test_c05_without_redis_each_server_lets_its_part_through_and_then_they_count_together_again(redis, fault):
-    async with node(redis, seconds=0.05) as one, node(redis, seconds=0.05) as other:
+    async with node(redis) as one, node(redis) as other:
         redis.kill() if fault == "killed" else redis.pause()
         assert await one.passed("a", 100) + await other.passed("a", 100) == 40
         assert await one.passed("b", 100) == 20
@@ -124,7 +124,7 @@ async def test_c05_without_redis_each_server_lets_its_part_through_and_then_they
 
 
 async def test_who_waits_when_the_process_ends_is_answered(redis):
-    async with node(redis, seconds=1.0) as one:
+    async with node(redis) as one:
         redis.pause()
         waiting = asyncio.create_task(one.limit.take("a"))
         await asyncio.sleep(0)

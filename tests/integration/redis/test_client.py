@@ -18,7 +18,8 @@ from support.redis_process import PASSWORD, own_redis
 from support.waiting import until_async
 
 pytestmark = pytest.mark.requires_server("redis-server")
-DEADLINE = 0.05
+# Long, so that a Redis that answers does so in time on a busy machine, too.
+DEADLINE = 2.0
 
 
 @pytest.fixture
@@ -147,9 +148,9 @@ async def test_an_examination_tells_the_version_or_what_to_look_at(redis):
 
 
 async def test_there_are_never_more_connections_than_were_set(redis):
-    async with client_of(redis.url, connections=3, seconds=1.0) as client:
-        answers = await asyncio.gather(*(client.call(ping) for _ in range(500)))
-        assert answers == [True] * 500
+    async with client_of(redis.url, connections=3) as client:
+        answers = await asyncio.gather(*(client.call(ping) for _ in range(60)))
+        assert answers == [True] * 60
         clients = redis.command("CLIENT", "LIST", "TYPE", "normal").count(b" addr=") - 1
         assert clients <= 4
 

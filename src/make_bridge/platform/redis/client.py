@@ -20,6 +20,7 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import TimeoutError as SocketTimeout
 
 from make_bridge.kernel.errors import Unavailable
 from make_bridge.platform.observability.metrics import RedisCounters
@@ -77,7 +78,7 @@ class RedisClient:
         try:
             async with asyncio.timeout(self._config.seconds):
                 answer = await self._in_turn(work)
-        except TimeoutError:
+        except (TimeoutError, SocketTimeout):
             self._counters.calls["slow"].inc()
             self._go_away("no answer in time")
         except (RedisError, OSError) as error:
