@@ -459,9 +459,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     turnstile = limiters.turnstile(ListedOrigins(domain.shards.directory, domain.clock), domain.organizations)
     routes = [
         *gateway_routes(
-            operations=Operations(
-                domain.shards, metrics, token=None, live_sessions=sessions.count_live, redis=redis
-            ),
+            operations=Operations(domain.shards, metrics, token=None, live_sessions=sessions.count_live, redis=redis),
             calls=WizardCalls(
                 commands=domain.commands,
                 queries=domain.queries,

@@ -16,7 +16,7 @@ import pytest
 
 from support.integrator import Connected, Integrator, Portal, import_template, new_organization
 from support.postgres_process import PostgresProcess, own_postgres
-from support.server import LAYOUTS, Installation, Layout, ServerProcess, installed, show_logs
+from support.server import LAYOUTS, Installation, Layout, ServerProcess, installed_anew, show_logs
 from support.target import Target, serving_target
 
 HERE = Path(__file__).parent
@@ -86,9 +86,7 @@ def product_in(
             if layout not in served:
                 postgres = None if layout == "embedded" else database()
                 folder = tmp_path_factory.mktemp("product") / layout
-                installation = exits.enter_context(
-                    installed(layout, folder, postgres, is_new=True, EGRESS_ALLOW="127.0.0.1")
-                )
+                installation = exits.enter_context(installed_anew(layout, folder, postgres, EGRESS_ALLOW="127.0.0.1"))
                 served[layout] = _product(installation, shop)
             return served[layout]
 

@@ -236,17 +236,27 @@ def postgres_processes(data_dir: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def installed(
-    layout: Layout, folder: Path, postgres: PostgresProcess | None, *, is_new: bool = False, **settings: str
+    layout: Layout, folder: Path, postgres: PostgresProcess | None, **settings: str
 ) -> Iterator[Installation]:
     """Prepare an installation; `postgres` is where the external layouts get their databases. All servers end here.
 
-    An embedded database is there already, as `make-bridge migrate` leaves it, unless everything has to be new.
+    An embedded database is there already, as `make-bridge migrate` leaves it.
     """
+    if layout == "embedded":
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["cp", "-a", f"{_migrated_data()}/.", folder / "data"], check=True, capture_output=True)
+    with installed_anew(layout, folder, postgres, **settings) as installation:
+        yield installation
+
+
+@contextlib.contextmanager
+def installed_anew(
+    layout: Layout, folder: Path, postgres: PostgresProcess | None, **settings: str
+) -> Iterator[Installation]:
+    """Prepare an installation with nothing there yet."""
     folder.mkdir(parents=True, exist_ok=True)
     environment = {"DATA_DIR": str(folder / "data"), **_UNLIMITED, **settings}
     external = None
-    if layout == "embedded" and not is_new:
-        subprocess.run(["cp", "-a", f"{_migrated_data()}/.", folder / "data"], check=True, capture_output=True)
     if layout != "embedded":
         assert postgres is not None, "an external layout needs a PostgreSQL"
         external = _databases(layout, postgres)

@@ -271,6 +271,7 @@ def test_there_is_no_redis_unless_one_is_named_and_its_password_is_never_shown(m
     monkeypatch.setenv("MAKE_BRIDGE_REDIS_URL", "rediss://bridge:hunter2@cache.example.com:6380/1")
     loaded = load_settings()
     config = loaded.settings.redis()
+    assert config is not None
     assert (config.prefix, config.seconds, config.probe_seconds, config.connections) == ("make-bridge", 0.05, 1.0, 8)
     assert "hunter2" in config.url
     assert "hunter2" not in repr(loaded) + repr(config)

@@ -40,7 +40,9 @@ class Server(uvicorn.Server):
     Signals would end the process before the worker has drained, and who begins TLS and falls silent has a minute there.
     """
 
-    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None, handshake_seconds: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, tls: ssl.SSLContext | None = None, handshake_seconds: float = 10.0
+    ) -> None:
         """Listen with TLS when there is a context for it."""
         super().__init__(config)
         self._tls = tls

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Error, Playwright, expect, sync_playwri
 from support.browser import PATIENCE, Visitor, launch, visit
 from support.integrator import Wizard
 from support.network import send
-from support.server import ServerProcess, installed, show_logs
+from support.server import ServerProcess, installed_anew, show_logs
 
 PAGES = Path(__file__).resolve().parents[3] / "web" / "dist" / "wizard" / "index.html"
 INTEGRATIONS = "/proxy/api/bridge/integrations"
@@ -69,7 +69,7 @@ def browser(playwright: Playwright, server: Callable[[str], Path]) -> Iterator[B
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """The product in demo mode, with its own database."""
     assert PAGES.exists(), "the pages are not built: run `make web`"
-    with installed("embedded", tmp_path_factory.mktemp("demo"), None, is_new=True, MODE="demo") as installation:
+    with installed_anew("embedded", tmp_path_factory.mktemp("demo"), None, MODE="demo") as installation:
         yield installation.server().start()
 
 
