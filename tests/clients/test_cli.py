@@ -5,11 +5,13 @@ import json
 import pytest
 
 from clients.blueprints import greeting
+from clients.conftest import Operator
+from clients.drivers import CommandLine
 
 pytestmark = pytest.mark.timeout(400)
 
 
-def test_a_scenario_lives_and_ends_on_the_command_line(cli, operator):
+def test_a_scenario_lives_and_ends_on_the_command_line(cli: CommandLine, operator: Operator) -> None:
     organization_id = str(operator.integrator.organization_id)
     assert cli.ask("users", "me")["name"] == "First token"
     team = cli.ask("teams", "create", "--name", "Command line", "--organization-id", organization_id)["id"]
@@ -33,7 +35,7 @@ def test_a_scenario_lives_and_ends_on_the_command_line(cli, operator):
     cli.say("teams", "delete", str(team))
 
 
-def test_a_wrong_token_is_told_so(cli):
+def test_a_wrong_token_is_told_so(cli: CommandLine) -> None:
     done = cli.run("--api-key", "00000000-0000-4000-8000-000000000000", "users", "me")
     assert done.returncode == 2
     assert done.stderr.startswith("Error [401]")

@@ -1,16 +1,19 @@
 """Scenarios with declared inputs are tools of agents, through the official MCP server."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
 from clients.blueprints import greeting
+from clients.conftest import Operator
+from clients.drivers import Mcp, Sdk
 
 pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture
-def scenario(sdk, operator):
+def scenario(sdk: Sdk, operator: Operator) -> Iterator[int]:
     body = {"teamId": operator.account.team_id, "scheduling": {"type": "on-demand"}, "blueprint": greeting()}
     made = sdk("scenarios.create", body)
     sdk("scenarios.update", made["id"], {"description": "Says hello."})
@@ -20,7 +23,7 @@ def scenario(sdk, operator):
 
 
 @pytest.fixture
-def undeclared(sdk, operator):
+def undeclared(sdk: Sdk, operator: Operator) -> Iterator[int]:
     blueprint = {name: member for name, member in greeting().items() if name != "interface"} | {"name": "Silent"}
     blueprint["flow"][0]["mapper"] = {"greeting": "Hello!"}
     made = sdk("scenarios.create", {"teamId": operator.account.team_id, "scheduling": {"type": "on-demand"},
@@ -29,7 +32,7 @@ def undeclared(sdk, operator):
     sdk("scenarios.delete", made["id"])
 
 
-def test_an_agent_finds_a_scenario_as_a_tool_and_runs_it(scenario, undeclared, mcp):
+def test_an_agent_finds_a_scenario_as_a_tool_and_runs_it(scenario: int, undeclared: int, mcp: Mcp) -> None:
     tools = {tool["name"]: tool for tool in mcp.ask("tools/list")["tools"]}
     tool = tools[f"run_scenario_{scenario}"]
     assert tool["description"] == "Greet (Says hello.)"

@@ -1,15 +1,18 @@
 """The whole life of a scenario through the official TypeScript SDK."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from clients.blueprints import greeting
-from clients.drivers import MakeRefused
+from clients.conftest import Operator
+from clients.drivers import MakeRefused, Sdk
 
 pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture
-def team(sdk, operator):
+def team(sdk: Sdk, operator: Operator) -> Iterator[int]:
     made = sdk("teams.create", {"name": "Greeters", "organizationId": operator.integrator.organization_id})
     yield made["id"]
     sdk("teams.delete", made["id"])
@@ -18,7 +21,7 @@ def team(sdk, operator):
 
 
 @pytest.fixture
-def scenario(sdk, team):
+def scenario(sdk: Sdk, team: int) -> Iterator[int]:
     made = sdk("scenarios.create", {"teamId": team, "scheduling": {"type": "on-demand"}, "blueprint": greeting()})
     yield made["id"]
     sdk("scenarios.delete", made["id"])
@@ -27,14 +30,14 @@ def scenario(sdk, team):
     assert refused.value.status == 404
 
 
-def test_who_one_is(sdk, operator):
+def test_who_one_is(sdk: Sdk, operator: Operator) -> None:
     assert sdk("users.me")["name"] == "First token"
     [organization] = sdk("organizations.list")
     assert organization["id"] == operator.integrator.organization_id
     assert operator.integrator.team_id in {team["id"] for team in sdk("teams.list", organization["id"])}
 
 
-def test_a_scenario_is_made_switched_run_and_looked_into(sdk, team, scenario):
+def test_a_scenario_is_made_switched_run_and_looked_into(sdk: Sdk, team: int, scenario: int) -> None:
     listed = sdk("scenarios.list", team)
     assert [each["id"] for each in listed] == [scenario]
     assert sdk("scenarios.get", scenario)["isActive"] is False
@@ -59,7 +62,7 @@ def test_a_scenario_is_made_switched_run_and_looked_into(sdk, team, scenario):
         sdk("scenarios.deactivate", scenario)
 
 
-def test_a_new_name_leaves_the_interface_and_a_new_blueprint_is_a_version(sdk, scenario):
+def test_a_new_name_leaves_the_interface_and_a_new_blueprint_is_a_version(sdk: Sdk, scenario: int) -> None:
     assert sdk("scenarios.update", scenario, {"name": "Greet again"})["name"] == "Greet again"
     assert sdk("scenarios.interface", scenario)["input"] == greeting()["interface"]["input"]
     changed = greeting()

@@ -12,6 +12,7 @@ from make_bridge.domain.organizations.messages import NewOrganization
 from make_bridge.kernel.clock import ManualClock, SystemClock
 from make_bridge.kernel.errors import InvalidInput, NotFound
 from make_bridge.kernel.ids import OrganizationId
+from make_bridge.platform.database.pools import Directory
 from make_bridge.platform.database.transactions import ConnectionLost
 from make_bridge.platform.security.key_wrapping import wrap_data_key
 from make_bridge.platform.security.root_key import RootKey, RootKeys
@@ -236,13 +237,15 @@ async def test_a_token_is_used_once_over_all_nodes(shards, clock):
     assert sum(await asyncio.gather(*attempts)) == 1
 
 
-class LosingAnswers:
+class LosingAnswers(Directory):
     """A directory whose connections break when a statement is committed and its answer is on the way."""
 
     def __init__(self, directory, losses):
         self.directory = directory
-        self.ask = directory.ask
         self.losses = losses
+
+    def read(self):
+        return self.directory.read()
 
     @asynccontextmanager
     async def statement(self):
