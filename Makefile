@@ -87,6 +87,7 @@ docs: $(SETUP) ## write docs/reference/ from the program's own descriptions
 	@$(VENV)/bin/make-bridge reference modules > docs/reference/modules.md
 	@$(VENV)/bin/make-bridge reference functions > docs/reference/functions.md
 	@$(VENV)/bin/make-bridge reference events > docs/reference/events.md
+	@$(VENV)/bin/make-bridge reference openapi > docs/reference/openapi.json
 
 lock: $(SETUP) ## compile requirements/*.txt from pyproject.toml
 	@tools/lock.sh

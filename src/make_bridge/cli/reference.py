@@ -1,9 +1,10 @@
-"""``reference``: the modules, functions and events this server knows, written out from their own descriptions.
+"""``reference``: modules, functions, events and routes this server knows, written out from their own descriptions.
 
 `make docs` writes the pages in ``docs/reference/`` with it, and a test compares them, so that a page can
 neither be forgotten nor say anything the program does not do.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated, Final
@@ -20,6 +21,7 @@ from make_bridge.engine.iml.functions import FAMILIES
 from make_bridge.engine.iml.functions.signature import Example, Family
 from make_bridge.engine.values import Value, to_json_text
 from make_bridge.kernel.messages import Event
+from make_bridge.services.description import described_bridge
 from make_bridge.services.events import EVENTS
 
 _KINDS: Final = {
@@ -49,6 +51,7 @@ class Subject(StrEnum):
     MODULES = "modules"
     FUNCTIONS = "functions"
     EVENTS = "events"
+    OPENAPI = "openapi"
 
 
 def reference(
@@ -56,12 +59,20 @@ def reference(
     *,
     as_json_: Json = False,
 ) -> None:
-    """Write out every module, function or event this server knows, as Markdown or JSON."""
+    """Write out every module, function or event this server knows, as Markdown or JSON, or its APIs as OpenAPI."""
+    if subject is Subject.OPENAPI:
+        typer.echo(openapi_document(), nl=False)
+        return
     page, data = _SUBJECTS[subject]
     if as_json_:
         as_json(data())
     else:
         typer.echo(page(), nl=False)
+
+
+def openapi_document() -> str:
+    """Return the description of every route of both APIs, as OpenAPI 3.1 in JSON."""
+    return json.dumps(described_bridge(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def modules_page() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from make_bridge.cli.application import app
-from make_bridge.cli.reference import events_page, functions_page, modules_page
+from make_bridge.cli.reference import events_page, functions_page, modules_page, openapi_document
 from make_bridge.engine.apps.catalogue import APPS, CATALOGUE
 from make_bridge.engine.iml.functions import FUNCTIONS
 from make_bridge.kernel.messages import Event
@@ -23,6 +23,7 @@ def test_the_pages_in_the_repository_are_what_the_program_says() -> None:
     assert (PAGES / "modules.md").read_text(encoding="utf-8") == modules_page(), "run `make docs`"
     assert (PAGES / "functions.md").read_text(encoding="utf-8") == functions_page(), "run `make docs`"
     assert (PAGES / "events.md").read_text(encoding="utf-8") == events_page(), "run `make docs`"
+    assert (PAGES / "openapi.json").read_text(encoding="utf-8") == openapi_document(), "run `make docs`"
 
 
 def test_every_module_and_function_is_explained() -> None:

@@ -9,12 +9,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from make_bridge.domain.audit.messages import Wanted
-from make_bridge.domain.audit.model import MOST, checked_filter, place_of, read_moment, read_place, write_place
+from make_bridge.domain.audit.model import (
+    LONGEST_FILTER,
+    MOST,
+    checked_filter,
+    place_of,
+    read_moment,
+    read_place,
+    write_place,
+)
 from make_bridge.domain.audit.rendering import MEDIA_TYPES, ExportForm, head, lines, shown
 from make_bridge.domain.audit.views import read_all, read_page
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.downloads import Download
 from make_bridge.faces.api_v2.operations import Operation, access, respond, row_id
+from make_bridge.faces.api_v2.parameters import AFTER_PLACE, LIMIT, SINCE, UNTIL, one_of, text
 from make_bridge.faces.edge.gates import Call, CurrentCall
 from make_bridge.kernel.errors import InvalidInput, NotFound, PermissionDenied
 from make_bridge.kernel.ids import OrganizationId
@@ -22,6 +31,14 @@ from make_bridge.kernel.ids import OrganizationId
 OrganizationPath = Annotated[OrganizationId, row_id("organization")]
 _USUAL: Final = 100
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")
+_FORMAT: Final = one_of("format", "How it is written.", *(form.value for form in ExportForm))
+_FILTERS: Final = (
+    text("actor", "Acts of one actor.", longest=LONGEST_FILTER),
+    text("action", "Acts of one kind.", longest=LONGEST_FILTER),
+    text("object", "Acts upon one object.", longest=LONGEST_FILTER),
+    SINCE,
+    UNTIL,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +52,12 @@ class AuditRoutes:
         read = access("audit:read", self.api.bodies.api)
         trail = "/organizations/{organization_id}/audit"
         return [
-            Operation(method="GET", path=trail, endpoint=self.list_acts, access=read),
-            Operation(method="GET", path=f"{trail}/export", endpoint=self.export_acts, access=read),
+            Operation(
+                method="GET", path=trail, endpoint=self.list_acts, access=read, query=(AFTER_PLACE, LIMIT, *_FILTERS)
+            ),
+            Operation(
+                method="GET", path=f"{trail}/export", endpoint=self.export_acts, access=read, query=(_FORMAT, *_FILTERS)
+            ),
         ]
 
     async def list_acts(self, organization_id: OrganizationPath, request: Request, call: CurrentCall) -> Response:

@@ -83,6 +83,12 @@ class NewRecordBody(Body):
     data: JsonObject = Field(default_factory=dict)
 
 
+class RecordBody(Body):
+    """The values of a record, by their names."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 class RecordKeysBody(Body):
     """Which records to delete."""
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import JsonObject, Operation, access, required_team, respond
+from make_bridge.faces.api_v2.parameters import THE_TEAM
 from make_bridge.faces.edge.gates import CurrentCall
 from make_bridge.faces.portal import wire
 from make_bridge.platform.egress.circuits import OpenCircuit
@@ -24,7 +25,13 @@ class CircuitBreakerRoutes:
         """Return the table."""
         read = access("scenarios:read", self.api.bodies.api)
         return [
-            Operation(method="GET", path="/circuit-breakers", endpoint=self.list_circuit_breakers, access=read),
+            Operation(
+                method="GET",
+                path="/circuit-breakers",
+                endpoint=self.list_circuit_breakers,
+                access=read,
+                query=(THE_TEAM,),
+            ),
         ]
 
     async def list_circuit_breakers(self, call: CurrentCall) -> Response:

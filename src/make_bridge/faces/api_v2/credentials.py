@@ -27,6 +27,7 @@ from make_bridge.domain.organizations.credential_messages import (
 from make_bridge.faces.api_v2.bodies import NewApiTokenBody, NewPortalKeyBody, RotatePortalKeyBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import Operation, access, require_confirmation, respond, row_id
+from make_bridge.faces.api_v2.parameters import CONFIRMED
 from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.edge.gates import Call, CurrentCall
 from make_bridge.faces.portal import wire
@@ -68,11 +69,24 @@ class CredentialRoutes:
                 endpoint=self.rotate_portal_key,
                 access=write,
                 body=RotatePortalKeyBody,
+                is_body_required=False,
             ),
-            Operation(method="DELETE", path=f"{keys}/{{key_id}}", endpoint=self.revoke_portal_key, access=write),
+            Operation(
+                method="DELETE",
+                path=f"{keys}/{{key_id}}",
+                endpoint=self.revoke_portal_key,
+                access=write,
+                query=(CONFIRMED,),
+            ),
             Operation(method="GET", path=tokens, endpoint=self.list_api_tokens, access=read),
             Operation(method="POST", path=tokens, endpoint=self.create_api_token, access=write, body=NewApiTokenBody),
-            Operation(method="DELETE", path=f"{tokens}/{{token_id}}", endpoint=self.revoke_api_token, access=write),
+            Operation(
+                method="DELETE",
+                path=f"{tokens}/{{token_id}}",
+                endpoint=self.revoke_api_token,
+                access=write,
+                query=(CONFIRMED,),
+            ),
         ]
 
     async def list_portal_keys(self, organization_id: OrganizationPath, call: CurrentCall) -> Response:

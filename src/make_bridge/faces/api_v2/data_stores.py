@@ -28,6 +28,7 @@ from make_bridge.faces.api_v2.operations import (
     row_id,
 )
 from make_bridge.faces.api_v2.paging import MAX_LIMIT, CurrentPage, narrowed, part_of
+from make_bridge.faces.api_v2.parameters import CONFIRMED, THE_TEAM
 from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.edge.gates import CurrentCall
 from make_bridge.kernel.ids import TeamId
@@ -48,7 +49,9 @@ class DataStoreRoutes:
         write = access("datastores:write", self.api.bodies.api)
         one = "/data-stores/{data_store_id}"
         return [
-            Operation(method="GET", path="/data-stores", endpoint=self.list_data_stores, access=read),
+            Operation(
+                method="GET", path="/data-stores", endpoint=self.list_data_stores, access=read, query=(THE_TEAM,)
+            ),
             Operation(
                 method="POST",
                 path="/data-stores",
@@ -60,7 +63,7 @@ class DataStoreRoutes:
             Operation(
                 method="PATCH", path=one, endpoint=self.update_data_store, access=write, body=DataStoreChangesBody
             ),
-            Operation(method="DELETE", path=one, endpoint=self.delete_data_store, access=write),
+            Operation(method="DELETE", path=one, endpoint=self.delete_data_store, access=write, query=(CONFIRMED,)),
         ]
 
     async def list_data_stores(self, call: CurrentCall, page: CurrentPage) -> Response:

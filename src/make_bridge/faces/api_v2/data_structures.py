@@ -27,6 +27,7 @@ from make_bridge.faces.api_v2.operations import (
     row_id,
 )
 from make_bridge.faces.api_v2.paging import MAX_LIMIT, CurrentPage, narrowed, part_of
+from make_bridge.faces.api_v2.parameters import CONFIRMED, THE_TEAM
 from make_bridge.faces.edge.body import parse_object, parse_optional
 from make_bridge.faces.edge.gates import CurrentCall
 from make_bridge.kernel.ids import TeamId
@@ -48,12 +49,21 @@ class DataStructureRoutes:
         everything, one = "/data-structures", "/data-structures/{data_structure_id}"
         create, update, clone = NewDataStructureBody, DataStructureChangesBody, CloneStructureBody
         return [
-            Operation(method="GET", path=everything, endpoint=self.list_data_structures, access=read),
+            Operation(
+                method="GET", path=everything, endpoint=self.list_data_structures, access=read, query=(THE_TEAM,)
+            ),
             Operation(method="POST", path=everything, endpoint=self.create_data_structure, access=write, body=create),
             Operation(method="GET", path=one, endpoint=self.get_data_structure, access=read),
             Operation(method="PATCH", path=one, endpoint=self.update_data_structure, access=write, body=update),
-            Operation(method="DELETE", path=one, endpoint=self.delete_data_structure, access=write),
-            Operation(method="POST", path=f"{one}/clone", endpoint=self.clone_data_structure, access=write, body=clone),
+            Operation(method="DELETE", path=one, endpoint=self.delete_data_structure, access=write, query=(CONFIRMED,)),
+            Operation(
+                method="POST",
+                path=f"{one}/clone",
+                endpoint=self.clone_data_structure,
+                access=write,
+                body=clone,
+                is_body_required=False,
+            ),
         ]
 
     async def list_data_structures(self, call: CurrentCall, page: CurrentPage) -> Response:

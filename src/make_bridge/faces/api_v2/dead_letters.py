@@ -18,6 +18,7 @@ from make_bridge.faces.api_v2.bodies import ReplayRangeBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import Operation, access, respond
 from make_bridge.faces.api_v2.paging import CurrentPage, narrowed
+from make_bridge.faces.api_v2.parameters import OF_SCENARIO, one_of
 from make_bridge.faces.edge.body import parse_optional
 from make_bridge.faces.edge.gates import CurrentCall
 from make_bridge.faces.portal import wire
@@ -28,6 +29,7 @@ _ID: Final = re.compile(r"[0-9a-f]{32}")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,15}")
 _USUAL: Final = 100
 _MOST: Final = 1000
+_REPLAYED: Final = one_of("replayed", "`true`: also what was begun anew since.", "true", "false")
 
 
 def _read_id(text: object) -> str:
@@ -51,10 +53,13 @@ class DeadLetterRoutes:
         read, run = access("scenarios:read", size), access("scenarios:run", size)
         letters = "/dead-letters"
         return [
-            Operation(method="GET", path=letters, endpoint=self.list_dead_letters, access=read),
+            Operation(
+                method="GET", path=letters, endpoint=self.list_dead_letters, access=read,
+                query=(OF_SCENARIO, _REPLAYED),
+            ),
             Operation(
                 method="POST", path=f"{letters}/replay", endpoint=self.replay_dead_letters, access=run,
-                body=ReplayRangeBody,
+                body=ReplayRangeBody, is_body_required=False,
             ),
             Operation(
                 method="POST", path=f"{letters}/{{letter_id}}/replay", endpoint=self.replay_dead_letter, access=run

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from make_bridge.domain.activity.messages import CountEvents, ListEvents
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import Operation, access, respond
+from make_bridge.faces.api_v2.parameters import AFTER_NUMBER, EVENT_TYPES, LIMIT
 from make_bridge.faces.edge.gates import CurrentCall
 from make_bridge.kernel.errors import InvalidInput
 
@@ -29,7 +30,13 @@ class EventRoutes:
         """Return the table."""
         read = access("events:read", self.api.bodies.api)
         return [
-            Operation(method="GET", path="/events", endpoint=self.list_events, access=read),
+            Operation(
+                method="GET",
+                path="/events",
+                endpoint=self.list_events,
+                access=read,
+                query=(AFTER_NUMBER, EVENT_TYPES, LIMIT),
+            ),
             Operation(method="GET", path="/events/counts", endpoint=self.count_events, access=read),
         ]
 

@@ -28,6 +28,7 @@ from make_bridge.faces.api_v2.operations import (
     row_id,
 )
 from make_bridge.faces.api_v2.paging import MAX_LIMIT, CurrentPage, narrowed, part_of
+from make_bridge.faces.api_v2.parameters import THE_TEAM
 from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.edge.gates import Call, CurrentCall
 from make_bridge.kernel.ids import HookId, TeamId
@@ -47,7 +48,7 @@ class HookRoutes:
         write = access("scenarios:write", self.api.bodies.api)
         one = "/hooks/{hook_id}"
         return [
-            Operation(method="GET", path="/hooks", endpoint=self.list_hooks, access=read),
+            Operation(method="GET", path="/hooks", endpoint=self.list_hooks, access=read, query=(THE_TEAM,)),
             Operation(method="GET", path=one, endpoint=self.get_hook, access=read),
             Operation(method="POST", path="/hooks", endpoint=self.create_hook, access=write, body=NewHookBody),
             Operation(method="PATCH", path=one, endpoint=self.update_hook, access=write, body=HookChangesBody),

@@ -34,6 +34,7 @@ from make_bridge.faces.api_v2.bodies import AnswerIncompleteBody, ChosenBody, Ed
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import Operation, access, require_confirmation, respond
 from make_bridge.faces.api_v2.paging import MAX_LIMIT, CurrentPage, part_of
+from make_bridge.faces.api_v2.parameters import CONFIRMED, THE_SCENARIO
 from make_bridge.faces.edge.body import parse_object, parse_optional
 from make_bridge.faces.edge.gates import Call, CurrentCall
 from make_bridge.faces.portal import wire
@@ -73,9 +74,25 @@ class IncompleteRoutes:
         answer = access("scenarios:run", bodies.blueprint)
         one = "/dlqs/{record_id}"
         return [
-            Operation(method="GET", path="/dlqs", endpoint=self.list_dlqs, access=read),
-            Operation(method="DELETE", path="/dlqs", endpoint=self.delete_dlqs, access=write, body=ChosenBody),
-            Operation(method="POST", path="/dlqs/retry", endpoint=self.retry_dlqs, access=run, body=ChosenBody),
+            Operation(method="GET", path="/dlqs", endpoint=self.list_dlqs, access=read, query=(THE_SCENARIO,)),
+            Operation(
+                method="DELETE",
+                path="/dlqs",
+                endpoint=self.delete_dlqs,
+                access=write,
+                body=ChosenBody,
+                is_body_required=False,
+                query=(THE_SCENARIO, CONFIRMED),
+            ),
+            Operation(
+                method="POST",
+                path="/dlqs/retry",
+                endpoint=self.retry_dlqs,
+                access=run,
+                body=ChosenBody,
+                is_body_required=False,
+                query=(THE_SCENARIO,),
+            ),
             Operation(method="GET", path=one, endpoint=self.get_dlq, access=read),
             Operation(method="PATCH", path=one, endpoint=self.edit_dlq, access=write, body=EditIncompleteBody),
             Operation(method="POST", path=f"{one}/retry", endpoint=self.retry_dlq, access=run),

@@ -13,6 +13,7 @@ from make_bridge.domain.jobs.views import MOST
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import Operation, access, respond
 from make_bridge.faces.api_v2.paging import CurrentPage, narrowed
+from make_bridge.faces.api_v2.parameters import one_of, text
 from make_bridge.faces.edge.gates import CurrentCall
 from make_bridge.faces.portal import wire
 from make_bridge.kernel.errors import InvalidInput, NotFound
@@ -21,6 +22,11 @@ from make_bridge.kernel.ids import BatchId, JobId
 _USUAL: Final = 100
 _LONGEST_TYPE: Final = 200
 _STATES: Final = frozenset(state.value for state in JobState)
+_FILTERS: Final = (
+    one_of("state", "Jobs in one state.", *_STATES),
+    text("type", "Jobs of one type.", longest=_LONGEST_TYPE),
+    text("batchId", "Jobs of one batch.", longest=32),
+)
 JsonObject = dict[str, Any]
 
 
@@ -45,7 +51,7 @@ class JobRoutes:
         read, write = access("jobs:read", size), access("jobs:write", size)
         one = "/jobs/{job_id}"
         return [
-            Operation(method="GET", path="/jobs", endpoint=self.list_jobs, access=read),
+            Operation(method="GET", path="/jobs", endpoint=self.list_jobs, access=read, query=_FILTERS),
             Operation(method="GET", path=one, endpoint=self.get_job, access=read),
             Operation(method="POST", path=f"{one}/cancel", endpoint=self.cancel_job, access=write),
             Operation(method="POST", path=f"{one}/retry", endpoint=self.retry_job, access=write),

@@ -34,6 +34,7 @@ from make_bridge.faces.api_v2.operations import (
     row_id,
 )
 from make_bridge.faces.api_v2.paging import CurrentPage, narrowed
+from make_bridge.faces.api_v2.parameters import CONFIRMED, THE_TEAM
 from make_bridge.faces.edge.body import parse_object, parse_optional
 from make_bridge.faces.edge.gates import CurrentCall
 from make_bridge.faces.portal import wire
@@ -64,12 +65,29 @@ class OAuthRoutes:
             Operation(method="POST", path=every, endpoint=self.create_oauth_application, access=change, body=new),
             Operation(method="GET", path=one, endpoint=self.get_oauth_application, access=see),
             Operation(method="PUT", path=one, endpoint=self.update_oauth_application, access=change, body=new),
-            Operation(method="DELETE", path=one, endpoint=self.delete_oauth_application, access=change),
-            Operation(method="GET", path=connections, endpoint=self.list_oauth_connections, access=read),
+            Operation(
+                method="DELETE", path=one, endpoint=self.delete_oauth_application, access=change, query=(CONFIRMED,)
+            ),
+            Operation(
+                method="GET", path=connections, endpoint=self.list_oauth_connections, access=read, query=(THE_TEAM,)
+            ),
             Operation(method="POST", path=connections, endpoint=self.create_oauth_connection, access=write, body=made),
             Operation(method="GET", path=connection, endpoint=self.get_oauth_connection, access=read),
-            Operation(method="POST", path=begin, endpoint=self.authorize_oauth_connection, access=write, body=consent),
-            Operation(method="DELETE", path=connection, endpoint=self.delete_oauth_connection, access=write),
+            Operation(
+                method="POST",
+                path=begin,
+                endpoint=self.authorize_oauth_connection,
+                access=write,
+                body=consent,
+                is_body_required=False,
+            ),
+            Operation(
+                method="DELETE",
+                path=connection,
+                endpoint=self.delete_oauth_connection,
+                access=write,
+                query=(CONFIRMED,),
+            ),
         ]
 
     async def list_oauth_applications(self, call: CurrentCall, page: CurrentPage) -> Response:

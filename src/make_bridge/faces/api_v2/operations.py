@@ -6,6 +6,7 @@ Answers are JSON objects with Make's own names, written here, because Make's cli
 FastAPI's models would have to know them beforehand. Ids that are none of ours name nothing, so they are not found.
 """
 
+import inspect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ from pydantic import BaseModel, BeforeValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from make_bridge.faces.api_v2.parameters import PAGED, TEAM, THE_TEAM, Parameter
 from make_bridge.faces.edge.access import Gate
 from make_bridge.faces.edge.authentication import Credentials
 from make_bridge.faces.edge.gates import Access, Call
-from make_bridge.faces.portal.operations import body_schema
+from make_bridge.faces.portal.operations import IDEMPOTENCY_PARAMETER, PERMISSION, body_schema
 from make_bridge.faces.portal.wire import Problem
 from make_bridge.kernel.errors import InvalidInput, NotFound
 from make_bridge.kernel.ids import MAX_ID, TeamId
@@ -35,13 +37,18 @@ JsonObject = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One row: a method and a path below the root, what answers it, who may, and the body it takes."""
+    """One row: a method and a path below the root, what answers it, who may, and what it takes in body and query.
+
+    The query's parameters are told, not read, by the row; what every route or every list takes need not be named.
+    """
 
     method: str
     path: str
     endpoint: Callable[..., Any]
     access: Access
     body: type[BaseModel] | None = None
+    is_body_required: bool = True
+    query: tuple[Parameter, ...] = ()
 
 
 def access(permission: str, max_body: int) -> Access:
@@ -79,10 +86,24 @@ def route(operation: Operation, gate: Gate, tag: str, *, root: str = ROOT) -> AP
 
 
 def _description(operation: Operation) -> dict[str, Any]:
-    described: dict[str, Any] = {"security": [{"apiToken": []}]}
+    described: dict[str, Any] = {
+        "parameters": _parameters(operation),
+        "security": [{"apiToken": []}],
+        PERMISSION: operation.access.permission,
+    }
     if operation.body is not None:
-        described["requestBody"] = {"content": {"application/json": {"schema": body_schema(operation.body)}}}
+        described["requestBody"] = {
+            "required": operation.is_body_required,
+            "content": {"application/json": {"schema": body_schema(operation.body)}},
+        }
     return described
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    listed = PAGED if "page" in inspect.signature(operation.endpoint).parameters else ()
+    team = () if THE_TEAM in operation.query else (TEAM,)
+    described = [parameter.described() for parameter in (*team, *operation.query, *listed)]
+    return described if operation.method == "GET" else [*described, IDEMPOTENCY_PARAMETER]
 
 
 def respond(answer: JsonObject) -> Response:

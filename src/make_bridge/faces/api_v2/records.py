@@ -15,11 +15,12 @@ from starlette.responses import Response
 from make_bridge.domain.data_stores.messages import AddRecord, ChangeRecord, DeleteRecords, ListRecords, Record
 from make_bridge.domain.data_stores.messages import ReplaceRecord as Replace
 from make_bridge.engine.dates import iso_text
-from make_bridge.faces.api_v2.bodies import NewRecordBody, RecordKeysBody
+from make_bridge.faces.api_v2.bodies import NewRecordBody, RecordBody, RecordKeysBody
 from make_bridge.faces.api_v2.data_stores import DataStorePath
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import JsonObject, Operation, access, require_confirmation, respond
 from make_bridge.faces.api_v2.paging import CurrentPage
+from make_bridge.faces.api_v2.parameters import CONFIRMED
 from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.edge.gates import Call, CurrentCall
 from make_bridge.kernel import json
@@ -54,9 +55,16 @@ class RecordRoutes:
         return [
             Operation(method="GET", path=all_of, endpoint=self.list_records, access=read),
             Operation(method="POST", path=all_of, endpoint=self.create_record, access=write, body=NewRecordBody),
-            Operation(method="DELETE", path=all_of, endpoint=self.delete_records, access=write, body=RecordKeysBody),
-            Operation(method="PUT", path=one, endpoint=self.replace_record, access=write),
-            Operation(method="PATCH", path=one, endpoint=self.change_record, access=write),
+            Operation(
+                method="DELETE",
+                path=all_of,
+                endpoint=self.delete_records,
+                access=write,
+                body=RecordKeysBody,
+                query=(CONFIRMED,),
+            ),
+            Operation(method="PUT", path=one, endpoint=self.replace_record, access=write, body=RecordBody),
+            Operation(method="PATCH", path=one, endpoint=self.change_record, access=write, body=RecordBody),
         ]
 
     async def list_records(self, data_store_id: DataStorePath, call: CurrentCall, page: CurrentPage) -> Response:

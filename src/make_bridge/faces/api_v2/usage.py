@@ -15,6 +15,7 @@ from make_bridge.domain.usage.messages import GetMonth, Limits, Month, SetLimits
 from make_bridge.faces.api_v2.bodies import LimitsBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import Operation, access, respond, row_id
+from make_bridge.faces.api_v2.parameters import FIRST_DAY, LAST_DAY
 from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.edge.gates import Call, CurrentCall
 from make_bridge.kernel.errors import InvalidInput, NotFound
@@ -35,9 +36,16 @@ class UsageRoutes:
         """Return the table."""
         read = access("usage:read", self.api.bodies.api)
         write = access("organizations:write", self.api.bodies.api)
+        days = (FIRST_DAY, LAST_DAY)
         organization, team = "/organizations/{organization_id}", "/teams/{team_id}"
         return [
-            Operation(method="GET", path=f"{organization}/usage", endpoint=self.get_organization_usage, access=read),
+            Operation(
+                method="GET",
+                path=f"{organization}/usage",
+                endpoint=self.get_organization_usage,
+                access=read,
+                query=days,
+            ),
             Operation(method="GET", path=f"{organization}/limits", endpoint=self.get_organization_limits, access=read),
             Operation(
                 method="PUT",
@@ -46,7 +54,7 @@ class UsageRoutes:
                 access=write,
                 body=LimitsBody,
             ),
-            Operation(method="GET", path=f"{team}/usage", endpoint=self.get_team_usage, access=read),
+            Operation(method="GET", path=f"{team}/usage", endpoint=self.get_team_usage, access=read, query=days),
             Operation(method="GET", path=f"{team}/limits", endpoint=self.get_team_limits, access=read),
         ]
 

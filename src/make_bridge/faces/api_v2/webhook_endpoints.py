@@ -35,6 +35,7 @@ from make_bridge.faces.api_v2.bodies import NewWebhookEndpointBody, ReplayFailed
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import Operation, access, require_confirmation, respond, row_id
 from make_bridge.faces.api_v2.paging import CurrentPage, narrowed
+from make_bridge.faces.api_v2.parameters import CONFIRMED, one_of
 from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.edge.gates import CurrentCall
 from make_bridge.faces.portal import wire
@@ -42,6 +43,7 @@ from make_bridge.kernel.errors import InvalidInput
 
 _USUAL: Final = 100
 _STATES: Final = frozenset(state.value for state in MessageState)
+_STATE: Final = one_of("state", "Messages in one state.", *_STATES)
 JsonObject = dict[str, Any]
 EndpointPath = Annotated[EndpointId, row_id("webhook endpoint")]
 MessagePath = Annotated[MessageId, BeforeValidator(read_message_id)]
@@ -65,7 +67,9 @@ class WebhookEndpointRoutes:
             Operation(method="POST", path=every, endpoint=self.create_webhook_endpoint, access=write, body=new),
             Operation(method="GET", path=one, endpoint=self.get_webhook_endpoint, access=read),
             Operation(method="PATCH", path=one, endpoint=self.update_webhook_endpoint, access=write, body=changes),
-            Operation(method="DELETE", path=one, endpoint=self.delete_webhook_endpoint, access=write),
+            Operation(
+                method="DELETE", path=one, endpoint=self.delete_webhook_endpoint, access=write, query=(CONFIRMED,)
+            ),
             Operation(method="POST", path=f"{one}/rotate-secret", endpoint=self.rotate_webhook_secret, access=write),
             Operation(method="POST", path=f"{one}/pause", endpoint=self.pause_webhook_endpoint, access=write),
             Operation(method="POST", path=f"{one}/resume", endpoint=self.resume_webhook_endpoint, access=write),
@@ -73,7 +77,9 @@ class WebhookEndpointRoutes:
             Operation(
                 method="POST", path=f"{one}/replay", endpoint=self.replay_failed_messages, access=write, body=since
             ),
-            Operation(method="GET", path=f"{one}/messages", endpoint=self.list_webhook_messages, access=read),
+            Operation(
+                method="GET", path=f"{one}/messages", endpoint=self.list_webhook_messages, access=read, query=(_STATE,)
+            ),
             Operation(method="GET", path=message, endpoint=self.get_webhook_message, access=read),
             Operation(method="POST", path=f"{message}/replay", endpoint=self.replay_webhook_message, access=write),
         ]

@@ -23,6 +23,8 @@ from make_bridge.kernel.ids import is_execution_id as has_execution_form
 ROOT: Final = "/portal/api/bridge"
 PORTAL_TOKEN: Final = "portalToken"  # noqa: S105 - the name of a scheme
 API_TOKEN: Final = "apiToken"  # noqa: S105 - the name of a scheme
+PERMISSION: Final = "x-permission"
+ADMINISTRATORS: Final = "x-administrators-only"
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,15}")
 _FLOW: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _TEAM_PARAMETER: Final = {
@@ -32,7 +34,7 @@ _TEAM_PARAMETER: Final = {
     "description": "The team that is meant. Without it: the customer's own; an administrator sees all teams.",
     "schema": {"type": "integer"},
 }
-_IDEMPOTENCY_PARAMETER: Final = {
+IDEMPOTENCY_PARAMETER: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
@@ -105,8 +107,13 @@ def route(operation: Operation, gate: TokenGate, tag: str) -> APIRoute:
 
 def _description(operation: Operation) -> dict[str, Any]:
     schemes = [PORTAL_TOKEN, *([API_TOKEN] if Credentials.API_TOKEN in operation.access.accepts else ())]
-    parameters = [_TEAM_PARAMETER] if operation.method == "GET" else [_TEAM_PARAMETER, _IDEMPOTENCY_PARAMETER]
-    described: dict[str, Any] = {"parameters": parameters, "security": [{scheme: []} for scheme in schemes]}
+    parameters = [_TEAM_PARAMETER] if operation.method == "GET" else [_TEAM_PARAMETER, IDEMPOTENCY_PARAMETER]
+    described: dict[str, Any] = {
+        "parameters": parameters,
+        "security": [{scheme: []} for scheme in schemes],
+        PERMISSION: operation.access.permission,
+        ADMINISTRATORS: operation.access.administrators_only,
+    }
     if operation.body is not None:
         described["requestBody"] = {
             "required": operation.is_body_required,

@@ -1,0 +1,79 @@
+"""What the API's routes read of a query, for the description of the API: each row names what its endpoint reads.
+
+Values are read by the endpoints, strictly, with sentences of their own; here stands what a caller has to know. Every
+route takes ``teamId`` and every list the official ``pg[…]`` and ``cols[]``, so nobody has to name those. A test asks
+every route and holds that it reads nothing that is not told.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from make_bridge.kernel.ids import MAX_ID
+
+_ROW_ID: Final = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
+_EVENTS: Final = {"type": "array", "items": {"type": "string", "maxLength": 100}, "maxItems": 50}
+_COUNT: Final = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One parameter of a query."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+    required: bool = False
+
+    def described(self) -> dict[str, Any]:
+        """Return it as OpenAPI has it."""
+        schema = dict(self.schema)
+        return {
+            "name": self.name,
+            "in": "query",
+            "required": self.required,
+            "description": self.description,
+            "schema": schema,
+        }
+
+
+TEAM: Final = Parameter(
+    name="teamId", description="The team that is meant. Without it: the whole organization.", schema=_ROW_ID
+)
+THE_TEAM: Final = Parameter(name="teamId", description="The team that is meant.", schema=_ROW_ID, required=True)
+OF_SCENARIO: Final = Parameter(name="scenarioId", description="Those of one scenario.", schema=_ROW_ID)
+THE_SCENARIO: Final = Parameter(
+    name="scenarioId", description="The scenario whose they are.", schema=_ROW_ID, required=True
+)
+CONFIRMED: Final = Parameter(
+    name="confirmed", description="`true`: what this does cannot be undone.", schema={"type": "boolean"}
+)
+LIMIT: Final = Parameter(name="limit", description="At most so many.", schema=_COUNT | {"minimum": 1})
+FIRST_DAY: Final = Parameter(name="from", description="The first day.", schema={"type": "string", "format": "date"})
+LAST_DAY: Final = Parameter(name="to", description="The last day.", schema={"type": "string", "format": "date"})
+SINCE: Final = Parameter(name="from", description="A day or a moment: not earlier.")
+UNTIL: Final = Parameter(name="to", description="A day or a moment: earlier.")
+AFTER_PLACE: Final = Parameter(name="after", description="The `next` of the page before.")
+AFTER_NUMBER: Final = Parameter(name="after", description="The `next` of the page before.", schema=_COUNT)
+EVENT_TYPES: Final = Parameter(name="type", description="Types of events. Without it: all.", schema=_EVENTS)
+PAGED: Final = (
+    Parameter(name="pg[offset]", description="Leave out so many.", schema=_COUNT | {"maximum": 10_000_000}),
+    Parameter(name="pg[limit]", description="Show at most so many.", schema=_COUNT),
+    Parameter(name="pg[sortBy]", description="The column to sort by."),
+    Parameter(name="pg[sortDir]", description="The order.", schema={"type": "string", "enum": ["asc", "desc"]}),
+    Parameter(
+        name="cols[]",
+        description="The columns to show; `*` is all.",
+        schema={"type": "array", "items": {"type": "string"}},
+    ),
+)
+
+
+def text(name: str, description: str, *, longest: int) -> Parameter:
+    """Return a parameter that is any text."""
+    return Parameter(name=name, description=description, schema={"type": "string", "maxLength": longest})
+
+
+def one_of(name: str, description: str, *choices: str) -> Parameter:
+    """Return a parameter with a few values."""
+    return Parameter(name=name, description=description, schema={"type": "string", "enum": sorted(choices)})
