@@ -42,6 +42,7 @@ KINDS: Final[Mapping[str, str]] = {
     "letter_id": "letter",
     "message_id": "message",
     "organization_id": "organization",
+    "organizationId": "organization",
     "parked_id": "parked",
     "record_id": "record",
     "report_id": "report",
@@ -56,7 +57,7 @@ KINDS: Final[Mapping[str, str]] = {
 }
 LISTS: Final = frozenset({"ids", "exceptIds"})
 # Names that a caller chooses, within something that has an id of its own.
-NO_IDS: Final = frozenset({"key", "clientId", "externalId"})
+NO_IDS: Final = frozenset({"key", "blueprintId", "clientId", "externalId", "timezoneId"})
 LOOKS_LIKE_AN_ID: Final = re.compile(r"(?:^|_)ids?$|[a-z]Ids?$")
 # Bundles of the tests are parked at module 3.
 BLUEPRINT: Final = blueprint(
@@ -90,6 +91,14 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "createTemplate": {"blueprint": BLUEPRINT},
     "editTemplate": {"name": "New"},
     "replaceTemplate": {"name": "New"},
+    "v2UpdateOrganization": {"name": "New"},
+    "v2CreateTeam": {"name": "New"},
+    "v2CreateScenario": {"blueprint": BLUEPRINT},
+    "v2UpdateScenario": {"name": "New"},
+    "v2RunScenario": {"data": {}},
+    "v2SetInterface": {"interface": {"input": [], "output": []}},
+    "v2CreateHook": {"name": "New", "typeName": "gateway-webhook"},
+    "v2SetData": {"headers": True},
     "v2CreateDataStore": {"name": "New", "maxSizeMB": 1},
     "v2UpdateDataStore": {"name": "New"},
     "v2CreateRecord": {"key": "new", "data": {}},
@@ -119,6 +128,8 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "v2CreateOauthConnection": {"name": "New"},
     "v2AuthorizeOauthConnection": {},
 }
+# What a query says besides what is required: one of two, and this is the one.
+QUERIES: Final[Mapping[str, tuple[str, ...]]] = {"v2ListScenarios": ("organizationId",)}
 _LETTER: Final = """
 INSERT INTO shard.dead_letters (id, organization_id, team_id, scenario_id, kind, reason, attempts)
 VALUES (%s::uuid, %s, %s, %s, 'scenario.execute', %s, 3)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from support.belongings import BODIES, KINDS, LISTS, LOOKS_LIKE_AN_ID, NO_IDS, Belongings
+from support.belongings import BODIES, KINDS, LISTS, LOOKS_LIKE_AN_ID, NO_IDS, QUERIES, Belongings
 from support.bridge import Route
 
 PATH, QUERY, BODY = "path", "query", "body"
@@ -71,7 +71,7 @@ async def asked_for(route: Route, own: Belongings) -> Asked:
     path = {name: "one" if name in NO_IDS else await own.of(KINDS[name]) for name in route.parameters(PATH)}
     query = dict([_CONFIRMED] if _CONFIRMED[0] in route.parameters(QUERY) else [])
     for told in route.facts.get("parameters", ()):
-        if told["in"] == QUERY and told["required"]:
+        if told["in"] == QUERY and (told["required"] or told["name"] in QUERIES.get(route.name, ())):
             query[told["name"]] = await own.of(KINDS[told["name"]])
     asked = Asked(route=route, path=path, query=query)
     if "requestBody" in route.facts:

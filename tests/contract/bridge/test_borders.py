@@ -19,6 +19,8 @@ from support.bridge import OF_REQUESTS
 pytestmark = pytest.mark.timeout(300)
 MARK = "mark-of-the-victim"
 CONFLICT = 409
+# What is refused for the state of one's own scenario, which is a conflict that Make answers with 400.
+STATES = {"not_running", "not_activated"}
 TEAM = Place(within=QUERY, name="teamId")
 # What every customer of an organization may name: it is the organization's.
 SHARED = {"organization", "template", "version"}
@@ -110,7 +112,8 @@ async def test_the_requests_are_good_when_the_ids_are_one_s_own(bridge, shown):
             continue
         answer = await attacker.send(await asked_for(route, own))
         is_refused = shown == "customer" and route.is_for_administrators
-        if not (answer.status == 403 if is_refused else answer.status < 300 or answer.status == CONFLICT):
+        is_answered = answer.status < 300 or answer.status == CONFLICT or told(answer)[1].get("code") in STATES
+        if not (answer.status == 403 if is_refused else is_answered):
             wrong.append((route.method, route.path, answer.status, answer.body))
     assert not wrong, "\n".join(map(str, wrong))
 

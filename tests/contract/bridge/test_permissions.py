@@ -12,7 +12,7 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from make_bridge.domain.organizations.model import CUSTOMER_PERMISSIONS, EVERYTHING, SCOPES
+from make_bridge.domain.organizations.model import CUSTOMER_PERMISSIONS, EVERYTHING, OWN_IDENTITY, SCOPES
 from make_bridge.faces.edge.access import Gate, GuardedRoute
 from support.bridge import Party
 from support.edge import client_of
@@ -73,7 +73,7 @@ async def test_b13_an_api_token_passes_where_its_scope_is_asked_for_and_nowhere_
     def expected(route):
         if not route.takes("apiToken"):
             return 401
-        return PASSED if passes(route, grant) else 403
+        return PASSED if passes(route, grant) or route.permission == OWN_IDENTITY else 403
 
     assert await wrong_cells(bridge, party, None, expected) == []
 
@@ -107,5 +107,5 @@ async def test_b13_a_portal_key_lets_a_customer_pass_where_customers_may(bridge,
 
 async def test_every_permission_is_asked_for_by_some_route_and_every_route_asks_for_one_there_is(bridge):
     asked = {route.permission for route in bridge.table}
-    assert asked <= SCOPES
+    assert asked <= {*SCOPES, OWN_IDENTITY}
     assert CUSTOMER_PERMISSIONS <= SCOPES

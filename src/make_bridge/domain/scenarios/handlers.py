@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from make_bridge.domain.customers.model import require_sight
 from make_bridge.domain.organizations.zones import Zones
 from make_bridge.domain.scenarios import model, ordering, schedules, store
 from make_bridge.domain.scenarios.blueprints import BlueprintFacts, read_facts
@@ -54,6 +55,7 @@ class ScenarioHandlers:
     async def create(self, work: UnitOfWork, command: CreateScenario) -> Scenario:
         """Make a scenario, its first blueprint version and, for an instant first module, its hook."""
         organization_id = work.context.organization_id
+        require_sight(work.context, command.team_id)
         await store.require_team(work.tx, organization_id, command.team_id)
         facts, hook_id = read_facts(command.blueprint), command.hook_id
         if command.make_hook and hook_id is None and model.needs_hook(facts.document):
@@ -169,6 +171,7 @@ class ScenarioHandlers:
 
     async def create_hook(self, work: UnitOfWork, command: CreateHook) -> Hook:
         """Make a webhook address."""
+        require_sight(work.context, command.team_id)
         await store.require_team(work.tx, work.context.organization_id, command.team_id)
         name, type_name = model.checked_hook_name(command.name), model.checked_hook_type(command.type_name)
         row = store.NewHook(type_name=type_name, settings=msgspec.json.encode(command.data))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from make_bridge.domain.customers import store as customer_store
-from make_bridge.domain.customers.model import checked_name
+from make_bridge.domain.customers.model import checked_name, require_sight
 from make_bridge.domain.organizations.keys import OrganizationReader
 from make_bridge.domain.teams import store
 from make_bridge.domain.teams.messages import CreateTeam, DeleteTeam, Team
@@ -31,6 +31,7 @@ class TeamHandlers:
     async def delete(self, work: UnitOfWork, command: DeleteTeam) -> None:
         """Remove a team; raises NotFound, and Conflict while it is somebody's or has scenarios."""
         organization_id, team_id = work.context.organization_id, command.team_id
+        require_sight(work.context, team_id)
         await customer_store.lock_team(work.tx, organization_id, team_id)
         team = await store.get(work.tx, organization_id, team_id)
         organization = await self.organizations.get(organization_id)

@@ -10,6 +10,7 @@ from make_bridge.domain.scenarios.messages import DescribeScenario, GetBlueprint
 from make_bridge.domain.scenarios.model import interface_of
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import JsonObject, Operation, access, respond, row_id
+from make_bridge.faces.api_v2.parameters import VERSION
 from make_bridge.faces.edge.gates import Call, CurrentCall
 from make_bridge.faces.portal.wire import instant
 from make_bridge.kernel.errors import InvalidInput
@@ -30,7 +31,9 @@ class BlueprintRoutes:
         read = access("scenarios:read", self.api.bodies.api)
         one = "/scenarios/{scenario_id}"
         return [
-            Operation(method="GET", path=f"{one}/blueprint", endpoint=self.get_blueprint, access=read),
+            Operation(
+                method="GET", path=f"{one}/blueprint", endpoint=self.get_blueprint, access=read, query=(VERSION,)
+            ),
             Operation(method="GET", path=f"{one}/blueprints", endpoint=self.list_versions, access=read),
         ]
 

@@ -13,6 +13,7 @@ from make_bridge.domain.scenarios.messages import GetScenario, Scenario
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import JsonObject, Operation, access, respond, row_id
 from make_bridge.faces.api_v2.paging import CurrentPage, narrowed
+from make_bridge.faces.api_v2.parameters import AFTER_EXECUTION, MAX_BYTES
 from make_bridge.faces.api_v2.scenarios import CENTICREDITS
 from make_bridge.faces.edge.gates import Call, CurrentCall
 from make_bridge.faces.portal.wire import instant
@@ -46,9 +47,9 @@ class ExecutionRoutes:
         read = access("scenarios:read", self.api.bodies.api)
         logs, one = "/scenarios/{scenario_id}/logs", "/scenarios/{scenario_id}/executions/{execution_id}"
         return [
-            Operation(method="GET", path=logs, endpoint=self.list_logs, access=read),
+            Operation(method="GET", path=logs, endpoint=self.list_logs, access=read, query=(AFTER_EXECUTION,)),
             Operation(method="GET", path=f"{logs}/{{execution_id}}", endpoint=self.get_log, access=read),
-            Operation(method="GET", path=one, endpoint=self.get_execution, access=read),
+            Operation(method="GET", path=one, endpoint=self.get_execution, access=read, query=(MAX_BYTES,)),
         ]
 
     async def list_logs(

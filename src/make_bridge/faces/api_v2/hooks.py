@@ -6,7 +6,7 @@ may write scenarios. Learning is a mark and nothing more: this product has no ed
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from starlette.requests import Request
@@ -28,11 +28,12 @@ from make_bridge.faces.api_v2.operations import (
     row_id,
 )
 from make_bridge.faces.api_v2.paging import MAX_LIMIT, CurrentPage, narrowed, part_of
-from make_bridge.faces.api_v2.parameters import THE_TEAM
+from make_bridge.faces.api_v2.parameters import CONFIRMED, IS_ASSIGNED, THE_TEAM, text
 from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.edge.gates import Call, CurrentCall
 from make_bridge.kernel.ids import HookId, TeamId
 
+TYPE_NAME: Final = text("typeName", "Those of one type.", longest=64)
 HookPath = Annotated[HookId, row_id("webhook")]
 
 
@@ -48,11 +49,17 @@ class HookRoutes:
         write = access("scenarios:write", self.api.bodies.api)
         one = "/hooks/{hook_id}"
         return [
-            Operation(method="GET", path="/hooks", endpoint=self.list_hooks, access=read, query=(THE_TEAM,)),
+            Operation(
+                method="GET",
+                path="/hooks",
+                endpoint=self.list_hooks,
+                access=read,
+                query=(THE_TEAM, TYPE_NAME, IS_ASSIGNED),
+            ),
             Operation(method="GET", path=one, endpoint=self.get_hook, access=read),
             Operation(method="POST", path="/hooks", endpoint=self.create_hook, access=write, body=NewHookBody),
             Operation(method="PATCH", path=one, endpoint=self.update_hook, access=write, body=HookChangesBody),
-            Operation(method="DELETE", path=one, endpoint=self.delete_hook, access=write),
+            Operation(method="DELETE", path=one, endpoint=self.delete_hook, access=write, query=(CONFIRMED,)),
             Operation(method="POST", path=f"{one}/set-data", endpoint=self.set_data, access=write, body=HookDataBody),
             Operation(method="GET", path=f"{one}/ping", endpoint=self.ping_hook, access=read),
             Operation(method="POST", path=f"{one}/enable", endpoint=self.enable_hook, access=write),

@@ -45,6 +45,24 @@ OF_SCENARIO: Final = Parameter(name="scenarioId", description="Those of one scen
 THE_SCENARIO: Final = Parameter(
     name="scenarioId", description="The scenario whose they are.", schema=_ROW_ID, required=True
 )
+OF_ORGANIZATION: Final = Parameter(
+    name="organizationId", description="The organization, instead of one of its teams.", schema=_ROW_ID
+)
+THE_ORGANIZATION: Final = Parameter(
+    name="organizationId", description="The organization whose they are.", schema=_ROW_ID, required=True
+)
+CHOSEN: Final = Parameter(
+    name="id[]", description="These only.", schema={"type": "array", "items": _ROW_ID, "maxItems": 1000}
+)
+IS_ACTIVE: Final = Parameter(
+    name="isActive", description="Those that are switched on, or off.", schema={"type": "boolean"}
+)
+IS_ASSIGNED: Final = Parameter(
+    name="assigned", description="Those that a scenario has, or none.", schema={"type": "boolean"}
+)
+VERSION: Final = Parameter(name="blueprintId", description="The number of a version.", schema=_COUNT)
+MAX_BYTES: Final = Parameter(name="maxBytes", description="Refuse larger outputs.", schema=_COUNT)
+AFTER_EXECUTION: Final = Parameter(name="pg[last]", description="The execution behind which the list goes on.")
 CONFIRMED: Final = Parameter(
     name="confirmed", description="`true`: what this does cannot be undone.", schema={"type": "boolean"}
 )

@@ -43,6 +43,7 @@ from make_bridge.faces.api_v2.operations import (
     row_id,
 )
 from make_bridge.faces.api_v2.paging import MAX_LIMIT, CurrentPage, Page, narrowed
+from make_bridge.faces.api_v2.parameters import CHOSEN, IS_ACTIVE, OF_ORGANIZATION
 from make_bridge.faces.edge.body import parse_object, parse_optional
 from make_bridge.faces.edge.gates import Call, CurrentCall
 from make_bridge.faces.portal.wire import instant
@@ -70,14 +71,27 @@ class ScenarioRoutes:
         one = "/scenarios/{scenario_id}"
         create, change, declare = NewScenarioBody, ScenarioChangesBody, NewInterfaceBody
         return [
-            Operation(method="GET", path="/scenarios", endpoint=self.list_scenarios, access=read),
+            Operation(
+                method="GET",
+                path="/scenarios",
+                endpoint=self.list_scenarios,
+                access=read,
+                query=(OF_ORGANIZATION, CHOSEN, IS_ACTIVE),
+            ),
             Operation(method="POST", path="/scenarios", endpoint=self.create_scenario, access=save, body=create),
             Operation(method="GET", path=one, endpoint=self.get_scenario, access=read),
             Operation(method="PATCH", path=one, endpoint=self.update_scenario, access=save, body=change),
             Operation(method="DELETE", path=one, endpoint=self.delete_scenario, access=write),
             Operation(method="POST", path=f"{one}/start", endpoint=self.start_scenario, access=write),
             Operation(method="POST", path=f"{one}/stop", endpoint=self.stop_scenario, access=write),
-            Operation(method="POST", path=f"{one}/run", endpoint=self.run_scenario, access=run, body=RunScenarioBody),
+            Operation(
+                method="POST",
+                path=f"{one}/run",
+                endpoint=self.run_scenario,
+                access=run,
+                body=RunScenarioBody,
+                is_body_required=False,
+            ),
             Operation(method="GET", path=f"{one}/interface", endpoint=self.get_interface, access=read),
             Operation(method="PATCH", path=f"{one}/interface", endpoint=self.set_interface, access=write, body=declare),
             Operation(method="GET", path=f"{one}/usage", endpoint=self.get_scenario_usage, access=read),
@@ -253,6 +267,7 @@ def _read_list(request: Request, call: Call, page: Page) -> FindScenarios:
             raise InvalidInput("Missing required parameter teamId or organizationId.", code="team_required")
         require_own_organization(asked, call)
     elif asked:
+        require_own_organization(asked, call)
         raise InvalidInput("teamId and organizationId cannot be used together.", code="invalid_page")
     sort_by = page.sort_by or "id"
     if sort_by not in {"id", "name"}:
@@ -269,7 +284,7 @@ def _read_list(request: Request, call: Call, page: Page) -> FindScenarios:
 
 
 def _ids(request: Request) -> tuple[int, ...] | None:
-    asked = [*request.query_params.getlist("id[]"), *request.query_params.getlist("id")]
+    asked = request.query_params.getlist("id[]")
     if not asked:
         return None
     if len(asked) > _MOST_IDS or not all(_ID.fullmatch(text) for text in asked):

@@ -19,6 +19,7 @@ from make_bridge.faces.api_v2.operations import (
     row_id,
 )
 from make_bridge.faces.api_v2.paging import MAX_LIMIT, CurrentPage, narrowed, part_of
+from make_bridge.faces.api_v2.parameters import CONFIRMED, THE_ORGANIZATION
 from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.edge.gates import CurrentCall
 from make_bridge.kernel.ids import TeamId
@@ -37,10 +38,10 @@ class TeamRoutes:
         read, write = access("teams:read", self.api.bodies.api), access("teams:write", self.api.bodies.api)
         one = "/teams/{team_id}"
         return [
-            Operation(method="GET", path="/teams", endpoint=self.list_teams, access=read),
+            Operation(method="GET", path="/teams", endpoint=self.list_teams, access=read, query=(THE_ORGANIZATION,)),
             Operation(method="POST", path="/teams", endpoint=self.create_team, access=write, body=NewTeamBody),
             Operation(method="GET", path=one, endpoint=self.get_team, access=read),
-            Operation(method="DELETE", path=one, endpoint=self.delete_team, access=write),
+            Operation(method="DELETE", path=one, endpoint=self.delete_team, access=write, query=(CONFIRMED,)),
         ]
 
     async def list_teams(self, request: Request, call: CurrentCall, page: CurrentPage) -> Response:
