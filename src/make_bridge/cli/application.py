@@ -45,7 +45,7 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
     "reference": Deferred(
         module="make_bridge.cli.reference",
         function="reference",
-        help="Write out every module, function or event this server knows, as Markdown or JSON, or its APIs as OpenAPI.",
+        help="Write out every module, function, event or route this server knows, as Markdown, JSON or OpenAPI.",
     ),
     "org": Family(
         help="Integrators.",

@@ -59,7 +59,7 @@ def reference(
     *,
     as_json_: Json = False,
 ) -> None:
-    """Write out every module, function or event this server knows, as Markdown or JSON, or its APIs as OpenAPI."""
+    """Write out every module, function, event or route this server knows, as Markdown, JSON or OpenAPI."""
     if subject is Subject.OPENAPI:
         typer.echo(openapi_document(), nl=False)
         return
