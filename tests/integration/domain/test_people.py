@@ -343,3 +343,14 @@ async def test_what_comes_of_attempts_and_how_many_are_signed_in_is_counted(peop
     assert await people.sessions.count_live() == live
     assert dana not in told
     assert secret not in told
+
+
+async def test_who_was_left_in_no_organization_begins_anew_with_another_password(people, dana, acme, place, rows):
+    await rows("DELETE FROM directory.memberships WHERE organization_id = %s RETURNING 1", acme)
+    assert not await people.service.exists(dana)
+    with pytest.raises(InvalidInput):
+        await people.service.create(dana, None, acme, "owner")
+    await people.service.create(dana, "another long password", acme, "owner")
+    with pytest.raises(Unauthenticated):
+        await people.sign_in(dana, address=place)
+    assert (await people.sign_in(dana, "another long password", address=place)).session.role is Role.OWNER

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from make_bridge.domain.users import store
+from make_bridge.domain.users import member_store, store
 from make_bridge.domain.users.messages import UserFacts
 from make_bridge.domain.users.model import checked_email, checked_password, checked_role
 from make_bridge.domain.users.roles import Role
@@ -18,10 +18,11 @@ from make_bridge.kernel.errors import Conflict, InvalidInput, NotFound
 from make_bridge.kernel.ids import OrganizationId, UserId
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 from make_bridge.platform.database.pools import Directory
-from make_bridge.platform.database.transactions import WriteTx
+from make_bridge.platform.database.transactions import ReadTx, WriteTx
 from make_bridge.platform.security.passwords import Passwords
 
 _OPERATOR: Final = Actor(kind=ActorKind.SYSTEM, reference="operator")
+_NO_PASSWORD: Final = "A new person needs a password."  # noqa: S105 - a sentence
 _UNKNOWN: Final = "There is nobody with this e-mail address."
 
 
@@ -33,14 +34,20 @@ class UserService:
     passwords: Passwords
 
     async def exists(self, email: str) -> bool:
-        """Say whether somebody has this address; raises InvalidInput for what is none."""
+        """Say whether somebody in some organization has this address; raises InvalidInput for what is none."""
         checked = checked_email(email)
-        return await self.directory.ask(lambda tx: store.by_email(tx, checked)) is not None
+
+        async def look(tx: ReadTx) -> bool:
+            found = await store.by_email(tx, checked)
+            return found is not None and await member_store.is_anywhere(tx, found.id)
+
+        return await self.directory.ask(look)
 
     async def create(self, email: str, password: str | None, organization_id: OrganizationId, role_name: str) -> UserId:
         """Make a person, or give one who is known a role; raises InvalidInput, NotFound, Conflict.
 
-        Only a new person has a password set here; changing a role ends the person's sessions.
+        Only a new person has a password set here, and one who is in no organization any more: whoever added them there
+        once may know the one before. Changing a role ends the person's sessions.
         """
         address, role = checked_email(email), checked_role(role_name)
         hashed = await self.passwords.hash(checked_password(password, address)) if password is not None else None
@@ -50,9 +57,12 @@ class UserService:
             held = await store.hold(tx, address)
             if held is None:
                 if hashed is None:
-                    raise InvalidInput("A new person needs a password.", fields={"password": "is missing"})
+                    raise InvalidInput(_NO_PASSWORD, fields={"password": "is missing"})
                 user_id = await store.add_user(tx, address, hashed)
                 await _record(tx, (organization_id,), "user.create", user_id)
+            elif not await member_store.is_anywhere(tx, held.id):
+                user_id = held.id
+                await _begin_anew(tx, user_id, hashed, organization_id)
             elif hashed is not None:
                 raise Conflict("Somebody has this e-mail address: leave the password out, or set it by itself.")
             else:
@@ -100,6 +110,14 @@ class UserService:
             ended = await store.end_all(tx, user_id)
             await _record(tx, await store.memberships(tx, user_id), "user.end_sessions", user_id, ended=ended)
         return ended
+
+
+async def _begin_anew(tx: WriteTx, user_id: UserId, hashed: str | None, organization_id: OrganizationId) -> None:
+    """Give somebody who was left in no organization another password; raises InvalidInput where there is none."""
+    if hashed is None:
+        raise InvalidInput(_NO_PASSWORD, fields={"password": "is missing"})
+    await store.set_password(tx, user_id, hashed)
+    await _record(tx, (organization_id,), "user.set_password", user_id)
 
 
 async def _held(tx: WriteTx, email: str) -> UserId:
