@@ -25,8 +25,8 @@ PATCHES = sorted(Path(__file__).with_name("mutants").glob("F-*.patch"))
 FAULTS = (
     *("F-01", "F-02", "F-03", "F-04", "F-05", "F-09", "F-10", "F-12", "F-20", "F-28", "F-30", "F-31", "F-32", "F-40"),
     *("F-41", "F-42", "F-43", "F-44", "F-45", "F-46", "F-47", "F-48", "F-49", "F-57", "F-61", "F-62", "F-66"),
-    # Attacks on consents, by their row.
-    *("F-I02", "F-I11"),
+    # Attacks on people and on consents, by their row.
+    *("F-B08", "F-B13", "F-I02", "F-I11"),
 )
 IS_LONG = "MAKE_BRIDGE_TEST_MUTANTS" in os.environ
 # A mutant that is broken itself shows nothing. Faults of fixtures and imports are errors, and count as nothing noticed.
