@@ -18,7 +18,19 @@ INPUT_AND_OUTPUT = frozenset({"aiohttp", "alembic", "fastapi", "psycopg", "psyco
 SQL = frozenset({"psycopg", "psycopg_pool", "sqlalchemy"})
 SLICES = frozenset(
     {"organizations", "customers", "data_structures", "data_stores", "templates", "connections", "scenarios"}
-    | {"executions", "integrations", "activity", "jobs", "usage", "reports", "deliveries", "audit", "oauth", "users"}
+    | {
+        "executions",
+        "integrations",
+        "activity",
+        "jobs",
+        "usage",
+        "reports",
+        "deliveries",
+        "audit",
+        "oauth",
+        "users",
+        "teams",
+    }
 )
 
 
