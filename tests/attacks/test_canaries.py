@@ -143,6 +143,7 @@ def targets_of(path: str, names: tuple[str, ...], ids: dict[tuple[str, ...], lis
         yield path
         yield from (f"{path}?teamId={row[0]}" for row in ids["team_id",])
         yield from (f"{path}?scenarioId={row[0]}" for row in ids["scenario_id",])
+        yield from (f"{path}?organizationId={row[0]}" for row in ids["organization_id",])
         return
     for row in islice(ids.get(names, []), MOST_OF_A_KIND):
         target = path
