@@ -247,7 +247,10 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             settings=settings,
         )
     )  # fmt: skip
-    components = ComponentHandlers(sealing=data_keys, farewell=oauth.farewell)
+    api_tokens = ApiTokens(shards.directory, clock)
+    components = ComponentHandlers(
+        sealing=data_keys, farewell=oauth.farewell, tokens=api_tokens, own_origin=settings.origin
+    )
     reader = FlowReader(
         organizations=organizations, sealing=data_keys, templates=TemplateStore(), connections=ComponentStore()
     )
@@ -312,6 +315,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *UsageViews(near_percent=settings.usage_near_percent).queries(),
             *template_views.queries(),
             *connection_views.queries(),
+            *connection_handlers.queries(components),
             *oauth_views.queries(),
             *data_structure_views.queries(),
             *data_store_views.queries(settings.data_store_limits()),
@@ -337,7 +341,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         service=OrganizationService(shards.directory, shards, roots, clock),
         users=UserService(directory=shards.directory, passwords=Passwords(settings.passwords())),
         portal_keys=PortalKeys(shards.directory, data_keys, clock),
-        api_tokens=ApiTokens(shards.directory, clock),
+        api_tokens=api_tokens,
         ledger=TokenLedger(shards.directory),
         customers=customers,
         opener=ComponentOpener(shards=shards, sealing=data_keys),

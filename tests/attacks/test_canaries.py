@@ -56,6 +56,7 @@ IDS: dict[tuple[str, ...], str] = {
     ): "SELECT endpoint_id::text, 'msg_' || replace(id::text, '-', '') FROM shard.webhook_messages",
     ("application_id",): "SELECT id::text FROM shard.oauth_applications",
     ("connection_id",): "SELECT id::text FROM shard.connections WHERE type = 'oauth2'",
+    ("stored_key_id",): "SELECT id::text FROM shard.connections WHERE kind = 'key'",
     ("report_id",): "SELECT id::text FROM shard.reports",
     ("job_id",): "SELECT id::text FROM shard.jobs",
     ("record_id",): "SELECT id::text FROM shard.incomplete_executions",

@@ -73,3 +73,53 @@ def test_a_new_name_leaves_the_interface_and_a_new_blueprint_is_a_version(sdk: S
     assert [version["version"] for version in sdk("blueprints.versions", scenario)] == [2, 1]
     declared = {"interface": {"input": [{"name": "who", "type": "text", "required": False}], "output": []}}
     assert sdk("scenarios.setInterface", scenario, declared)["input"][0]["name"] == "who"
+
+
+def test_a_webhook_is_made_switched_and_deleted(sdk: Sdk, operator: Operator) -> None:
+    team_id = operator.account.team_id
+    made = sdk("hooks.create", {"name": "Orders", "teamId": team_id, "typeName": "gateway-webhook"})
+    assert made["url"].startswith(f"{operator.server.url}/hook/")
+    assert made["id"] in {each["id"] for each in sdk("hooks.list", team_id)}
+    assert sdk("hooks.update", made["id"], {"data": {"headers": True, "method": False, "stringify": False}}) is True
+    assert sdk("hooks.get", made["id"])["data"]["headers"] is True
+    assert sdk("hooks.rename", made["id"], "Renamed")["name"] == "Renamed"
+    for call, name, expected in (("learnStop", "learning", False), ("learnStart", "learning", True)):
+        sdk(f"hooks.{call}", made["id"])
+        assert sdk("hooks.ping", made["id"])[name] is expected
+    sdk("hooks.disable", made["id"])
+    assert sdk("hooks.get", made["id"])["enabled"] is False
+    sdk("hooks.enable", made["id"])
+    sdk("hooks.delete", made["id"])
+    with pytest.raises(MakeRefused):
+        sdk("hooks.get", made["id"])
+
+
+def test_a_connection_to_this_server_is_verified_until_its_token_is_wrong(sdk: Sdk, operator: Operator) -> None:
+    team_id = operator.account.team_id
+    data = {"apiKey": operator.account.token, "url": operator.server.url}
+    made = sdk("connections.create", {"name": "Bridge", "accountName": "make", "teamId": team_id, "data": data})
+    assert (made["name"], made["accountName"]) == ("Bridge", "make")
+    assert sdk("connections.list", team_id, {"cols": ["id", "name"]}) == [{"id": made["id"], "name": "Bridge"}]
+    assert sdk("connections.verify", made["id"]) is True
+    assert sdk("connections.update", made["id"], {"data": {"apiKey": "wrong"}}) is True
+    with pytest.raises(MakeRefused, match=r"Access denied: Invalid token header\."):
+        sdk("connections.verify", made["id"])
+    assert sdk("connections.rename", made["id"], "Renamed")["name"] == "Renamed"
+    assert sdk("connections.listEditableParameters", made["id"]) == ["apiKey", "url"]
+    sdk("connections.delete", made["id"])
+    with pytest.raises(MakeRefused):
+        sdk("connections.get", made["id"])
+
+
+def test_a_key_is_made_changed_and_deleted(sdk: Sdk, operator: Operator) -> None:
+    team_id = operator.account.team_id
+    parameters = {"key": "s3cret-of-the-shop", "placement": "header", "name": "X-Api-Key"}
+    body = {"name": "Shop", "teamId": team_id, "typeName": "apikeyauth", "parameters": parameters}
+    made = sdk("keys.create", body)
+    assert sdk("keys.list", team_id, {"typeName": "apikeyauth", "cols": ["id"]}) == [{"id": made["id"]}]
+    assert sdk("keys.update", made["id"], {"name": "Renamed"})["name"] == "Renamed"
+    assert "s3cret" not in str(sdk("keys.get", made["id"]))
+    assert "basicauth" in {each["name"] for each in sdk("keys.types")}
+    sdk("keys.delete", made["id"])
+    with pytest.raises(MakeRefused):
+        sdk("keys.get", made["id"])

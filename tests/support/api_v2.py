@@ -7,6 +7,9 @@ from typing import Any
 from make_bridge.domain.activity import handlers as activity_handlers
 from make_bridge.domain.activity import views as activity_views
 from make_bridge.domain.audit import views as audit_views
+from make_bridge.domain.connections import handlers as connection_handlers
+from make_bridge.domain.connections import views as connection_views
+from make_bridge.domain.connections.handlers import ComponentHandlers
 from make_bridge.domain.customers import handlers as customer_handlers
 from make_bridge.domain.customers import views as customer_views
 from make_bridge.domain.customers.directory import CustomerDirectory
@@ -140,8 +143,11 @@ class Api:
             self.jobs.types.add(JobType(name=name, run=_nobody_works))
         credentials = CredentialHandlers(roots=ROOTS, clock=clock, limits=CredentialLimits(api_tokens=5))
         members = MemberHandlers(limits=MemberLimits(most=MOST_MEMBERS))
+        tokens = ApiTokens(shards.directory, clock)
+        components = ComponentHandlers(sealing=data_keys, tokens=tokens, own_origin="https://bridge.example")
         self.commands = CommandBus(
             [
+                *connection_handlers.commands(components),
                 *credentials.commands(),
                 *SessionHandlers().commands(),
                 *members.commands(),
@@ -175,6 +181,8 @@ class Api:
                 *members.queries(),
                 *customer_views.queries(),
                 *team_views.queries(),
+                *connection_views.queries(),
+                *connection_handlers.queries(components),
                 *execution_views.queries(),
                 *activity_views.queries(),
                 *audit_views.queries(),

@@ -48,6 +48,7 @@ KINDS: Final[Mapping[str, str]] = {
     "report_id": "report",
     "scenario_id": "scenario",
     "scenarioId": "scenario",
+    "stored_key_id": "stored_key",
     "targetTeamId": "team",
     "team_id": "team",
     "teamId": "team",
@@ -97,6 +98,11 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "v2UpdateScenario": {"name": "New"},
     "v2RunScenario": {"data": {}},
     "v2SetInterface": {"interface": {"input": [], "output": []}},
+    "v2CreateConnection": {"accountName": "New", "accountType": "oauth2", "accessToken": "t0ken-of-the-shop"},
+    "v2RenameConnection": {"name": "New"},
+    "v2SetConnectionData": {"accessToken": "another-t0ken"},
+    "v2CreateKey": {"name": "New", "typeName": "apikeyauth", "parameters": {"key": "s3cret-of-the-shop"}},
+    "v2UpdateKey": {"name": "New"},
     "v2CreateHook": {"name": "New", "typeName": "gateway-webhook"},
     "v2SetData": {"headers": True},
     "v2CreateDataStore": {"name": "New", "maxSizeMB": 1},
@@ -296,6 +302,12 @@ async def _connection(own: Belongings) -> str:
     return str((await own.api("POST", "/oauth-connections", body))["oauthConnection"]["id"])
 
 
+async def _stored_key(own: Belongings) -> str:
+    parameters = {"key": "s3cret-of-the-shop"}
+    body = {"name": own.mark, "teamId": int(await own.of("team")), "typeName": "apikeyauth", "parameters": parameters}
+    return str((await own.api("POST", "/keys", body))["key"]["id"])
+
+
 async def _template(own: Belongings) -> str:
     made = await own.portal("POST", "/templates", {"blueprint": BLUEPRINT, "name": own.mark})
     return str(made["id"])
@@ -343,6 +355,7 @@ _BUILDERS: Final[Mapping[str, Callable[[Belongings], Awaitable[str]]]] = {
     "record": _record,
     "report": _report,
     "scenario": _scenario,
+    "stored_key": _stored_key,
     "team": _team,
     "template": _template,
     "token": _token,

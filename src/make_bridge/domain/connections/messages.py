@@ -33,6 +33,19 @@ class CreateComponent(Command[Component]):
 
 
 @message
+class EditComponent(Command[Component]):
+    """Rename a connection or key, or give it other values; what is absent of either stays."""
+
+    component_id: ComponentId
+    name: str | None = None
+    values: dict[str, object] | None = None
+
+    def __repr__(self) -> str:
+        """Show no secret."""
+        return f"EditComponent({self.component_id})"
+
+
+@message
 class DeleteComponent(Command[None]):
     """Remove a connection or key; scenarios that use it will say so when they run."""
 
@@ -46,3 +59,18 @@ class ListComponents(Query[list[Component]]):
     team_id: TeamId
     kind: str | None = None
     type: str | None = None
+
+
+@message
+class GetComponent(Query[Component]):
+    """One connection, or one key."""
+
+    component_id: ComponentId
+    kind: str
+
+
+@message
+class VerifyConnection(Query[bool]):
+    """Whether a connection's credentials are good; only those to this server's own API can be looked at."""
+
+    component_id: ComponentId

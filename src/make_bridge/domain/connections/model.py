@@ -37,14 +37,19 @@ def checked_name(text: str) -> str:
     return name
 
 
+def named(component_type: ComponentType, given: Mapping[str, object]) -> dict[str, object]:
+    """Return values under the type's own names: Make's clients have others for some."""
+    return {component_type.aliases.get(name, name): value for name, value in given.items()}
+
+
 def checked_values(component_type: ComponentType, given: Mapping[str, object]) -> JsonObject:
     """Return the values with defaults filled in, or raise InvalidInput with a sentence per field."""
-    named = {component_type.aliases.get(name, name): value for name, value in given.items()}
+    given = named(component_type, given)
     fields = {field.name: field for field in component_type.fields}
-    errors = {name: "There is no such field." for name in named if name not in fields}
+    errors = {name: "There is no such field." for name in given if name not in fields}
     values: JsonObject = {}
     for name, field in fields.items():
-        value = named.get(name)
+        value = given.get(name)
         if value is None or value == "":
             value = field.default if field.default is not None else ""
         wrong = _wrong(field, value)

@@ -29,6 +29,10 @@ WHERE organization_id = %(organization)s AND team_id = %(team)s
     AND (%(kind)s::text IS NULL OR kind = %(kind)s) AND (%(type)s::text IS NULL OR type = %(type)s)
 ORDER BY id LIMIT 1000
 """
+_LOCK: Final = _GET + "FOR UPDATE"
+_EDIT: Final = """
+UPDATE shard.connections SET name = %s, secret_sealed = %s, updated_at = now() WHERE organization_id = %s AND id = %s
+"""
 _DELETE: Final = "DELETE FROM shard.connections WHERE organization_id = %s AND id = %s"
 _SET_STATE: Final = """
 UPDATE shard.connections SET state = %s, updated_at = now() WHERE organization_id = %s AND id = %s
@@ -69,6 +73,18 @@ class ComponentStore:
         if row is None:
             raise NotFound(_UNKNOWN)
         return SealedComponent(component=_component(row), sealed=row["secret_sealed"])
+
+    async def lock(self, tx: WriteTx, organization_id: OrganizationId, component_id: ComponentId) -> SealedComponent:
+        """Return a component and hold its row until the transaction ends; raises NotFound."""
+        row = await tx.one(_LOCK, (organization_id, component_id))
+        if row is None:
+            raise NotFound(_UNKNOWN)
+        return SealedComponent(component=_component(row), sealed=row["secret_sealed"])
+
+    async def edit(self, tx: WriteTx, organization_id: OrganizationId, changed: SealedComponent) -> None:
+        """Write a component's name and its values."""
+        component = changed.component
+        await tx.execute(_EDIT, (component.name, changed.sealed, organization_id, component.id))
 
     async def set_state(
         self, tx: WriteTx, organization_id: OrganizationId, component_id: ComponentId, state: str

@@ -123,6 +123,23 @@ TYPES: Final = _types(
     ),
     ComponentType(
         kind="connection",
+        name="make",
+        app="make",
+        label="Make API",
+        fields=(
+            Field(name="apiKey", type="password", label="API token", required=True, validate=Bounds(max=_MAX_SECRET)),
+            Field(
+                name="url",
+                type="text",
+                label="Address",
+                required=True,
+                help="Of a server with Make's API, for example https://bridge.example.com.",
+                validate=Bounds(max=_MAX_TEXT, pattern=r"^https?://[A-Za-z0-9.:_\[\]-]+/?$"),
+            ),
+        ),
+    ),
+    ComponentType(
+        kind="connection",
         name="smtp",
         app="email",
         label="Mail server (SMTP)",

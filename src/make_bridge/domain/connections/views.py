@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from make_bridge.domain.connections.messages import Component, ListComponents
+from make_bridge.domain.connections.messages import Component, GetComponent, ListComponents
 from make_bridge.domain.connections.store import ComponentStore
 from make_bridge.domain.customers.model import require_sight
 from make_bridge.kernel.context import Context
+from make_bridge.kernel.errors import NotFound
 from make_bridge.platform.bus.queries import QueryRegistration
 from make_bridge.platform.database.transactions import ReadTx
 
@@ -24,9 +25,19 @@ class ComponentViews:
             tx, context.organization_id, query.team_id, kind=query.kind, type_name=query.type
         )
 
+    async def get_component(self, tx: ReadTx, context: Context, query: GetComponent) -> Component:
+        """Answer GetComponent; raises NotFound, also for a key where a connection is asked for."""
+        component = (await self.components.get(tx, context.organization_id, query.component_id)).component
+        require_sight(context, component.team_id)
+        if component.kind != query.kind:
+            raise NotFound(f"There is no such {query.kind}.")
+        return component
+
 
 def queries() -> list[QueryRegistration[Any, Any]]:
     """Return the slice's queries for the composition root."""
+    views, read = ComponentViews(), "connections:read"
     return [
-        QueryRegistration(query=ListComponents, view=ComponentViews().list_components, permission="connections:read")
+        QueryRegistration(query=ListComponents, view=views.list_components, permission=read),
+        QueryRegistration(query=GetComponent, view=views.get_component, permission=read),
     ]

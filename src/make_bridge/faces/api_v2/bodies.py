@@ -347,3 +347,48 @@ class RunScenarioBody(Body):
 
     data: JsonObject | None = None
     responsive: bool | None = None
+
+
+class NewConnectionBody(Body):
+    """A new connection, with its values beside its names as Make's clients send them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    account_name: Name
+    account_type: Annotated[str, Field(min_length=1, max_length=64)]
+
+    def values(self) -> JsonObject:
+        """Return what the type asks for."""
+        return dict(self.model_extra or {})
+
+
+class NameBody(Body):
+    """A new name."""
+
+    name: Name
+
+
+class ValuesBody(Body):
+    """Values, each under its own name."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def values(self) -> JsonObject:
+        """Return them."""
+        return dict(self.model_extra or {})
+
+
+class NewKeyBody(Body):
+    """A new key."""
+
+    name: Name
+    team_id: RowId
+    type_name: Annotated[str, Field(min_length=1, max_length=64)]
+    parameters: JsonObject = Field(default_factory=dict)
+
+
+class KeyChangesBody(Body):
+    """Changes to a key; what is absent stays."""
+
+    name: Name | None = None
+    parameters: JsonObject | None = None

@@ -5,6 +5,7 @@ from starlette.routing import BaseRoute
 from make_bridge.faces.api_v2.audit import AuditRoutes
 from make_bridge.faces.api_v2.blueprints import BlueprintRoutes
 from make_bridge.faces.api_v2.circuit_breakers import CircuitBreakerRoutes
+from make_bridge.faces.api_v2.connections import ConnectionRoutes
 from make_bridge.faces.api_v2.credentials import CredentialRoutes
 from make_bridge.faces.api_v2.data_stores import DataStoreRoutes
 from make_bridge.faces.api_v2.data_structures import DataStructureRoutes
@@ -15,6 +16,7 @@ from make_bridge.faces.api_v2.executions import ExecutionRoutes
 from make_bridge.faces.api_v2.hooks import HookRoutes
 from make_bridge.faces.api_v2.incomplete_executions import IncompleteRoutes
 from make_bridge.faces.api_v2.jobs import JobRoutes
+from make_bridge.faces.api_v2.keychain import KeychainRoutes
 from make_bridge.faces.api_v2.oauth import OAuthRoutes
 from make_bridge.faces.api_v2.operations import Operation, route
 from make_bridge.faces.api_v2.organizations import OrganizationRoutes
@@ -50,6 +52,8 @@ def api_operations(api: ApiDependencies) -> dict[str, list[Operation]]:
         "Scenarios": ScenarioRoutes(api=api).operations(),
         "Blueprints": BlueprintRoutes(api=api).operations(),
         "Executions": ExecutionRoutes(api=api).operations(),
+        "Connections": ConnectionRoutes(api=api).operations(),
+        "Keys": KeychainRoutes(api=api).operations(),
         "Data stores": DataStoreRoutes(api=api).operations(),
         "Records": RecordRoutes(api=api).operations(),
         "Data structures": DataStructureRoutes(api=api).operations(),
