@@ -88,6 +88,7 @@ docs: $(SETUP) ## write docs/reference/ from the program's own descriptions
 	@$(VENV)/bin/make-bridge reference functions > docs/reference/functions.md
 	@$(VENV)/bin/make-bridge reference events > docs/reference/events.md
 	@$(VENV)/bin/make-bridge reference openapi > docs/reference/openapi.json
+	@$(VENV)/bin/make-bridge reference make-api > docs/reference/make-api.md
 
 lock: $(SETUP) ## compile requirements/*.txt from pyproject.toml
 	@tools/lock.sh

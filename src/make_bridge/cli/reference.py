@@ -5,7 +5,9 @@ neither be forgotten nor say anything the program does not do.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -21,6 +23,7 @@ from make_bridge.engine.iml.functions import FAMILIES
 from make_bridge.engine.iml.functions.signature import Example, Family
 from make_bridge.engine.values import Value, to_json_text
 from make_bridge.kernel.messages import Event
+from make_bridge.services import make_api
 from make_bridge.services.description import described_bridge
 from make_bridge.services.events import EVENTS
 
@@ -52,6 +55,7 @@ class Subject(StrEnum):
     FUNCTIONS = "functions"
     EVENTS = "events"
     OPENAPI = "openapi"
+    MAKE_API = "make-api"
 
 
 def reference(
@@ -272,9 +276,33 @@ def _modules_as_data() -> list[dict[str, object]]:
     return [spec.describe() for spec in CATALOGUE.values()]
 
 
+def make_api_page() -> str:
+    """Return how this server stands to each endpoint of Make's API."""
+    found = make_api.rows()
+    counts = Counter(row.standing for row in found)
+    lines = [
+        "# Make's API",
+        "",
+        _NOTE,
+        "",
+        f"Of {len(found)} endpoints of Make's API {counts['supported']} are supported, {counts['partial']} in part,",
+        f"and {counts['absent']} are absent. What this server has beside them stands in [openapi.json](openapi.json).",
+    ]
+    for group in make_api.ENDPOINTS:
+        lines += ["", f"## {group}", "", "| endpoint | | |", "|---|---|---|"]
+        own = [row for row in found if row.group == group]
+        lines += [f"| `{row.endpoint.replace('{}', '{id}')}` | {row.standing} | {_cell(row.note)} |" for row in own]
+    return "\n".join(lines) + "\n"
+
+
+def _make_api_as_data() -> list[dict[str, object]]:
+    return [asdict(row) for row in make_api.rows()]
+
+
 _Data = Callable[[], list[dict[str, object]]]
 _SUBJECTS: Final[dict[Subject, tuple[Callable[[], str], _Data]]] = {
     Subject.MODULES: (modules_page, _modules_as_data),
     Subject.FUNCTIONS: (functions_page, _all_functions_as_data),
     Subject.EVENTS: (events_page, _events_as_data),
+    Subject.MAKE_API: (make_api_page, _make_api_as_data),
 }

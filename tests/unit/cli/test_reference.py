@@ -7,10 +7,11 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from make_bridge.cli.application import app
-from make_bridge.cli.reference import events_page, functions_page, modules_page, openapi_document
+from make_bridge.cli.reference import events_page, functions_page, make_api_page, modules_page, openapi_document
 from make_bridge.engine.apps.catalogue import APPS, CATALOGUE
 from make_bridge.engine.iml.functions import FUNCTIONS
 from make_bridge.kernel.messages import Event
+from make_bridge.services import make_api
 from make_bridge.services.events import EVENTS
 
 ROOT = Path(__file__).parents[3]
@@ -23,6 +24,7 @@ def test_the_pages_in_the_repository_are_what_the_program_says() -> None:
     assert (PAGES / "modules.md").read_text(encoding="utf-8") == modules_page(), "run `make docs`"
     assert (PAGES / "functions.md").read_text(encoding="utf-8") == functions_page(), "run `make docs`"
     assert (PAGES / "events.md").read_text(encoding="utf-8") == events_page(), "run `make docs`"
+    assert (PAGES / "make-api.md").read_text(encoding="utf-8") == make_api_page(), "run `make docs`"
     assert (PAGES / "openapi.json").read_text(encoding="utf-8") == openapi_document(), "run `make docs`"
 
 
@@ -32,6 +34,16 @@ def test_every_module_and_function_is_explained() -> None:
     assert [name for name in FUNCTIONS if f"\n### {name}\n" not in functions] == []
     assert [name for name, spec in CATALOGUE.items() if spec.app not in APPS] == []
     assert [name for name, spec in CATALOGUE.items() if not spec.help and spec.app != "placeholder"] == []
+
+
+def test_what_is_said_of_make_s_endpoints_is_so() -> None:
+    here, told = make_api.served(), {row.endpoint: row.standing for row in make_api.rows()}
+    assert set(make_api.PARTIAL) <= here, "said to be there in part"
+    assert not set(make_api.ABSENT) & here, "said to be absent"
+    assert {*make_api.PARTIAL, *make_api.ABSENT} <= told.keys()
+    assert told["GET /scenarios/{}"] == "supported"
+    assert told["GET /scenarios"] == "partial"
+    assert told["GET /agents"] == "absent"
 
 
 def test_programs_get_the_same_as_data() -> None:

@@ -1,0 +1,151 @@
+"""Make's API endpoint by endpoint, and how this server stands to each: what ``docs/reference/make-api.md`` shows.
+
+An endpoint is supported when the API's own routes have it, partial when ``PARTIAL`` says what is different, and absent
+otherwise; ``ABSENT`` says why. A test holds that nothing is said of a route that is not so.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from make_bridge.services.description import described_bridge
+
+_ROOT: Final = "/api/v2"
+_PARAMETER: Final = re.compile(r"\{[^}]+\}")
+_LATER: Final = "not built yet"
+_CLOUD: Final = "a licence feature of Make's own cloud"
+_AUTHORING: Final = "for authors of apps; running scenarios needs none of it"
+_OPERATOR: Final = "organizations are made by the operator: `make-bridge org create`"
+_EDITOR: Final = "belongs to Make's editor"
+
+Standing = Literal["supported", "partial", "absent"]
+
+# By group, in the order of Make's own reference: methods and paths below the root.
+ENDPOINTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Users": ("GET /users/me", "GET /users/me/current-authorization"),
+    "Organizations": (
+        "GET /organizations", "GET /organizations/{}", "PATCH /organizations/{}", "POST /organizations",
+        "DELETE /organizations/{}",
+    ),
+    "Teams": ("GET /teams", "POST /teams", "GET /teams/{}", "DELETE /teams/{}"),
+    "Scenarios": (
+        "GET /scenarios", "POST /scenarios", "GET /scenarios/{}", "PATCH /scenarios/{}", "DELETE /scenarios/{}",
+        "POST /scenarios/{}/start", "POST /scenarios/{}/stop", "POST /scenarios/{}/run", "GET /scenarios/{}/interface",
+        "PATCH /scenarios/{}/interface", "GET /scenarios/{}/blueprint", "GET /scenarios/{}/blueprints",
+        "POST /scenarios/{}/clone", "GET /scenarios/{}/usage", "GET /scenarios/{}/triggers",
+        "GET /scenarios/consumptions", "POST /scenarios/{}/replay", "GET /scenarios/{}/data",
+        "GET /scenarios/{}/build-variables", "GET /scenarios/{}/custom-properties",
+    ),
+    "Executions": (
+        "GET /scenarios/{}/logs", "GET /scenarios/{}/logs/{}", "GET /scenarios/{}/executions/{}",
+    ),
+    "Incomplete executions": (
+        "GET /dlqs", "GET /dlqs/{}", "POST /dlqs/{}/retry", "POST /dlqs/retry", "PATCH /dlqs/{}", "GET /dlqs/{}/bundle",
+        "GET /dlqs/{}/logs", "GET /dlqs/{}/logs/{}", "DELETE /dlqs", "GET /dlqs/{}/blueprint",
+    ),
+    "Webhooks": (
+        "GET /hooks", "POST /hooks", "GET /hooks/{}", "PATCH /hooks/{}", "POST /hooks/{}/set-data", "DELETE /hooks/{}",
+        "GET /hooks/{}/ping", "POST /hooks/{}/enable", "POST /hooks/{}/disable", "POST /hooks/{}/learn-start",
+        "POST /hooks/{}/learn-stop", "GET /hooks/{}/logs", "GET /hooks/{}/incomings",
+    ),
+    "Connections": (
+        "GET /connections", "POST /connections", "GET /connections/{}", "PATCH /connections/{}",
+        "POST /connections/{}/set-data", "POST /connections/{}/test", "POST /connections/{}/scoped",
+        "GET /connections/{}/editable-data-schema", "DELETE /connections/{}",
+    ),
+    "Keys": ("GET /keys", "POST /keys", "GET /keys/{}", "PATCH /keys/{}", "DELETE /keys/{}", "GET /keys/types"),
+    "Data structures": (
+        "GET /data-structures", "POST /data-structures", "GET /data-structures/{}", "PATCH /data-structures/{}",
+        "POST /data-structures/{}/clone", "DELETE /data-structures/{}",
+    ),
+    "Data stores": (
+        "GET /data-stores", "POST /data-stores", "GET /data-stores/{}", "PATCH /data-stores/{}",
+        "DELETE /data-stores/{}", "GET /data-stores/{}/data", "POST /data-stores/{}/data",
+        "PATCH /data-stores/{}/data/{}", "PUT /data-stores/{}/data/{}", "DELETE /data-stores/{}/data",
+    ),
+    "Folders": ("GET /scenarios-folders", "POST /scenarios-folders", "PATCH /scenarios-folders/{}",
+                "DELETE /scenarios-folders/{}"),
+    "Functions": ("GET /functions", "POST /functions", "GET /functions/{}", "PATCH /functions/{}",
+                  "DELETE /functions/{}", "POST /functions/eval", "GET /functions/{}/history"),
+    "Enums": ("GET /enums/countries", "GET /enums/imt-regions", "GET /enums/timezones",
+              "GET /enums/connected-system-apps"),
+    "Templates": ("GET /templates/public", "GET /templates/public/{}", "GET /templates/public/{}/blueprint",
+                  "GET /templates", "POST /templates", "GET /templates/{}/blueprint", "POST /templates/{}/publish"),
+    "Credential requests": ("GET /credential-requests/requests", "POST /credential-requests/requests",
+                            "POST /credential-requests/actions/create"),
+    "Roles": ("GET /users/roles", "GET /users/roles/{}", "GET /users/roles/permissions"),
+    "Variables": ("GET /organizations/{}/variables", "GET /teams/{}/variables"),
+    "Devices": ("GET /devices",),
+    "Custom apps": ("GET /sdk/apps",),
+    "Agents": ("GET /agents", "GET /connected-systems"),
+}  # fmt: skip
+PARTIAL: Final[Mapping[str, str]] = {
+    "GET /users/me": "of an API token its name; no country, language or features",
+    "GET /organizations/{}": "the licence shows the limits of usage and no others",
+    "PATCH /organizations/{}": "name and time zone",
+    "POST /teams": "limits are customers', not teams': they are not taken",
+    "DELETE /teams/{}": "refused while the team is a customer's or has scenarios",
+    "GET /scenarios": "sorted by id or name; no folders, no authors",
+    "PATCH /scenarios/{}": "no folders",
+    "POST /scenarios/{}/run": "no `callbackUrl`: endpoints of `/webhook-endpoints` are told of every run",
+    "POST /hooks": "the types `gateway-webhook` and `gateway-mailhook`",
+    "PATCH /hooks/{}": "ours beside it: `signature` and `dedupe`",
+    "POST /hooks/{}/learn-start": "a mark: no structure is drawn from calls",
+    "POST /hooks/{}/set-data": "`headers`, `method` and `stringify`",
+    "DELETE /hooks/{}": "refused while a scenario has it",
+    "POST /connections": "the types of this server; consents are given at `/oauth-connections`",
+    "POST /connections/{}/test": "connections to this server's own API",
+    "GET /keys/types": "the types of this server",
+}
+ABSENT: Final[Mapping[str, str]] = {
+    "POST /organizations": _OPERATOR,
+    "DELETE /organizations/{}": _OPERATOR,
+    "GET /scenarios/{}/data": _EDITOR,
+    "GET /scenarios/{}/build-variables": _EDITOR,
+    "GET /scenarios/{}/custom-properties": _CLOUD,
+    "GET /sdk/apps": _AUTHORING,
+    "GET /agents": "Make's own agents in other networks",
+    "GET /connected-systems": "Make's own agents in other networks",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One endpoint, how it stands here, and what there is to say of that."""
+
+    group: str
+    endpoint: str
+    standing: Standing
+    note: str
+
+
+def served() -> frozenset[str]:
+    """Return every endpoint of the API's own routes, parameters without their names."""
+    paths = described_bridge()["paths"]
+    return frozenset(
+        f"{method.upper()} {_PARAMETER.sub('{}', path.removeprefix(_ROOT))}"
+        for path, methods in paths.items()
+        if path.startswith(_ROOT)
+        for method in methods
+    )
+
+
+def rows() -> list[Row]:
+    """Return how this server stands to each endpoint."""
+    here = served()
+    return [
+        Row(group=group, endpoint=endpoint, standing=_standing(endpoint, here), note=_note(endpoint, here))
+        for group, endpoints in ENDPOINTS.items()
+        for endpoint in endpoints
+    ]
+
+
+def _standing(endpoint: str, here: frozenset[str]) -> Standing:
+    if endpoint not in here:
+        return "absent"
+    return "partial" if endpoint in PARTIAL else "supported"
+
+
+def _note(endpoint: str, here: frozenset[str]) -> str:
+    return PARTIAL.get(endpoint, "") if endpoint in here else ABSENT.get(endpoint, _LATER)
