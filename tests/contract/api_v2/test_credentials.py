@@ -13,6 +13,9 @@ from make_bridge.domain.organizations.model import OWN_IDENTITY, SCOPES
 from make_bridge.domain.users.roles import OWN_SESSIONS
 from support.portal import refusal
 
+# What only people do: no scope of keys or tokens.
+PEOPLES = {MEMBERS_READ, MEMBERS_WRITE, OWN_PASSWORD, OWN_SESSIONS}
+
 
 def of(integrator, what="keys"):
     return f"/organizations/{integrator.facts.organization_id}/{what}"
@@ -247,4 +250,4 @@ def test_every_permission_that_is_asked_for_is_a_scope(api):
     asked = {registration.permission for registration in (*api.commands.registrations, *api.queries.registrations)}
     asked |= {dependency.dependency.access.permission for route in api.routes for dependency in route.dependencies}
     # Its own sessions every person has, and no key or token.
-    assert asked - {OWN_SESSIONS, OWN_IDENTITY} <= SCOPES
+    assert asked - {*PEOPLES, OWN_IDENTITY} <= SCOPES
