@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from make_bridge.domain.organizations.model import OWN_IDENTITY, SCOPES
-from make_bridge.domain.users.roles import OWN_SESSIONS
+from make_bridge.domain.users.roles import MEMBERS_READ, MEMBERS_WRITE, OWN_PASSWORD, OWN_SESSIONS
 from support.portal import refusal
 
 # What only people do: no scope of keys or tokens.
