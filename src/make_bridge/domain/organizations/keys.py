@@ -6,7 +6,7 @@ on every node within that time; that something does not exist is remembered too.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
@@ -21,6 +21,7 @@ from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.cache.near import NearCache, NearLookUp
 from make_bridge.platform.database.pools import Directory
 from make_bridge.platform.database.transactions import ConnectionLost, WriteTx, again
+from make_bridge.platform.queue.group_commit import GroupCommit
 from make_bridge.platform.security.key_wrapping import Wrapping, open_data_key, wrap_data_key
 from make_bridge.platform.security.sealing import KeyRing, Place, SealBroken, Sealed
 from make_bridge.platform.security.secrets import digest_of, is_api_token
@@ -30,6 +31,7 @@ RING_SECONDS: Final = 5.0
 _MOST: Final = 10_000
 _LENGTH_BYTES: Final = 4
 _CLAIM_BYTES: Final = 16
+_LARGEST_BATCH: Final = 200
 
 ROOT_IN_FORCE: Final = "root_key_check"
 """The fact that says which root key wraps what is made now."""
@@ -218,11 +220,15 @@ class ListedOrigins:
 
 
 class TokenLedger:
-    """Which single-use tokens were used. Remembered in the directory, so all nodes agree, and nothing else forgets."""
+    """Which single-use tokens were used. Remembered in the directory, so all nodes agree, and nothing else forgets.
+
+    Those that come at the same time are written together.
+    """
 
     def __init__(self, directory: Directory) -> None:
         """Write to the directory; without it nobody is let in: the ledger fails closed."""
         self._directory = directory
+        self._writer: GroupCommit[tuple[bytes, datetime, bytes], bool] = GroupCommit(self._use, largest=_LARGEST_BATCH)
 
     async def consume(self, kid: str, jti: str, organization_id: OrganizationId, expires_at: datetime) -> bool:
         """Use a token; True for the first use only. ``expires_at`` is until when it must be remembered.
@@ -233,16 +239,18 @@ class TokenLedger:
         parts = [part.encode(errors="surrogatepass") for part in (str(organization_id), kid, jti)]
         digest = hashlib.sha256(b"".join(len(part).to_bytes(_LENGTH_BYTES, "big") + part for part in parts)).digest()
         claim = bytes.fromhex(random_hex(_CLAIM_BYTES))
+        use = (digest, expires_at, claim)
         try:
-            return await self._use(digest, expires_at, claim)
+            return await self._writer.submit(use)
         except ConnectionLost:
-            if await again(lambda: self._use(digest, expires_at, claim)):
+            if await again(lambda: self._writer.submit(use)):
                 return True
             return await self._directory.ask(lambda tx: store.is_claimed(tx, digest, claim))
 
-    async def _use(self, digest: bytes, expires_at: datetime, claim: bytes) -> bool:
+    async def _use(self, uses: Sequence[tuple[bytes, datetime, bytes]]) -> list[bool]:
         async with self._directory.statement() as tx:
-            return await store.consume(tx, digest, expires_at, claim)
+            first = await store.consume(tx, uses)
+        return [claim in first for _, _, claim in uses]
 
     async def purge(self) -> int:
         """Forget uses of tokens that ended long ago; return how many. Ten thousand at once: repeat until none."""

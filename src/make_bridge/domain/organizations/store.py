@@ -4,7 +4,7 @@ The directory is read before a tenant is known, so look-ups by a secret's digest
 here without an organization; everything else names it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -74,7 +74,9 @@ FROM directory.organizations o WHERE o.id = %s AND o.shredded_at IS NULL
 _EDIT: Final = "UPDATE directory.organizations SET name = %s, timezone = %s WHERE id = %s"
 _IS_LISTED: Final = "SELECT 1 AS listed FROM directory.origins WHERE origin = %s LIMIT 1"
 _CONSUME: Final = """
-INSERT INTO directory.used_tokens (digest, expires_at, claim) VALUES (%s, %s, %s) ON CONFLICT (digest) DO NOTHING
+INSERT INTO directory.used_tokens (digest, expires_at, claim)
+SELECT * FROM unnest(%s::bytea[], %s::timestamptz[], %s::bytea[])
+ON CONFLICT (digest) DO NOTHING RETURNING claim
 """
 _IS_CLAIMED: Final = "SELECT 1 AS claimed FROM directory.used_tokens WHERE digest = %s AND claim = %s"
 # A use is remembered past the token's own end: clocks of nodes differ, and verifying grants some leeway.
@@ -215,9 +217,13 @@ async def edit(tx: WriteTx, organization_id: OrganizationId, name: str, timezone
     await tx.execute(_EDIT, (name, timezone, organization_id))
 
 
-async def consume(tx: WriteTx, digest: bytes, expires_at: datetime, claim: bytes) -> bool:
-    """Remember a use and by what it was claimed; True for the first, over all nodes."""
-    return await tx.execute(_CONSUME, (digest, expires_at, claim)) == 1
+async def consume(tx: WriteTx, uses: Sequence[tuple[bytes, datetime, bytes]]) -> set[bytes]:
+    """Remember uses, each with until when and its claim; return the claims of the first, over all nodes.
+
+    They are written in one order everywhere, so that two nodes never wait for each other.
+    """
+    digests, ends, claims = zip(*sorted(uses), strict=True)
+    return {bytes(row["claim"]) for row in await tx.all(_CONSUME, (list(digests), list(ends), list(claims)))}
 
 
 async def is_claimed(tx: ReadTx, digest: bytes, claim: bytes) -> bool:
