@@ -11,7 +11,7 @@ import asyncio
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +25,7 @@ from attacks.scene import LISTED
 from faults.scene import tell
 from support.integrator import Integrator, new_organization
 from support.postgres_process import PostgresProcess, own_postgres
+from support.redis_process import own_redis
 from support.server import Installation, ServerProcess, installed
 from support.slow_line import SlowLine, slow_line
 from support.waiting import until
@@ -111,11 +112,17 @@ BREAKING: Mapping[str, Callable[[Storm], None]] = MappingProxyType(
 
 @pytest.fixture(scope="module")
 def storm(server: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storm]:
-    folder = tmp_path_factory.mktemp("storm")
+    with raging(server("postgresql-15"), tmp_path_factory.mktemp("storm")) as storm:
+        yield storm
+
+
+@contextmanager
+def raging(programs: Path, folder: Path, **settings: str) -> Iterator[Storm]:
+    """Serve four times over one database, the last over a line."""
     with ExitStack() as exits:
-        postgres = exits.enter_context(own_postgres(server("postgresql-15")))
+        postgres = exits.enter_context(own_postgres(programs))
         line = exits.enter_context(slow_line(postgres.port))
-        installation = exits.enter_context(installed("external-one", folder / "served", postgres))
+        installation = exits.enter_context(installed("external-one", folder / "served", postgres, **settings))
         over_the_line = installation.environment["DATABASE_URL"].replace(f":{postgres.port}/", f":{line.port}/")
         assert urlsplit(over_the_line).port == line.port
         names = [f"server-{number}" for number in range(1, SERVERS + 1)]
@@ -197,3 +204,21 @@ async def test_a17_of_a_token_on_four_servers_at_once_one_is_accepted_whatever_b
         assert all(set(found) <= {ACCEPTED, REFUSED} for found in undisturbed), told
     # A claim of which nobody knows is lost at most: where most of them are, nothing was shown.
     assert len(seen.lost) < TOKENS / 4, told
+
+
+@pytest.mark.requires_server("redis-server")
+async def test_a17_exactly_one_of_four_is_accepted_while_redis_is_emptied_again_and_again(
+    server: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """What Redis has forgotten lets no token in twice, and keeps none out."""
+    with own_redis(server("redis-server"), tmp_path / "redis") as redis:
+        # A machine that does much else answers late, and that is not what this is about.
+        settings = {"REDIS_URL": redis.url, "REDIS_SECONDS": "1"}
+        with raging(server("postgresql-15"), tmp_path, **settings) as storm:
+            seen = await rage(storm, lambda _storm: redis.flush())
+            seen_there = sum(one.metric("used_tokens_seen_in_redis_total") for one in storm.servers)
+    told = f"{seen}, refused by Redis {seen_there:g}"
+    tell(told)
+    assert (seen.double, seen.lost, len(seen.accepted)) == ([], [], TOKENS), told
+    assert seen.broken >= min(PARTS, TOKENS), told
+    assert seen_there > TOKENS, "Redis stood in nobody's way: the test does not bite"
