@@ -4,12 +4,17 @@ The words are what a mutator would need long to invent: names of functions, keyw
 """
 
 import hashlib
+import hmac
 import json
+from base64 import b64encode
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from fuzz.targets import TOKEN_KEY, TOKEN_NOW, TOKEN_SECRET, WEBHOOK_KEY, WEBHOOK_NOW
 from make_bridge.engine.iml.functions import FUNCTIONS
 from make_bridge.engine.iml.syntax import KEYWORDS
+from make_bridge.platform.security.portal_tokens import mint_portal_token
 
 _CORPUS: Final = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 _MOST_TEMPLATES: Final = 400
@@ -75,6 +80,8 @@ def seeds_of(target: str) -> list[bytes]:
     """Return the first inputs for a target."""
     if target == "importer":
         return [json.dumps(blueprint).encode() for blueprint in _BLUEPRINTS] + _collected_blueprints()
+    if target in _OTHERS:
+        return _OTHERS[target]()
     if target == "grammar":
         return [hashlib.sha512(bytes([number])).digest() * 2 for number in range(64)]
     examples = ["{{" + example.expression + "}}" for function in FUNCTIONS.values() for example in function.examples]
@@ -82,6 +89,54 @@ def seeds_of(target: str) -> list[bytes]:
     if target == "lexer":
         templates = [text.replace("{{", "").replace("}}", ";") for text in templates]
     return [text.encode("utf-8", "surrogatepass") for text in templates]
+
+
+def _json_texts() -> list[bytes]:
+    texts = [json.dumps(blueprint) for blueprint in _BLUEPRINTS]
+    odd = [
+        '{"a":1,"a":2}',
+        '{"a":1,"\\u0061":2}',
+        "[NaN]",
+        "[1e400]",
+        '"\\ud800"',
+        "[" * 70,
+        '{"a":"\\u0000"}',
+        "01",
+        "-0",
+    ]
+    return [text.encode() for text in [*texts, *odd, "18446744073709551616", '["\\"a\\"",{"b\\\\":[]}]', "\ufeff{}"]]
+
+
+def _tokens() -> list[bytes]:
+    minted = mint_portal_token(TOKEN_KEY.key_id, TOKEN_SECRET, "dana", TOKEN_NOW)
+    payload = {"sub": "dana", "jti": "0123456789abcdef", "exp": int(TOKEN_NOW.timestamp()) + 60}
+    odd = [payload | {"permissions": ["*"]}, payload | {"exp": 1e30}, payload | {"sub": "*", "nbf": True}, [payload], 7]
+    return [
+        minted.encode(),
+        minted.replace(".", "..").encode(),
+        *(json.dumps(each).encode() for each in [payload, *odd]),
+    ]
+
+
+def _signed_calls() -> list[bytes]:
+    body, moment = b'{"id":7}', b"%d" % WEBHOOK_NOW
+    plain = hmac.digest(WEBHOOK_KEY, body, "sha256")
+    standard = b64encode(hmac.digest(WEBHOOK_KEY, b"msg_1." + moment + b"." + body, "sha256"))
+    stripe = hmac.digest(WEBHOOK_KEY, moment + b"." + body, "sha256").hex().encode()
+    return [
+        b"\0".join((b"msg_1", moment, b"v1," + standard, body)),
+        b"\0".join((b"t=" + moment + b",v1=" + stripe, body)),
+        b"\0".join((b"sha256=" + plain.hex().encode(), body)),
+        b"\0".join((b64encode(plain), body)),
+        b"\0".join((plain.hex().upper().encode(), body)),
+    ]
+
+
+_OTHERS: Final[dict[str, Callable[[], list[bytes]]]] = {
+    "json": _json_texts,
+    "token": _tokens,
+    "signature": _signed_calls,
+}
 
 
 def _collected_blueprints() -> list[bytes]:
