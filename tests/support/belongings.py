@@ -96,6 +96,7 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "v2CreateTeam": {"name": "New"},
     "v2CreateScenario": {"blueprint": BLUEPRINT},
     "v2UpdateScenario": {"name": "New"},
+    "v2CloneScenario": {"name": "Copy"},
     "v2RunScenario": {"data": {}},
     "v2SetInterface": {"interface": {"input": [], "output": []}},
     "v2CreateConnection": {"accountName": "New", "accountType": "oauth2", "accessToken": "t0ken-of-the-shop"},

@@ -86,3 +86,12 @@ async def test_another_organizations_team_is_not_found(api, acme):
     assert (await other.send("DELETE", f"/teams/{acme.facts.team_id}?confirmed=true")).status == 404
     body = {"name": "Mine", "organizationId": acme.facts.organization_id}
     assert (await other.send("POST", "/teams", body)).status == 404
+
+
+async def test_what_clients_look_up_is_there(acme):
+    zones = {each["name"]: each for each in (await acme.ask("GET", "/enums/timezones"))["timezones"]}
+    assert zones["UTC"] == {"id": time_zones.id_of("UTC"), "name": "UTC", "code": "UTC", "offset": "+0000"}
+    assert zones["Asia/Kolkata"]["offset"] == "+0530"
+    roles = (await acme.ask("GET", "/users/roles?cols[]=identifier"))["usersRoles"]
+    assert roles == [{"identifier": name} for name in ("owner", "admin", "editor", "operator", "viewer")]
+    assert await acme.ask("GET", "/devices") == {"devices": []}

@@ -150,3 +150,16 @@ async def test_a_body_of_the_wrong_shape_is_refused_with_a_sentence(acme, change
     answer = await acme.send("POST", "/scenarios", body)
     assert 400 <= answer.status < 500
     assert word in json.dumps(answer.json())
+
+
+async def test_a_copy_is_switched_off_and_has_an_address_of_its_own(acme):
+    document = blueprint(webhook(), call(2, "get", "https://shop.example/")) | {"name": "Orders"}
+    made = await make(acme, document, scheduling=json.dumps({"type": "immediately"}))
+    await acme.ask("POST", f"/scenarios/{made['id']}/start")
+    path = f"/scenarios/{made['id']}/clone?organizationId={acme.facts.organization_id}"
+    body = {"name": "Copy", "teamId": acme.facts.team_id}
+    copy = (await acme.ask("POST", path, body))["scenario"]
+    assert (copy["name"], copy["isActive"], copy["scheduling"]) == ("Copy", False, {"type": "immediately"})
+    assert copy["hookId"] not in {None, made["hookId"]}
+    assert (await acme.ask("GET", f"/scenarios/{made['id']}"))["scenario"]["isActive"] is True
+    assert (await acme.send("POST", path.partition("?")[0], body)).status == 400

@@ -1,4 +1,4 @@
-"""The blueprint a scenario runs, and its versions."""
+"""The blueprint a scenario runs, its versions, and copies of it."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -6,15 +6,25 @@ from typing import Annotated
 from starlette.requests import Request
 from starlette.responses import Response
 
-from make_bridge.domain.scenarios.messages import DescribeScenario, GetBlueprint, ListVersions, ScenarioFacts
+from make_bridge.domain.scenarios.messages import (
+    CreateScenario,
+    DescribeScenario,
+    GetBlueprint,
+    ListVersions,
+    ScenarioFacts,
+)
 from make_bridge.domain.scenarios.model import interface_of
+from make_bridge.faces.api_v2.bodies import CloneScenarioBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
-from make_bridge.faces.api_v2.operations import JsonObject, Operation, access, respond, row_id
-from make_bridge.faces.api_v2.parameters import VERSION
+from make_bridge.faces.api_v2.operations import JsonObject, Operation, access, require_organization, respond, row_id
+from make_bridge.faces.api_v2.paging import CurrentPage, narrowed
+from make_bridge.faces.api_v2.parameters import THE_ORGANIZATION, VERSION
+from make_bridge.faces.api_v2.scenarios import scenario
+from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.edge.gates import Call, CurrentCall
 from make_bridge.faces.portal.wire import instant
 from make_bridge.kernel.errors import InvalidInput
-from make_bridge.kernel.ids import ScenarioId
+from make_bridge.kernel.ids import ScenarioId, TeamId
 
 ScenarioPath = Annotated[ScenarioId, row_id("scenario")]
 _MOST_DIGITS = 9
@@ -35,6 +45,14 @@ class BlueprintRoutes:
                 method="GET", path=f"{one}/blueprint", endpoint=self.get_blueprint, access=read, query=(VERSION,)
             ),
             Operation(method="GET", path=f"{one}/blueprints", endpoint=self.list_versions, access=read),
+            Operation(
+                method="POST",
+                path=f"{one}/clone",
+                endpoint=self.clone_scenario,
+                access=access("scenarios:write", self.api.bodies.api),
+                body=CloneScenarioBody,
+                query=(THE_ORGANIZATION,),
+            ),
         ]
 
     async def get_blueprint(self, scenario_id: ScenarioPath, request: Request, call: CurrentCall) -> Response:
@@ -62,6 +80,22 @@ class BlueprintRoutes:
             for each in found
         ]
         return respond({"scenariosBlueprints": shown})
+
+    async def clone_scenario(
+        self, scenario_id: ScenarioPath, request: Request, call: CurrentCall, page: CurrentPage
+    ) -> Response:
+        """Copy a scenario, also into another team, where it needs connections of that team."""
+        require_organization(request, call)
+        body = parse_object(call.body, CloneScenarioBody, max_depth=self.api.json_depth)
+        facts = await self._find(call, scenario_id)
+        command = CreateScenario(
+            team_id=TeamId(body.team_id),
+            blueprint=await self.api.queries.ask(call.context, GetBlueprint(scenario_id=scenario_id)),
+            name=body.name,
+            scheduling=facts.scenario.scheduling,
+        )
+        made = await self.api.commands.execute(call.context, command)
+        return respond({"scenario": narrowed(scenario(await self._find(call, made.id)), page)})
 
     async def _find(self, call: Call, scenario_id: ScenarioId) -> ScenarioFacts:
         return await self.api.queries.ask(

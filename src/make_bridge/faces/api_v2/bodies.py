@@ -392,3 +392,10 @@ class KeyChangesBody(Body):
 
     name: Name | None = None
     parameters: JsonObject | None = None
+
+
+class CloneScenarioBody(Body):
+    """A copy of a scenario; it is switched off, and a webhook gets an address of its own."""
+
+    name: Name
+    team_id: RowId

@@ -11,6 +11,7 @@ from make_bridge.faces.api_v2.data_stores import DataStoreRoutes
 from make_bridge.faces.api_v2.data_structures import DataStructureRoutes
 from make_bridge.faces.api_v2.dead_letters import DeadLetterRoutes
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
+from make_bridge.faces.api_v2.enumerations import EnumerationRoutes
 from make_bridge.faces.api_v2.events import EventRoutes
 from make_bridge.faces.api_v2.executions import ExecutionRoutes
 from make_bridge.faces.api_v2.hooks import HookRoutes
@@ -47,6 +48,7 @@ def api_operations(api: ApiDependencies) -> dict[str, list[Operation]]:
     """Return every row of every resource, by the resource's name."""
     return {
         "Users": UserRoutes(api=api).operations(),
+        "Enumerations": EnumerationRoutes(api=api).operations(),
         "Organizations": OrganizationRoutes(api=api).operations(),
         "Teams": TeamRoutes(api=api).operations(),
         "Scenarios": ScenarioRoutes(api=api).operations(),
