@@ -252,10 +252,6 @@ def _type_name(kind: msgspec.inspect.Type) -> str:
             return " or ".join(map(_type_name, kinds))
         case msgspec.inspect.VarTupleType(item_type=item):
             return f"array of {_type_name(item)}"
-        case msgspec.inspect.NoneType():
-            return "null"
-        case msgspec.inspect.UnionType(types=kinds):
-            return " or ".join(_type_name(one) for one in kinds)
         case _:
             message = f"{kind} has no name in the reference of events: give it one."
             raise TypeError(message)

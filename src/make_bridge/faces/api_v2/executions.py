@@ -14,9 +14,8 @@ from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import JsonObject, Operation, access, respond, row_id
 from make_bridge.faces.api_v2.paging import CurrentPage, narrowed
 from make_bridge.faces.api_v2.parameters import AFTER_EXECUTION, MAX_BYTES
-from make_bridge.faces.api_v2.scenarios import CENTICREDITS
 from make_bridge.faces.edge.gates import Call, CurrentCall
-from make_bridge.faces.portal.wire import instant
+from make_bridge.faces.portal.wire import CENTICREDITS, instant
 from make_bridge.kernel.errors import InvalidInput, NotFound, TooLarge
 from make_bridge.kernel.ids import ExecutionId, ScenarioId, is_execution_id
 

@@ -46,7 +46,7 @@ from make_bridge.faces.api_v2.paging import MAX_LIMIT, CurrentPage, Page, narrow
 from make_bridge.faces.api_v2.parameters import CHOSEN, IS_ACTIVE, OF_ORGANIZATION
 from make_bridge.faces.edge.body import parse_object, parse_optional
 from make_bridge.faces.edge.gates import Call, CurrentCall
-from make_bridge.faces.portal.wire import instant
+from make_bridge.faces.portal.wire import CENTICREDITS, instant
 from make_bridge.kernel.errors import InvalidInput, NotFound
 from make_bridge.kernel.ids import MAX_ID, HookId, ScenarioId, TeamId
 
@@ -218,10 +218,6 @@ class ScenarioRoutes:
 
     async def _show(self, call: Call, scenario_id: ScenarioId, page: Page) -> Response:
         return respond({"scenario": narrowed(scenario(await self._find(call, scenario_id)), page)})
-
-
-CENTICREDITS: Final = 100
-"""Of one operation: Make counts in hundredths of credits, and an operation is one credit."""
 
 
 def scenario(facts: ScenarioFacts) -> JsonObject:

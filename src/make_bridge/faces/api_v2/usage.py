@@ -6,7 +6,7 @@ our own. The organization in a path is the token's own or does not exist.
 
 from dataclasses import dataclass
 from datetime import UTC, date
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,12 +18,12 @@ from make_bridge.faces.api_v2.operations import Operation, access, respond, row_
 from make_bridge.faces.api_v2.parameters import FIRST_DAY, LAST_DAY
 from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.edge.gates import Call, CurrentCall
+from make_bridge.faces.portal.wire import CENTICREDITS
 from make_bridge.kernel.errors import InvalidInput, NotFound
 from make_bridge.kernel.ids import OrganizationId, TeamId
 
 OrganizationPath = Annotated[OrganizationId, row_id("organization")]
 TeamPath = Annotated[TeamId, row_id("team")]
-_CENTICREDITS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def _used(day: UsedDay) -> dict[str, Any]:
         "date": day.date.isoformat(),
         "operations": day.operations,
         "dataTransfer": day.data_transfer,
-        "centicredits": day.operations * _CENTICREDITS,
+        "centicredits": day.operations * CENTICREDITS,
         "executions": day.executions,
     }
 

@@ -19,7 +19,8 @@ from make_bridge.domain.usage import messages as usage
 from make_bridge.kernel.ids import OrganizationId
 
 JsonObject = dict[str, Any]
-_CENTICREDITS = 100
+# Of one operation: Make counts in hundredths of credits, and an operation is one credit.
+CENTICREDITS = 100
 _OVER_LIMIT = "usage_limit_reached"
 
 
@@ -398,7 +399,7 @@ def _log_facts(execution: executions.Execution, of: scenarios.Scenario, organiza
         "timestamp": instant(execution.created_at),
         "duration": execution.duration_ms,
         "operations": execution.operations,
-        "centicredits": execution.operations * _CENTICREDITS,
+        "centicredits": execution.operations * CENTICREDITS,
         "transfer": execution.transfer,
         "team_id": of.team_id,
         "organization_id": organization_id,
