@@ -1,0 +1,9 @@
+"""The part of the QuickJS binding that the sandbox uses."""
+
+from typing import Any
+
+class Context:
+    def eval(self, code: str) -> Any: ...  # noqa: ANN401 - whatever the code is
+    def set_max_stack_size(self, size: int) -> None: ...
+    def set_memory_limit(self, limit: int) -> None: ...
+    def set_time_limit(self, seconds: float) -> None: ...

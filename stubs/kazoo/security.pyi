@@ -1,0 +1,5 @@
+"""Who may do what to a node."""
+
+class ACL: ...
+
+CREATOR_ALL_ACL: list[ACL]
