@@ -18,13 +18,18 @@ _NOT_YET = frozenset({Ping.REJECT, Ping.NO_RESPONSE})
 
 async def await_server(dsn: str, patience: float, say: Callable[[str], None]) -> None:
     """Return when the server of ``dsn`` takes connections, or after ``patience`` seconds; says once that it waits."""
-    question = make_conninfo(dsn, connect_timeout=_QUESTION_SECONDS).encode()
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience
     is_said = False
-    while await asyncio.to_thread(PGconn.ping, question) in _NOT_YET and loop.time() < deadline:
+    while not await answers(dsn) and loop.time() < deadline:
         if not is_said:
             parts = conninfo_to_dict(dsn)
             say(f"waiting up to {patience:g} s for the PostgreSQL at {parts.get('host')}")
             is_said = True
         await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def answers(dsn: str) -> bool:
+    """Say whether somebody is there who takes connections, or says why not."""
+    question = make_conninfo(dsn, connect_timeout=_QUESTION_SECONDS).encode()
+    return await asyncio.to_thread(PGconn.ping, question) not in _NOT_YET

@@ -77,8 +77,8 @@ def _fits(directory: Path) -> bool:
 
 
 def home_in(data_dir: Path) -> Home:
-    """Name the database's directory inside a data directory."""
-    return Home(data_dir.absolute() / "database")
+    """Name the database's directory inside a data directory: one name for it, whichever link leads there."""
+    return Home(data_dir.resolve() / "database")
 
 
 @contextmanager

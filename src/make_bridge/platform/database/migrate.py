@@ -7,22 +7,18 @@ step. A separate process keeps Alembic and SQLAlchemy out of the server's memory
 """
 
 import sys
-from pathlib import Path
 
 import msgspec
 import psycopg
-from alembic import command
-from alembic.config import Config
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import create_engine, event
-from sqlalchemy.pool import StaticPool
 
+from make_bridge.kernel.errors import ConfigurationError
+from make_bridge.platform.database.migration_steps import upgrade
 from make_bridge.platform.database.roles import ServingRole, ensure_group_roles, ensure_serving_role
-from make_bridge.platform.database.versions import MigrationRequest, Tree
+from make_bridge.platform.database.versions import MigrationRequest
 
 _LOCK = "SELECT pg_advisory_lock(hashtextextended('make_bridge.migrate', 0))"
-_HERE = Path(__file__).parent / "migrations"
 
 
 def migrate(request: MigrationRequest) -> list[str]:
@@ -42,8 +38,8 @@ def migrate(request: MigrationRequest) -> list[str]:
             )
             done.append(f"role {role.name} ready")
         for tree in request.trees:
-            _upgrade(request.owner_dsn, tree)
-            done.append(f"{tree} at its newest version")
+            steps = upgrade(request.owner_dsn, tree, request.patience)
+            done.append(f"{tree} at its newest version" + (f" ({', '.join(steps)} applied)" if steps else ""))
         if "shard" in request.trees:
             connection.execute(
                 "INSERT INTO shard.identity (number) VALUES (%s) ON CONFLICT DO NOTHING", (request.shard_number,)
@@ -57,22 +53,6 @@ def migrate(request: MigrationRequest) -> list[str]:
     return done
 
 
-def _upgrade(owner_dsn: str, tree: Tree) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(_HERE / tree))
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(owner_dsn), poolclass=StaticPool)
-
-    @event.listens_for(engine, "connect")
-    def keep_quiet(connection: psycopg.Connection, _record: object) -> None:
-        connection.execute("SET client_min_messages = warning")
-        connection.commit()
-
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    engine.dispose()
-
-
 def main() -> int:
     """Read a request, apply it, print what was done."""
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=MigrationRequest)
@@ -82,6 +62,9 @@ def main() -> int:
     except psycopg.Error as error:
         where = conninfo_to_dict(request.owner_dsn)
         sys.stderr.write(f"Cannot migrate database {where.get('dbname')} at {where.get('host')}: {error}\n")
+        return 1
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error.message}\n")
         return 1
     return 0
 

@@ -13,13 +13,13 @@ import asyncio
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Literal, LiteralString, TypeVar
+from typing import Literal, LiteralString, Protocol, TypeVar
 
 import psycopg
 from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from make_bridge.kernel.errors import Unavailable
+from make_bridge.kernel.errors import OrganizationMoved, Unavailable
 
 Params = Sequence[object] | Mapping[str, object]
 Connection = psycopg.AsyncConnection[DictRow]
@@ -31,6 +31,20 @@ class Pool(AsyncConnectionPool[Connection]):
     """A pool that says why something could not be done: to nobody, until somebody listens."""
 
     refused: Callable[[Refusal], None] = staticmethod(lambda _reason: None)
+    watch: "Watch | None" = None
+    is_cut: bool = False
+    """Whether the last tries to connect came to nothing: nobody answers at the server's address."""
+
+
+class Watch(Protocol):
+    """Who is told of statements that take too long (``slow_statements``)."""
+
+    seconds: float
+    monotonic: Callable[[], float]
+
+    def took(self, pool: Pool, statement: str, params: Params, seconds: float, *, failed: bool) -> None:
+        """Take note of one; the parameters are shown to nobody."""
+        ...
 
 
 BAD_DATA = (psycopg.DataError, psycopg.IntegrityError)
@@ -49,6 +63,8 @@ _TOO_LONG = (PoolTimeout, psycopg.errors.LockNotAvailable, psycopg.errors.QueryC
 # Connections die in swarms: the next one in the pool may be dying now. A moment later a dead one is known as such, and
 # where the machine has much else to do, half a second later.
 _SWARM_SECONDS = (0.1, 0.5)
+# What the guard of a shard says of an organization that has left (migration 0027).
+_MOVED = "MB001"
 T = TypeVar("T")
 
 
@@ -59,19 +75,40 @@ class ConnectionLost(Unavailable):
 class ReadTx:
     """A read-only transaction."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_pool")
 
-    def __init__(self, connection: Connection) -> None:
-        """Wrap a connection whose transaction has begun."""
+    def __init__(self, connection: Connection, pool: Pool) -> None:
+        """Wrap a connection of a pool whose transaction has begun."""
         self._connection = connection
+        self._pool = pool
 
     async def one(self, statement: LiteralString, params: Params = ()) -> DictRow | None:
         """Return the first row or None."""
-        return await (await self._connection.execute(statement, params)).fetchone()
+        return await (await self._run(statement, params)).fetchone()
 
     async def all(self, statement: LiteralString, params: Params = ()) -> list[DictRow]:
         """Return all rows; statements that may return many carry a LIMIT."""
-        return await (await self._connection.execute(statement, params)).fetchall()
+        return await (await self._run(statement, params)).fetchall()
+
+    async def explain(self, statement: str, params: Params) -> DictRow | None:
+        """Return the plan of a statement of ours; it is not carried out."""
+        explained = b"EXPLAIN (FORMAT JSON) " + statement.encode()
+        return await (await self._connection.execute(explained, params, prepare=False)).fetchone()
+
+    async def _run(self, statement: LiteralString, params: Params) -> psycopg.AsyncCursor[DictRow]:
+        watch = self._pool.watch
+        if watch is None:
+            return await self._connection.execute(statement, params)
+        began = watch.monotonic()
+        try:
+            cursor = await self._connection.execute(statement, params)
+        except psycopg.Error:
+            if (seconds := watch.monotonic() - began) >= watch.seconds:
+                watch.took(self._pool, statement, params, seconds, failed=True)
+            raise
+        if (seconds := watch.monotonic() - began) >= watch.seconds:
+            watch.took(self._pool, statement, params, seconds, failed=False)
+        return cursor
 
 
 class WriteTx(ReadTx):
@@ -81,7 +118,7 @@ class WriteTx(ReadTx):
 
     async def execute(self, statement: LiteralString, params: Params = ()) -> int:
         """Run a statement; return how many rows it touched."""
-        return (await self._connection.execute(statement, params)).rowcount
+        return (await self._run(statement, params)).rowcount
 
 
 @asynccontextmanager
@@ -90,7 +127,7 @@ async def begin(pool: Pool, frame: str) -> AsyncIterator[WriteTx]:
     try:
         async with _lend(pool, frame.encode()) as connection:
             try:
-                yield WriteTx(connection)
+                yield WriteTx(connection, pool)
             except BaseException:
                 if not connection.closed:
                     await connection.execute("ROLLBACK")
@@ -99,6 +136,10 @@ async def begin(pool: Pool, frame: str) -> AsyncIterator[WriteTx]:
     except LOST as error:
         pool.refused(_reason(error))
         raise _unavailable(error) from error
+    except psycopg.DatabaseError as error:
+        if (moved := _moved(error)) is not None:
+            raise moved from error
+        raise
 
 
 async def again(act: Callable[[], Awaitable[T]]) -> T:
@@ -128,10 +169,14 @@ async def single(pool: Pool) -> AsyncIterator[WriteTx]:
     """Lend a connection in autocommit: for exactly one statement, which commits by itself."""
     try:
         async with _lend(pool) as connection:
-            yield WriteTx(connection)
+            yield WriteTx(connection, pool)
     except LOST as error:
         pool.refused(_reason(error))
         raise _unavailable(error) from error
+    except psycopg.DatabaseError as error:
+        if (moved := _moved(error)) is not None:
+            raise moved from error
+        raise
 
 
 @asynccontextmanager
@@ -197,6 +242,11 @@ def _reason(error: Exception) -> Refusal:
     if isinstance(error, psycopg.errors.DiskFull):
         return "full"
     return "busy" if isinstance(error, _TOO_LONG) else "other"
+
+
+def _moved(error: psycopg.DatabaseError) -> OrganizationMoved | None:
+    """Return what the guard of an organization that left has said, None for every other refusal."""
+    return OrganizationMoved(int(error.diag.message_detail or 0)) if error.sqlstate == _MOVED else None
 
 
 def _unavailable(error: Exception) -> Unavailable:
