@@ -11,8 +11,9 @@ What somebody with rights on the database does to a row before it is sealed nobo
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Final, Protocol
 
@@ -29,7 +30,9 @@ from make_bridge.platform.audit.signing import Head, Signer
 from make_bridge.platform.audit.store import KeptHead
 from make_bridge.platform.bus import event_store
 from make_bridge.platform.bus.event_store import Lead
-from make_bridge.platform.coordination.leadership import RENEW_SECONDS, Leadership
+from make_bridge.platform.coordination.leadership import leases
+from make_bridge.platform.coordination.port import CandidacyOf
+from make_bridge.platform.coordination.tenure import Tenure
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import BAD_DATA, WriteTx
@@ -56,11 +59,15 @@ class SignerOf(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealerConfig:
-    """``node`` is unique among processes; a head is anchored after so many rows; rows are kept for days."""
+    """``node`` is unique among processes; a head is anchored after so many rows; rows are kept for days.
+
+    Where ``candidacy_of`` gives no other way, a lease decides who leads.
+    """
 
     node: str
     anchor_rows: int = 1000
     kept_days: int = 730
+    candidacy_of: CandidacyOf | None = None
 
 
 class Sealer:
@@ -68,20 +75,32 @@ class Sealer:
 
     def __init__(self, shards: Shards, keys: SignerOf, metrics: Metrics, config: SealerConfig) -> None:
         """``keys`` holds the installation's signing key."""
-        lowest = min((shard.number for shard in shards.all()), default=0)
-        self._loops = [
-            ShardSealer(shard, shards, keys, metrics, config, with_directory=shard.number == lowest)
-            for shard in shards.all()
-        ]
+        self._shards = shards
+        self._make = partial(ShardSealer, shards=shards, keys=keys, metrics=metrics, config=config)
+        self._loops: dict[Shard, ShardSealer] = {}
 
     async def start(self) -> None:
         """Begin looking."""
-        for loop in self._loops:
-            loop.start()
+        await self._shards.follow(self)
 
     async def stop(self) -> None:
         """Stop, and let another process lead at once."""
-        for loop in self._loops:
+        await self._shards.leave(self)
+
+    async def begin(self, shard: Shard) -> None:
+        """Begin looking on a shard; of those that are open now, the lowest has the directory in its care too.
+
+        Where processes began with different shards, two may have it: the heads are locked, so neither seals what the
+        other has.
+        """
+        lowest = min((one.number for one in self._shards.all()), default=shard.number)
+        self._loops[shard] = loop = self._make(shard, with_directory=shard.number <= lowest)
+        loop.start()
+
+    async def end(self, shard: Shard) -> None:
+        """Stop on one shard."""
+        loop = self._loops.pop(shard, None)
+        if loop is not None:
             await loop.stop()
 
 
@@ -99,13 +118,13 @@ class ShardSealer:
         self._metrics = metrics
         self._config = config
         self._homes: tuple[Home, ...] = ("shard", "directory") if with_directory else ("shard",)
-        self._leadership = Leadership(shard, DUTY, config.node)
+        self._tenure = Tenure((config.candidacy_of or leases(config.node))(shard, DUTY))
+        metrics.coordination.watch(DUTY, shard, self._tenure)
         self._lead: Lead | None = None
         self._signer: Signer | None = None
         self._after: dict[Home, int] = dict.fromkeys(self._homes, -1)
         self._organizations = _ORGANIZATIONS
         self._broken: set[int] = set()
-        self._renew_at = 0.0
         self._tidy_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -119,10 +138,8 @@ class ShardSealer:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
-        if self._lead is not None:
-            with suppress(Unavailable):
-                await self._leadership.resign(self._lead.fence)
-            self._lead = None
+        self._lead = None
+        await self._tenure.end()
 
     async def _keep(self) -> None:
         while True:
@@ -146,24 +163,23 @@ class ShardSealer:
 
     async def step(self) -> bool:
         """Seal if this process leads; return whether more waits."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._renew_at:
-            await self._hold(now)
-        if self._lead is None:
+        self._lead = None
+        fence = await self._tenure.fence()
+        if fence is None:
             return False
+        self._lead = Lead(name=DUTY, owner=self._tenure.owner, fence=fence)
+        async with self._tenure.acting():
+            return await self._act()
+
+    async def _act(self) -> bool:
+        """Do the leader's work; return whether more waits."""
+        now = asyncio.get_running_loop().time()
         if now >= self._tidy_at:
             self._tidy_at = now + _TIDY_SECONDS
             for home in self._homes:
                 await self._tidy(home)
         await self._key()
         return any([await self._seal(home) for home in self._homes])
-
-    async def _hold(self, now: float) -> None:
-        self._lead = None
-        fence = await self._leadership.hold()
-        self._renew_at = now + RENEW_SECONDS
-        if fence is not None:
-            self._lead = Lead(name=DUTY, owner=self._config.node, fence=fence)
 
     async def _seal(self, home: Home) -> bool:
         """Seal a piece of what waits; return whether there may be more."""

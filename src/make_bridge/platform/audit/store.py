@@ -18,7 +18,8 @@ from make_bridge.platform.bus.event_store import Lead
 from make_bridge.platform.database.transactions import ReadTx, Row, WriteTx
 
 _LEADS: Final = """
-SELECT 1 AS holds FROM shard.leaders WHERE name = %(name)s AND owner = %(owner)s AND fence = %(fence)s FOR SHARE
+SELECT 1 AS holds, set_config('idle_in_transaction_session_timeout', '3s', true)
+FROM shard.leaders WHERE name = %(name)s AND owner = %(owner)s AND fence = %(fence)s FOR SHARE
 """
 _WAITING: Final = in_both("""
 WITH RECURSIVE found AS (

@@ -21,10 +21,18 @@ import msgspec
 import structlog
 
 from make_bridge.kernel.context import Context
-from make_bridge.kernel.errors import ConfigurationError, Conflict, NotFound, PermissionDenied, Unavailable
+from make_bridge.kernel.errors import (
+    ConfigurationError,
+    Conflict,
+    NotFound,
+    OrganizationMoved,
+    PermissionDenied,
+    Unavailable,
+)
 from make_bridge.kernel.messages import Command, Event, Home
 from make_bridge.platform.audit.refusals import Refusals
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
+from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.security.sealing import Sealing
 
@@ -103,19 +111,30 @@ class CommandBus:
         if not context.allows(registration.permission):
             message = f"These credentials lack the permission '{registration.permission}'."
             raise PermissionDenied(message)
+        shard = None
         if registration.home == "directory":
             async with self._shards.directory.write() as tx:
                 work = UnitOfWork(tx, context)
                 result = await _perform(work, registration, command)
+            work.end()
             await self._tell(work)
         else:
-            shard = await self._shards.of(context.organization_id)
-            async with shard.write(context.organization_id) as tx:
-                work = UnitOfWork(tx, context)
-                once = context.idempotency_key is not None
-                result = await (self._perform_once if once else _perform)(work, registration, command)
+
+            async def write(there: Shard) -> tuple[Shard, UnitOfWork, object]:
+                async with there.write(context.organization_id) as tx:
+                    begun = UnitOfWork(tx, context)
+                    once = context.idempotency_key is not None
+                    return there, begun, await (self._perform_once if once else _perform)(begun, registration, command)
+
+            try:
+                shard, work, result = await write(await self._shards.of(context.organization_id))
+            except OrganizationMoved:
+                shard, work, result = await self._shards.elsewhere(context.organization_id, write)
+            work.end()
         for listener in self._listeners:
             listener(context, work.events)
+        if shard is not None:
+            await shard.replicas.hold()
         return result
 
     async def _tell(self, work: UnitOfWork) -> None:
@@ -124,9 +143,15 @@ class CommandBus:
             return
         organization_id = work.context.organization_id
         try:
-            shard = await self._shards.of(organization_id)
-            async with shard.write(organization_id) as tx:
-                await work.write_events(tx)
+
+            async def write(shard: Shard) -> None:
+                async with shard.write(organization_id) as tx:
+                    await work.write_events(tx)
+
+            try:
+                await write(await self._shards.of(organization_id))
+            except OrganizationMoved:
+                await self._shards.elsewhere(organization_id, write)
         except (Unavailable, NotFound):
             _log.warning("events_untold", organization_id=organization_id, events=len(work.events))
 

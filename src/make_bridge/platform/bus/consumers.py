@@ -39,6 +39,7 @@ class ConsumerLoop:
         self._shard = shard
         self._consumer = consumer
         self._awake = asyncio.Event()
+        self._next: asyncio.Future[bool] | None = None
         labels = (consumer.name, str(shard.number))
         self._behind = metrics.events.behind.labels(*labels)
         self._delivered = metrics.events.delivered.labels(*labels)
@@ -49,11 +50,21 @@ class ConsumerLoop:
         """Say that there are events with a new position."""
         self._awake.set()
 
+    async def pass_through(self) -> bool:
+        """Have a look begun from now on, and wait for its end; return whether it came through."""
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+        self.wake()
+        # One of several who wait may be cancelled.
+        return await asyncio.shield(self._next)
+
     async def keep(self) -> None:
         """Consume for as long as the process runs."""
         is_member = False
         while True:
             self._awake.clear()
+            waiting, self._next = self._next, None
+            came_through = False
             try:
                 if not is_member:
                     async with self._shard.engine_statement() as tx:
@@ -61,11 +72,14 @@ class ConsumerLoop:
                     is_member = True
                 while await self.step():
                     pass
+                came_through = True
             except Unavailable as error:
                 _log.warning("events_not_consumed", consumer=self._consumer.name, error=error.message)
             except Exception:  # noqa: BLE001
                 # Whatever it is, the consumers of every tenant hang on such loops: it tells and goes on.
                 _log.exception("consumer_failed", consumer=self._consumer.name, shard=self._shard.number)
+            if waiting is not None:
+                waiting.set_result(came_through)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await self._awake.wait()
@@ -96,6 +110,8 @@ class ConsumerLoop:
         self._delivered.inc(turn.taken)
         self._parked.inc(turn.parked)
         self._behind.set(standing.last - reached)
+        # Who was told of more meanwhile found the position locked and went away: look once more for them.
+        self._awake.set()
         return turn.failed is None and reached < standing.last
 
     async def _replay(self) -> bool:

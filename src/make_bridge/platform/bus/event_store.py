@@ -35,8 +35,14 @@ SELECT last, EXISTS (SELECT FROM shard.outbox WHERE position IS NULL) AS waiting
 """
 _READ: Final = """
 SELECT id, position, organization_id, type, subject, payload, trace, created_at FROM shard.outbox
-WHERE position > %(after)s AND position <= %(upto)s AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s::text[]))
+WHERE position > %(after)s AND position <= %(upto)s AND NOT is_history
+  AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s::text[]))
 ORDER BY position
+"""
+_CARRY: Final = """
+SELECT id, position, organization_id, type, subject, trace, created_at,
+    CASE WHEN octet_length(payload) <= %(most)s THEN payload ELSE ''::bytea END AS payload
+FROM shard.outbox WHERE position > %(after)s AND position <= %(upto)s ORDER BY position
 """
 _JOIN: Final = """
 INSERT INTO shard.event_consumers (name, position) SELECT %s, trimmed FROM shard.event_positions
@@ -60,16 +66,19 @@ _TRIM: Final = """
 WITH leader AS MATERIALIZED (
     SELECT 1 AS holds FROM shard.leaders WHERE name = %(name)s AND owner = %(owner)s AND fence = %(fence)s FOR SHARE
 ), oldest AS MATERIALIZED (
-    SELECT id, position, created_at FROM shard.outbox WHERE position IS NOT NULL AND EXISTS (SELECT FROM leader)
-    ORDER BY position LIMIT %(batch)s
+    (SELECT id, position, created_at FROM shard.outbox
+     WHERE position IS NOT NULL AND NOT is_history AND EXISTS (SELECT FROM leader) ORDER BY position LIMIT %(batch)s)
+    UNION ALL
+    (SELECT id, position, created_at FROM shard.outbox
+     WHERE is_history AND EXISTS (SELECT FROM leader) ORDER BY position LIMIT %(batch)s)
 ), gone AS (
     DELETE FROM shard.outbox o USING oldest
     WHERE o.id = oldest.id
       AND (oldest.created_at < now() - make_interval(days => %(days)s)
            OR oldest.position <= (SELECT last - %(most)s FROM shard.event_positions))
-    RETURNING o.position
+    RETURNING o.position, o.is_history
 )
-UPDATE shard.event_positions SET trimmed = greatest(trimmed, (SELECT max(position) FROM gone))
+UPDATE shard.event_positions SET trimmed = greatest(trimmed, (SELECT max(position) FROM gone WHERE NOT is_history))
 WHERE EXISTS (SELECT FROM gone) RETURNING (SELECT count(*) FROM gone) AS gone
 """
 _ADD: Final = "INSERT INTO shard.outbox (organization_id, type, subject, payload) VALUES (%s, %s, %s, %s)"
@@ -122,6 +131,11 @@ async def read(tx: ReadTx, after: int, upto: int, types: Sequence[str] | None) -
     """Return events between two positions, in order."""
     wanted = None if types is None else list(types)
     return [envelope_of(row) for row in await tx.all(_READ, {"after": after, "upto": upto, "types": wanted})]
+
+
+async def carry(tx: ReadTx, after: int, upto: int, most: int) -> list[Envelope]:
+    """Return all events between two positions, in order; those of more than ``most`` bytes without their data."""
+    return [envelope_of(row) for row in await tx.all(_CARRY, {"after": after, "upto": upto, "most": most})]
 
 
 def envelope_of(row: DictRow) -> Envelope:

@@ -1,7 +1,9 @@
 """The query bus: permission and a read-only transaction around every view.
 
-A query sees one organization; the tenant comes from the context. Queries read the primary until
-read replicas are configured, so a caller that just wrote sees its write.
+A query sees one organization; the tenant comes from the context. Views that say ``may_lag`` may read a replica
+(``platform/database/replicas``), which never lacks what a command has answered; all others read the primary.
+An answer that is the same for a whole organization may be remembered (``kept``): then that holds where it was written,
+and a moment later at other servers.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -12,6 +14,7 @@ from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import ConfigurationError, PermissionDenied
 from make_bridge.kernel.messages import Query
 from make_bridge.platform.audit.refusals import Refusals
+from make_bridge.platform.cache.layers import RememberedAnswers
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import ReadTx
 
@@ -27,6 +30,10 @@ class QueryRegistration(Generic[Q, R]):
     view: Callable[[ReadTx, Context, Q], Awaitable[R]]
     permission: str
     home: Literal["shard", "directory"] = "shard"
+    may_lag: bool = False
+    """Nothing is decided by the answer, so a replica may give it: lists and sums for people."""
+    kept: RememberedAnswers[R] | None = None
+    """What remembers the answer for whole organizations: its view asks for nothing but whose it is."""
 
 
 class QueryBus:
@@ -66,5 +73,13 @@ class QueryBus:
             raise PermissionDenied(message)
         if registration.home == "directory":
             return await self._shards.directory.ask(lambda tx: registration.view(tx, context, query))
+        if registration.kept is not None:
+            return await registration.kept.find(
+                context.organization_id, lambda: self._read(context, registration, query)
+            )
+        return await self._read(context, registration, query)
+
+    async def _read(self, context: Context, registration: QueryRegistration[Any, Any], query: Query[Any]) -> object:
         shard = await self._shards.of(context.organization_id)
-        return await shard.ask(context.organization_id, lambda tx: registration.view(tx, context, query))
+        ask = shard.ask_lagging if registration.may_lag else shard.ask
+        return await ask(context.organization_id, lambda tx: registration.view(tx, context, query))

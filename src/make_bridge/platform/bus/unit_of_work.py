@@ -2,9 +2,10 @@
 
 Rows, events and the audit record of a command commit together or not at all. A handler writes
 through ``tx``, announces facts with ``emit``, names the object it touched with ``touch`` and shows it with ``change``.
+What a process remembers of it is forgotten ``afterwards``: before the commit others would read the old once more.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
@@ -22,7 +23,7 @@ INSERT INTO shard.outbox (organization_id, type, subject, payload, trace) VALUES
 class UnitOfWork:
     """One command's transaction with the facts to be written beside its rows."""
 
-    __slots__ = ("_after", "_before", "_detail", "_events", "_object", "context", "tx")
+    __slots__ = ("_after", "_before", "_detail", "_endings", "_events", "_object", "context", "tx")
 
     def __init__(self, tx: WriteTx, context: Context) -> None:
         """Begin with nothing to announce."""
@@ -33,6 +34,7 @@ class UnitOfWork:
         self._detail: Mapping[str, object] = {}
         self._before: object = None
         self._after: object = None
+        self._endings: list[Callable[[], None]] = []
 
     @property
     def events(self) -> list[Event]:
@@ -42,6 +44,15 @@ class UnitOfWork:
     def emit(self, event: Event, *, subject: str) -> None:
         """Announce a fact about ``subject`` (for example ``scenario/1024``)."""
         self._events.append((subject, event))
+
+    def afterwards(self, forget: Callable[[], None]) -> None:
+        """Have this called once the work is committed."""
+        self._endings.append(forget)
+
+    def end(self) -> None:
+        """Call what was to be called after the commit."""
+        for forget in self._endings:
+            forget()
 
     def touch(self, subject: str, **detail: object) -> None:
         """Name the object for the audit record; ``detail`` holds no secrets."""

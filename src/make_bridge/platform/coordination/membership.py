@@ -1,22 +1,31 @@
-"""Which servers serve together, and how many of them hold each rate limit: a row for each in the directory.
+"""Which servers serve together: a row for each in the directory, with where it is called and what it serves.
 
-``boot`` opens one where limits are on. A server writes its row at its start and every few seconds, and reads how many
-others did so within fifteen; the database's clock decides. One that ends takes its row along, one that is killed is
-counted for fifteen seconds more. What happens on failure: without the database the numbers stay what they were.
+``boot`` opens one in every server. It writes its row at its start and every second, and reads who else did so within
+fifteen; the database's clock decides. Rate limits divide themselves among the servers they hear of
+(``faces/edge/limiters``), a gateway hands requests on to them (``platform/upstreams``). One that ends takes its row
+along first, one that is killed is heard of for fifteen seconds more: who calls it notices sooner, and so does a
+``Witness``, where there is one (``zookeeper_members``). What happens on failure: without the database the list stays
+what it was.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import structlog
 
 from make_bridge.kernel.errors import BridgeError
 from make_bridge.platform.database.pools import Directory
+from make_bridge.platform.database.transactions import Row
 
 LIVE: Final = timedelta(seconds=15)
+MOST_SERVERS: Final = 1000
+_SHORTEST_SECONDS: Final = 0.1
 _FORGOTTEN: Final = timedelta(minutes=5)
 _log = structlog.get_logger(__name__)
 
@@ -27,43 +36,98 @@ WITH forgotten AS (
         LIMIT 100 FOR UPDATE SKIP LOCKED
     )
 ), beat AS (
-    INSERT INTO directory.servers AS s (name, limits) VALUES (%(name)s, %(limits)s)
-    ON CONFLICT (name) DO UPDATE SET limits = excluded.limits, seen_at = now()
+    INSERT INTO directory.servers AS s (name, limits, address, roles, weight, version)
+    VALUES (%(name)s, %(limits)s, %(address)s, %(roles)s, %(weight)s, %(version)s)
+    ON CONFLICT (name) DO UPDATE SET limits = excluded.limits, address = excluded.address, roles = excluded.roles,
+        weight = excluded.weight, version = excluded.version, seen_at = now()
 )
-SELECT held.name, count(*) AS servers FROM directory.servers s, unnest(s.limits) AS held(name)
-WHERE s.seen_at > now() - %(live)s AND s.name <> %(name)s AND held.name = ANY(%(limits)s)
-GROUP BY held.name
+SELECT name, limits, address, roles, weight, version, seen_at < now() - %(late)s AS is_late FROM directory.servers
+WHERE seen_at > now() - %(live)s AND name <> %(name)s ORDER BY name LIMIT %(most)s
 """
 _LEAVE: Final = "DELETE FROM directory.servers WHERE name = %s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One server. ``name`` is this process's alone; without ``address`` nobody calls it; weight 0 gets nothing new."""
+
+    name: str
+    limits: tuple[str, ...] = ()
+    """The names of the rate limits that it holds."""
+    address: str | None = None
+    roles: frozenset[str] = frozenset()
+    weight: int = 1
+    version: str = ""
+
+
+Hearing = Callable[[Sequence[Member]], None]
+
+
+class Witness(Protocol):
+    """Something else that sees servers come and go."""
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have this called when somebody has come or gone."""
+        ...
+
+    def corrected(self, members: Sequence[Member], late: AbstractSet[str]) -> Sequence[Member]:
+        """Return who of the rows is there, and who has no row yet; ``late`` have missed a few beats."""
+        ...
+
+    async def leave(self) -> None:
+        """Say that this server goes."""
+        ...
 
 
 class Membership:
     """One server's place among the others; an async context manager."""
 
-    def __init__(
-        self,
-        directory: Directory,
-        name: str,
-        limits: Sequence[str],
-        counted: Callable[[Mapping[str, int]], None],
-        *,
-        seconds: float,
-    ) -> None:
-        """``name`` is this process's alone; ``counted`` hears how many servers hold each limit, this one included."""
+    def __init__(self, directory: Directory, member: Member, *, seconds: float, witness: Witness | None = None) -> None:
+        """``seconds`` lie between two looks; whoever misses three of them is late."""
         self._directory = directory
-        self._name = name
-        self._limits = list(limits)
-        self._counted = counted
+        self._member = member
         self._seconds = seconds
+        self._hearing: list[Hearing] = []
         self._beating: asyncio.Task[None] | None = None
+        self._witness = witness
+        self._turned = asyncio.Event()
+        if witness is not None:
+            witness.watch(self._turned.set)
+
+    def hear(self, hearing: Hearing) -> None:
+        """Have this called with every list of the live servers, this one first."""
+        self._hearing.append(hearing)
 
     async def beat(self) -> None:
         """Say that this server lives, and hear of the others."""
-        given = {"name": self._name, "limits": self._limits, "live": LIVE, "forgotten": _FORGOTTEN}
+        member = self._member
+        given = {
+            "name": member.name, "limits": list(member.limits), "address": member.address,
+            "roles": sorted(member.roles), "weight": member.weight, "version": member.version,
+            "live": LIVE, "forgotten": _FORGOTTEN, "most": MOST_SERVERS,
+            "late": timedelta(seconds=3 * self._seconds),
+        }  # fmt: skip
         async with self._directory.statement() as tx:
             rows = await tx.all(_BEAT, given)
-        others = {row["name"]: int(row["servers"]) for row in rows}
-        self._counted({name: 1 + others.get(name, 0) for name in self._limits})
+        others: Sequence[Member] = [_member_of(row) for row in rows]
+        if self._witness is not None:
+            others = self._witness.corrected(others, {row["name"] for row in rows if row["is_late"]})
+        members = [member, *others]
+        for hearing in self._hearing:
+            hearing(members)
+
+    async def leave(self) -> None:
+        """Take this server's row away, before it stops to serve; the others go on without it."""
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
+        if self._witness is not None:
+            await self._witness.leave()
+        try:
+            async with self._directory.statement() as tx:
+                await tx.execute(_LEAVE, (self._member.name,))
+        except BridgeError as failure:
+            _log.debug("server_not_left", error=failure.message)
 
     async def __aenter__(self) -> Self:
         """Join before anything is served: a server that comes must not begin with the whole of a limit."""
@@ -75,19 +139,32 @@ class Membership:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave."""
-        if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.gather(self._beating, return_exceptions=True)
-        try:
-            async with self._directory.statement() as tx:
-                await tx.execute(_LEAVE, (self._name,))
-        except BridgeError as failure:
-            _log.debug("server_not_left", error=failure.message)
+        await self.leave()
 
     async def _keep_beating(self) -> None:
         while True:
-            await asyncio.sleep(self._seconds)
+            await asyncio.sleep(min(self._seconds, _SHORTEST_SECONDS))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(self._seconds - _SHORTEST_SECONDS, 0.0)):
+                    await self._turned.wait()
+            self._turned.clear()
             try:
                 await self.beat()
             except BridgeError as error:
                 _log.warning("server_not_counted", error=error.message)
+
+
+def _member_of(row: Row) -> Member:
+    return Member(
+        name=row["name"],
+        limits=tuple(row["limits"]),
+        address=row["address"],
+        roles=frozenset(row["roles"]),
+        weight=row["weight"],
+        version=row["version"],
+    )
+
+
+def holders(members: Sequence[Member], limits: Sequence[str]) -> dict[str, int]:
+    """Return how many of the servers hold each of the limits."""
+    return {name: sum(name in member.limits for member in members) for name in limits}

@@ -4,10 +4,16 @@ A registry of our own (not the library's global one), so that two servers in one
 share counters. They stand in groups by subject. Labels are closed sets: nothing a caller sends becomes a label.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from make_bridge.platform.cache.near import CacheNumbers
 
 _PATHS = ("at_once", "in_place", "queued", "deferred")
 _BY_CONSUMER = ("consumer", "shard")
@@ -28,6 +34,58 @@ class AuditCounters:
         self.credentials_opened = Counter(
             "credentials_opened_total", "Connections and keys opened for calls of runs.", registry=registry
         )
+
+
+class Numbered(Protocol):
+    """A shard."""
+
+    @property
+    def number(self) -> int:
+        """Its number."""
+        ...
+
+
+class Leading(Protocol):
+    """What a loop knows of its lead."""
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether it may act."""
+        ...
+
+    @property
+    def last_fence(self) -> int:
+        """Under which number it led last."""
+        ...
+
+
+class CoordinationGauges:
+    """Who does what only one may do; duties and locks are a closed set."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare them."""
+        self.clock_skew = Gauge(
+            "clock_skew_seconds", "By how much this machine's clock is ahead of the database's.", registry=registry
+        )
+        by_duty = ("duty", "shard")
+        self._leader = Gauge(
+            "leader", "Whether this process does what only one may, by duty and shard.", by_duty, registry=registry
+        )
+        self._epoch = Gauge("leader_epoch", "The fence under which this process led last.", by_duty, registry=registry)
+        self._session = Gauge(
+            "zookeeper_session", "Whether this process can prove its session with ZooKeeper.", ["of"],
+            registry=registry,
+        )  # fmt: skip
+
+    def watch(self, duty: str, shard: Numbered, tenure: Leading) -> None:
+        """Take from there whether this process leads, each time somebody asks for the counters."""
+        labels = (duty, str(shard.number))
+        self._leader.labels(*labels).set_function(lambda: float(tenure.is_leading))
+        self._epoch.labels(*labels).set_function(lambda: float(tenure.last_fence))
+
+    def watch_session(self, is_live: Callable[[], bool]) -> None:
+        """Take from there whether there is a session that can be proven."""
+        self._session.labels("coordination").set_function(lambda: float(is_live()))
 
 
 class DeliveryCounters:
@@ -70,6 +128,34 @@ class EventCounters:
         self.missed = Counter(
             "events_missed_total", "Events let go before their consumer saw them.", _BY_CONSUMER, registry=registry
         )
+        heard = Counter(
+            "events_heard_total", "Events that this process asked for and heard, by where they came from.", ["by"],
+            registry=registry,
+        )  # fmt: skip
+        self.heard = {by: heard.labels(by) for by in ("redis", "database")}
+        self.gaps = Counter(
+            "events_gaps_total", "Times that a transport lacked events, which were read in the database.",
+            registry=registry,
+        )  # fmt: skip
+        published = Counter(
+            "events_published_total", "Events handed to Redis for other processes, by what came of it.", ["result"],
+            registry=registry,
+        )  # fmt: skip
+        self.published = {result: published.labels(result) for result in ("ok", "failed")}
+        dropped = Counter(
+            "bus_messages_dropped_total", "Messages in the streams that are not of this installation.", ["reason"],
+            registry=registry,
+        )  # fmt: skip
+        self.dropped = {reason: dropped.labels(reason) for reason in ("foreign", "unreadable", "too_large")}
+        self.worked = Counter(
+            "bus_work_taken_total", "Messages whose work this process took for all, by which way.", ["by"],
+            registry=registry,
+        )  # fmt: skip
+        self._carries = Gauge("bus_carries", "Whether events pass through Redis at present.", ["of"], registry=registry)
+
+    def watch(self, carries: Callable[[], bool]) -> None:
+        """Take whether events pass through Redis from there, each time somebody asks for the counters."""
+        self._carries.labels("shared").set_function(lambda: float(carries()))
 
 
 class OAuthCounters:
@@ -87,6 +173,36 @@ class OAuthCounters:
             registry=registry,
         )  # fmt: skip
         self.idle_renewals = {result: idle.labels(result) for result in ("renewed", "done_already", "failed", "lost")}
+
+
+class ShardGauges:
+    """What the shards carry; labelled by their numbers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare them."""
+        self.organizations = Gauge(
+            "shard_organizations", "Organizations that live on a shard.", ["shard"], registry=registry
+        )
+        self.load = Gauge(
+            "shard_load", "What waits on a shard, and what is stored there a second.", ["shard"], registry=registry
+        )
+        self.imbalance = Gauge(
+            "shard_imbalance", "How many times the mean the busiest shard carries; 1 where nobody is busy.",
+            registry=registry,
+        )  # fmt: skip
+        moves = Gauge(
+            "shard_moves",
+            "Moves of organizations between shards: running, broken off (nobody is at it), finished, given up.",
+            ["state"], registry=registry,
+        )  # fmt: skip
+        self.moves = {state: moves.labels(state) for state in ("running", "broken_off", "finished", "abandoned")}
+        self.paused = Gauge(
+            "shard_moves_paused_seconds", "For how long writes of moving organizations have waited, all in all.",
+            registry=registry,
+        )  # fmt: skip
+        self.longest_pause = Gauge(
+            "shard_moves_longest_pause_seconds", "The longest of those waits within the last day.", registry=registry
+        )
 
 
 class SignInCounters:
@@ -147,6 +263,132 @@ class RedisCounters:
         self._up.labels("shared").set_function(lambda: float(is_up()))
 
 
+class NearCacheNumbers(Collector):
+    """What near caches say of themselves when somebody asks for the counters: a read counts in a plain number."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare them."""
+        self._caches: dict[str, Callable[[], CacheNumbers]] = {}
+        registry.register(self)
+
+    def watch(self, cache: str, numbers: Callable[[], CacheNumbers]) -> None:
+        """Take the numbers of a cache from there; ``cache`` is one of our own words."""
+        self._caches[cache] = numbers
+
+    def collect(self) -> Iterable[Metric]:
+        """Return what all of them say at this moment."""
+        reads = CounterMetricFamily(
+            "near_cache_reads", "Reads of caches in this process, by what they found.", labels=["cache", "result"]
+        )
+        evicted = CounterMetricFamily(
+            "near_cache_evictions", "Entries of caches in this process that made room for others.", labels=["cache"]
+        )
+        entries = GaugeMetricFamily("near_cache_entries", "What caches in this process hold.", labels=["cache"])
+        for cache, ask in self._caches.items():
+            numbers = ask()
+            found = {"hit": numbers.hits, "absent": numbers.absent, "stale": numbers.stale, "miss": numbers.misses}
+            for result, number in found.items():
+                reads.add_metric([cache, result], number)
+            evicted.add_metric([cache], numbers.evicted)
+            entries.add_metric([cache], numbers.entries)
+        return [reads, evicted, entries]
+
+
+class Followed(Protocol):
+    """What is shown of a replica."""
+
+    name: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is read at present."""
+        ...
+
+    @property
+    def lag(self) -> float:
+        """How many seconds it may be behind."""
+        ...
+
+
+class ReadCounters:
+    """Who answers what may be seen a little late."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare them."""
+        reads = Counter(
+            "reads_total", "Readings that may come from a replica, by who answered: replica or primary.", ["source"],
+            registry=registry,
+        )  # fmt: skip
+        self.by_source = {source: reads.labels(source) for source in ("primary", "replica")}
+        self._lag = Gauge(
+            "replica_lag_seconds", "How far a replica may be behind; infinite until it was seen once.",
+            ["shard", "replica"], registry=registry,
+        )  # fmt: skip
+        self._open = Gauge(
+            "replica_open", "Whether a replica is read at present.", ["shard", "replica"], registry=registry
+        )
+
+    def watch_replica(self, shard: str, replica: Followed) -> None:
+        """Take a replica's state from there, each time somebody asks for the counters."""
+        self._lag.labels(shard, replica.name).set_function(lambda: replica.lag)
+        self._open.labels(shard, replica.name).set_function(lambda: float(replica.is_open))
+
+
+class FarCacheCounters:
+    """What becomes of reads and writes of the far cache; nothing is shown where there is no Redis."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare them."""
+        self.reads = Counter(
+            "far_cache_reads_total", "Reads of the far cache, by what they found; broken is what nobody of us wrote.",
+            ["cache", "result"], registry=registry,
+        )  # fmt: skip
+        self.writes = Counter(
+            "far_cache_writes_total", "Values brought to the far cache, by what became of them.", ["cache", "result"],
+            registry=registry,
+        )  # fmt: skip
+
+
+class UpstreamCounters:
+    """What becomes of requests that a gateway hands on; roles and states are closed sets."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare them."""
+        self.requests = Counter(
+            "upstream_requests_total", "Requests handed on to other processes, by role and by what came of them.",
+            ["role", "result"], registry=registry,
+        )  # fmt: skip
+        self.retries = Counter(
+            "upstream_retries_total", "Requests handed on a second time, by role.", ["role"], registry=registry
+        )
+        self.nodes = Gauge(
+            "upstream_nodes", "Other processes that serve a role, as this one sees them.", ["role", "state"],
+            registry=registry,
+        )  # fmt: skip
+
+
+class UsageCounters:
+    """What limits of usage hold up."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Declare them."""
+        deferred = Counter(
+            "runs_deferred_total", "Runs that wait for a limit of usage: new webhooks, or waiting already.", ["of"],
+            registry=registry,
+        )  # fmt: skip
+        self.deferred = {of: deferred.labels(of) for of in ("webhook", "waiting")}
+        self.refused = Counter(
+            "webhooks_refused_over_limit_total", "Webhook calls refused: too many wait for a limit already.",
+            registry=registry,
+        )  # fmt: skip
+        self.let_go = Counter(
+            "runs_let_go_total", "Runs that this process let go after waiting for a limit.", registry=registry
+        )
+        self.reached = Gauge(
+            "usage_limits_reached", "Limits of usage that are reached, as far as this process knows.", registry=registry
+        )
+
+
 class Metrics:
     """The counters and gauges of one process."""
 
@@ -169,6 +411,10 @@ class Metrics:
             "webhooks_accepted_total", "Webhook calls stored, by how their run began.", ["path"], registry=registry
         )
         self.accepted_by_path = {path: self.accepted.labels(path) for path in _PATHS}
+        self.function_calls = Counter(
+            "custom_function_calls_total", "Calls of custom functions, by what came of them.", ["result"],
+            registry=registry,
+        )  # fmt: skip
         self.webhooks_repeated = Counter(
             "webhooks_repeated_total", "Webhook calls answered with the execution of an earlier one.", registry=registry
         )
@@ -210,6 +456,7 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self.schedule_ticks = {result: ticks.labels(result) for result in ("fired", "left_out")}
+        self.coordination = CoordinationGauges(registry)
         self.audit = AuditCounters(registry)
         self.sign_ins = SignInCounters(registry)
         self.breakers_opened = Counter(
@@ -231,23 +478,22 @@ class Metrics:
             "host_calls", "Calls out: in flight, waiting for a turn at their host, and refused since the start.",
             ["state"], registry=registry,
         )  # fmt: skip
-        deferred = Counter(
-            "runs_deferred_total", "Runs that wait for a limit of usage: new webhooks, or waiting already.", ["of"],
-            registry=registry,
-        )  # fmt: skip
-        self.runs_deferred = {of: deferred.labels(of) for of in ("webhook", "waiting")}
-        self.deferred_refused = Counter(
-            "webhooks_refused_over_limit_total", "Webhook calls refused: too many wait for a limit already.",
-            registry=registry,
-        )  # fmt: skip
-        self.runs_let_go = Counter(
-            "runs_let_go_total", "Runs that this process let go after waiting for a limit.", registry=registry
-        )
-        self.limits_reached = Gauge(
-            "usage_limits_reached", "Limits of usage that are reached, as far as this process knows.", registry=registry
-        )
+        self.usage = UsageCounters(registry)
         self.rates = RateCounters(registry)
         self.redis = RedisCounters(registry)
+        self.far_caches = FarCacheCounters(registry)
+        self.near_caches = NearCacheNumbers(registry)
+        self.shards = ShardGauges(registry)
+        self.upstreams = UpstreamCounters(registry)
+        self.reads = ReadCounters(registry)
+        self.slow_statements = Counter(
+            "slow_statements_total", "Statements that took longer than slow_query_ms.", registry=registry
+        )
+        self.oldest = Gauge(
+            "queue_oldest_seconds",
+            "How long the oldest work waits that a worker could begin, in the whole installation.",
+            ["class"], registry=registry,
+        )  # fmt: skip
         self.running = Gauge("executions_running", "Executions in flight in this process.", registry=registry)
 
     def count_settled(self, statuses: Mapping[str, int], operations: int) -> None:

@@ -3,7 +3,8 @@
 One flush is in flight; the next takes all that queued meanwhile, at most ``largest`` items. There
 is no timer: under load the batches grow by themselves, alone an item waits for nobody (a fixed
 linger of 3 ms halved throughput when measured). A batch shares one fate, so a batch that fails for
-a reason of its data is split and tried again until the bad item fails alone.
+a reason of its data is split and tried again until the bad item fails alone. Where an organization has moved away, its
+items fail together and the others are written: their callers write them where it lives by now.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from make_bridge.kernel.errors import Unavailable
+from make_bridge.kernel.errors import OrganizationMoved, Unavailable
 from make_bridge.platform.database.transactions import BAD_DATA
 
 Item = TypeVar("Item")
@@ -26,13 +27,18 @@ class GroupCommit(Generic[Item, Answer]):
         self,
         flush: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
         *,
+        tenant: Callable[[Item], int] | None = None,
         splits: tuple[type[Exception], ...] = BAD_DATA,
         largest: int = 500,
         waiting_limit: int = 20_000,
     ) -> None:
-        """``flush`` writes and commits a batch and answers in order; errors in ``splits`` blame an item's data."""
+        """``flush`` writes and commits a batch and answers in order; errors in ``splits`` blame an item's data.
+
+        ``tenant`` names the organization of an item; without it a batch in which one has moved is split as well.
+        """
         self._flush = flush
-        self._splits = splits
+        self._tenant = tenant
+        self._splits: tuple[type[Exception], ...] = splits if tenant is not None else (*splits, OrganizationMoved)
         self._largest = largest
         self._waiting_limit = waiting_limit
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
@@ -79,12 +85,22 @@ class GroupCommit(Generic[Item, Answer]):
             middle = len(batch) // 2
             await self._write(batch[:middle])
             await self._write(batch[middle:])
+        except OrganizationMoved as error:
+            await self._write_others(batch, error)
         except Exception as error:  # noqa: BLE001 - every waiting caller must learn of it, whatever it is
             _fail(batch, error)
         else:
             for (_, future), answer in zip(batch, answers, strict=True):
                 if not future.done():
                     future.set_result(answer)
+
+    async def _write_others(self, batch: list[tuple[Item, asyncio.Future[Answer]]], error: OrganizationMoved) -> None:
+        """Fail the items of an organization that has moved, and write those of all others."""
+        tenant = self._tenant or (lambda _item: error.organization_id)
+        gone = [pair for pair in batch if tenant(pair[0]) == error.organization_id]
+        _fail(gone or batch, error)
+        if gone and len(gone) < len(batch):
+            await self._write([pair for pair in batch if tenant(pair[0]) != error.organization_id])
 
 
 def _fail(batch: list[tuple[Item, asyncio.Future[Answer]]], error: Exception) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from make_bridge.kernel.errors import InvalidInput
 from make_bridge.kernel.ids import BatchId, JobId, OrganizationId, TeamId, new_batch_id
+from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import WriteTx
 from make_bridge.platform.queue import job_store
@@ -85,8 +86,9 @@ class JobQueue:
 
 async def forget_jobs(shards: Shards, days: int) -> int:
     """Drop jobs that ended so many days ago, on every shard; return how many."""
-    gone = 0
-    for shard in shards.all():
+
+    async def forget(shard: Shard) -> int:
         async with shard.engine_write() as tx:
-            gone += await job_store.forget(tx, days)
-    return gone
+            return await job_store.forget(tx, days)
+
+    return await shards.everywhere("jobs_forgotten", forget)

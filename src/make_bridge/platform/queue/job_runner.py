@@ -18,8 +18,8 @@ from typing import Final, assert_never
 
 import structlog
 
-from make_bridge.kernel.errors import BridgeError, Unavailable
-from make_bridge.kernel.ids import ExecutionId, JobId
+from make_bridge.kernel.errors import BridgeError, OrganizationMoved, Unavailable
+from make_bridge.kernel.ids import ExecutionId, JobId, OrganizationId
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import Row
@@ -43,11 +43,13 @@ from make_bridge.platform.queue.jobs import (
     pause_until_later,
 )
 from make_bridge.platform.queue.leases import Lease
+from make_bridge.platform.sharding.following import PerShard
 
 UNKNOWN_PAUSE: Final = timedelta(seconds=60)
 PROGRESS_SECONDS: Final = 1.0
 READ_SECONDS: Final = 2.0
 STOP_SECONDS: Final = 5.0
+_MOVE_PAUSE: Final = 0.03
 CANCELLED: Final = "It was cancelled while it ran."
 _log = structlog.get_logger(__name__)
 
@@ -91,7 +93,8 @@ class JobRunner:
         self._config = config
         self._settling = settling
         self._tries: dict[JobId, _Try] = {}
-        self._writers = {shard.number: _writer(shard) for shard in shards.all()}
+        self._shards = shards
+        self._writers = PerShard(_writer)
 
     @staticmethod
     def takes(kind: str) -> bool:
@@ -139,27 +142,25 @@ class JobRunner:
         )  # fmt: skip
         await self._settle(shard, kind, verdict)
 
-    async def hear_cancellations(self) -> None:
-        """Stop tries whose job somebody has cancelled; called with each heartbeat."""
-        by_shard: dict[int, tuple[Shard, list[JobId]]] = {}
-        for trying in self._tries.values():
-            by_shard.setdefault(trying.shard.number, (trying.shard, []))[1].append(trying.job_id)
-        for shard, ids in by_shard.values():
-            try:
-                async with shard.engine_statement() as tx:
-                    wanted = await job_store.to_cancel(tx, ids)
-            except Unavailable as error:
-                _log.warning("cancellations_not_heard", shard=shard.number, error=error.message)
-                continue
-            for job_id in wanted:
-                if (found := self._tries.get(JobId(job_id))) is not None and found.work is not None:
-                    found.is_cancelled = True
-                    found.work.cancel()
+    async def hear_cancellations(self, shard: Shard) -> None:
+        """Stop tries whose job somebody has cancelled; called with each heartbeat of a shard."""
+        ids = [trying.job_id for trying in self._tries.values() if trying.shard is shard]
+        if not ids:
+            return
+        try:
+            async with shard.engine_statement() as tx:
+                wanted = await job_store.to_cancel(tx, ids)
+        except Unavailable as error:
+            _log.warning("cancellations_not_heard", shard=shard.number, error=error.message)
+            return
+        for job_id in wanted:
+            if (found := self._tries.get(JobId(job_id))) is not None and found.work is not None:
+                found.is_cancelled = True
+                found.work.cancel()
 
     async def close(self) -> None:
         """Write every settlement that is under way."""
-        for writer in self._writers.values():
-            await writer.close()
+        await self._writers.close(GroupCommit.close)
 
     async def _try(self, trying: _Try, row: Row) -> Verdict:
         if trying.is_cancelled:
@@ -265,6 +266,12 @@ class JobRunner:
             try:
                 state = await self._submit(shard, verdict, is_doubtful=is_doubtful)
                 is_written = True
+            except OrganizationMoved as moved:
+                if loop.time() > deadline:
+                    raise
+                self._shards.forget(OrganizationId(moved.organization_id))
+                shard = await self._shards.of(OrganizationId(moved.organization_id))
+                await asyncio.sleep(_MOVE_PAUSE)
             except Unavailable:
                 is_doubtful = True
                 if loop.time() > deadline:
@@ -282,7 +289,7 @@ class JobRunner:
 
     async def _submit(self, shard: Shard, verdict: Verdict, *, is_doubtful: bool) -> State | None:
         """Settle; after an attempt whose answer was lost, a refusal may mean that this very verdict is there."""
-        state = await self._writers[shard.number].submit(verdict)
+        state = await self._writers[shard].submit(verdict)
         if state is None and is_doubtful:
             async with shard.engine_statement() as tx:
                 return verdict.state if await job_store.is_settled(tx, verdict.id, verdict.fence) else None

@@ -64,11 +64,7 @@ class RedisClient:
 
     def key(self, kind: str, *parts: str | bytes | int) -> str:
         """Return the key of what ``parts`` name; ``kind`` is one of our own words and stays readable."""
-        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES, key=self._secret)
-        for part in parts:
-            encoded = part if isinstance(part, bytes) else str(part).encode(errors="surrogatepass")
-            digest.update(len(encoded).to_bytes(_LENGTH_BYTES, "big") + encoded)
-        return f"{self._config.prefix}:{kind}:{digest.hexdigest()}"
+        return key_name(self._config.prefix, self._secret, kind, *parts)
 
     async def call(self, work: Callable[[Redis], Awaitable[T]]) -> T | None:
         """Return what ``work`` answers within the deadline, None while Redis is away."""
@@ -163,13 +159,25 @@ class RedisClient:
         return True
 
 
-def connect(config: RedisConfig) -> Redis:
-    """Return a client that tries nothing twice: a call that was sent again could find its own first trace."""
+def key_name(prefix: str, secret: bytes, kind: str, *parts: str | bytes | int) -> str:
+    """Return a key that shows nothing of ``parts``; ``secret`` has at most 64 bytes."""
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES, key=secret)
+    for part in parts:
+        encoded = part if isinstance(part, bytes) else str(part).encode(errors="surrogatepass")
+        digest.update(len(encoded).to_bytes(_LENGTH_BYTES, "big") + encoded)
+    return f"{prefix}:{kind}:{digest.hexdigest()}"
+
+
+def connect(config: RedisConfig, *, connections: int | None = None, seconds: float = _LOOK_SECONDS) -> Redis:
+    """Return a client that tries nothing twice: a call that was sent again could find its own first trace.
+
+    ``seconds`` bounds the wait for an answer.
+    """
     pool = ConnectionPool.from_url(
         config.url,
-        max_connections=config.connections + 1,
+        max_connections=connections or config.connections + 1,
         socket_connect_timeout=_LOOK_SECONDS,
-        socket_timeout=_LOOK_SECONDS,
+        socket_timeout=seconds,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
         driver_info=None,

@@ -16,7 +16,7 @@ anything of the payload is believed. All faults look the same from outside; ``fa
 import hashlib
 import hmac
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -37,6 +37,7 @@ MOST_WAIT_SECONDS: Final = 900
 # Clocks of one installation differ by a little; a context from further ahead was written by nobody of ours.
 LEEWAY_SECONDS: Final = 5
 
+_ASK_AGAIN_MS: Final = 1000
 _VERSION: Final = "v1"
 _PURPOSE: Final = b"internal context v1"
 _FORM: Final = re.compile(r"(v1\.([0-9a-f]{1,64})\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]{43})")
@@ -81,9 +82,13 @@ class ForwardedCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forwarded:
-    """What is handed over: who acts, until when somebody waits for the answer, and the trace it belongs to."""
+    """What is handed over: who acts, until when somebody waits for the answer, and the trace it belongs to.
+
+    ``home`` is the team that new things belong to: the context's own, or the root team of who sees all teams.
+    """
 
     context: Context
+    home: TeamId
     deadline: datetime
     trace: str = ""
 
@@ -101,6 +106,7 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     trace: str
     organization: int
     team: int | None
+    home: int
     actor: ActorKind
     reference: str
     permissions: list[str]
@@ -113,8 +119,20 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class InternalContexts:
     """Writes contexts with one root key and reads those of any it was given."""
 
-    def __init__(self, current: RootKey, previous: Iterable[RootKey] = (), *, seconds: int = MOST_SECONDS) -> None:
-        """``previous`` are still read: while the root key is rotated, some processes write with the one before."""
+    def __init__(
+        self,
+        current: RootKey,
+        previous: Iterable[RootKey] = (),
+        *,
+        seconds: int = MOST_SECONDS,
+        more: Callable[[], Iterable[RootKey]] | None = None,
+    ) -> None:
+        """``previous`` are still read: while the root key is rotated, some processes write with the one before.
+
+        ``more`` gives the keys that are there by now; it is asked, once a second at most, when a name is unknown.
+        """
+        self._more = more
+        self._asked_at: int | None = None
         if not 1 <= seconds <= MOST_SECONDS:
             raise ConfigurationError(f"An internal context lives between 1 and {MOST_SECONDS} seconds.")
         self._name = current.name
@@ -135,7 +153,7 @@ class InternalContexts:
 
         ``call`` is the request as it arrived, and the role that reads it.
         """
-        claims = self._verified(_only(values))
+        claims = self._verified(_only(values), _moment(now))
         _check_times(claims, _moment(now))
         if claims.audience != call.audience:
             raise InternalContextRefused(ContextFault.AUDIENCE)
@@ -145,12 +163,19 @@ class InternalContexts:
             raise InternalContextRefused(ContextFault.BODY)
         return _forwarded(claims)
 
-    def _verified(self, value: str) -> _Claims:
+    def _knows(self, name: str, now: int) -> bool:
+        is_due = self._asked_at is None or abs(now - self._asked_at) >= _ASK_AGAIN_MS
+        if name not in self._keys and self._more is not None and is_due:
+            self._asked_at = now
+            self._keys |= {key.name: key.derive(_PURPOSE) for key in self._more()}
+        return name in self._keys
+
+    def _verified(self, value: str, now: int) -> _Claims:
         parts = _FORM.fullmatch(value)
         if parts is None:
             raise InternalContextRefused(ContextFault.SHAPE)
         signed, name, payload, signature = parts.groups()
-        if name not in self._keys:
+        if not self._knows(name, now):
             raise InternalContextRefused(ContextFault.UNKNOWN_KEY)
         if not hmac.compare_digest(encoding.encode(self._signature(name, signed)), signature):
             raise InternalContextRefused(ContextFault.SIGNATURE)
@@ -203,6 +228,7 @@ def _claims_of(forwarded: Forwarded, call: ForwardedCall, issued: datetime, expi
         trace=forwarded.trace,
         organization=context.organization_id,
         team=context.team_id,
+        home=forwarded.home,
         actor=context.actor.kind,
         reference=context.actor.reference,
         permissions=sorted(context.permissions),
@@ -229,7 +255,7 @@ def _forwarded(claims: _Claims) -> Forwarded:
         body_digest=repetition,
         address=claims.address,
     )
-    return Forwarded(context=context, deadline=deadline, trace=claims.trace)
+    return Forwarded(context=context, home=TeamId(claims.home), deadline=deadline, trace=claims.trace)
 
 
 def _moment(moment: datetime) -> int:

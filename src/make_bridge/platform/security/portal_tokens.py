@@ -16,7 +16,7 @@ import unicodedata
 import uuid
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal, get_args
 
@@ -41,6 +41,8 @@ MAX_LIFETIME: Final = 120
 LEEWAY: Final = 10
 # A used jti must outlive its token on the slowest clock.
 _REMEMBERED_AFTER: Final = LEEWAY + 60
+LONGEST_REMEMBERED: Final = timedelta(seconds=MAX_LIFETIME + LEEWAY + _REMEMBERED_AFTER)
+"""For how long at most the use of a token that is accepted now has to be remembered."""
 
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")

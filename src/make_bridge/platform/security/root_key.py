@@ -109,6 +109,15 @@ class RootKeys:
         current, *others = _read_keys(path)
         return cls(current, others, path=path)
 
+    def known(self) -> list[RootKey]:
+        """Return every root key that is here, the current one among them."""
+        return list(self._keys.values())
+
+    def read_again(self) -> list[RootKey]:
+        """Read the files again and return every root key that is here then."""
+        self._read_again()
+        return self.known()
+
     def knows(self, check: str) -> bool:
         """Say whether the root of this check is here; the files are read again before it is not."""
         return self._checked(check) is not None or (self._read_again() and self._checked(check) is not None)
@@ -172,6 +181,17 @@ def place_next_key(path: Path, source: Path) -> Path:
             f"Another rotation has begun, with the key in {target}: finish it first, with that file."
         )
     return target
+
+
+def copy_key(source: Path, target: Path) -> None:
+    """Copy a root key to a file that only this user reads; raises ConfigurationError where another key lies there."""
+    key = RootKey.load(source)
+    try:
+        _write_private_file(target, _read_private_file(source))
+    except OSError as error:
+        raise ConfigurationError(f"The root key cannot be written to {target}: {error.strerror}.") from None
+    if RootKey.load(target).name != key.name:
+        raise ConfigurationError(f"Another root key lies in {target}.")
 
 
 def _read_keys(path: Path) -> list[RootKey]:

@@ -1,0 +1,1 @@
+"""Running JavaScript that customers wrote: in processes that can do nothing but compute."""

@@ -1,0 +1,1 @@
+"""Which shards there are, which of them an organization lives on, and how it comes to another."""
