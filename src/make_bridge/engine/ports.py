@@ -7,7 +7,8 @@ into an error its scenario can handle.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from datetime import datetime
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -305,6 +306,33 @@ class NoComponents:
         raise CredentialUnavailable(f"Connection or key {component_id} is not available here (for {url}).")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What a function may know of time and chance; ``chance`` is a number of the execution's own sequence."""
+
+    now: datetime
+    chance: float
+
+
+Result = TypeVar("Result")
+
+
+class Functions(Protocol):
+    """The functions of the run's team, for programs that call some."""
+
+    async def aside(self, work: Callable[[], Result]) -> Result:
+        """Do work in which ``call`` may be called, and return what it returns; nobody else waits meanwhile."""
+        ...
+
+    def call(self, name: str, arguments: Sequence[Value], moment: Moment) -> Value:
+        """Return what the function gives; blocks, so it is called aside only.
+
+        Raises `ExpressionError` when there is none of this name, when it fails, and when it uses more than it may;
+        `ModuleError` when functions cannot be run now and a later try may do better.
+        """
+        ...
+
+
 class Variables(Protocol):
     """The variables people have made for an organization and a team."""
 
@@ -329,4 +357,5 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     variables: Variables | None = None
     """Asked before every cycle of a scenario that wants fresh variables; the request has those of the start."""
     stores: DataStores = msgspec.field(default_factory=NoStores)
+    functions: Functions | None = None
     structures: DataStructures = msgspec.field(default_factory=NoStores)

@@ -71,6 +71,12 @@ class Conflict(BridgeError):
     code = "conflict"
 
 
+class ChangedMeanwhile(BridgeError):
+    """Somebody else has changed this meanwhile: read it again, and decide anew."""
+
+    code = "changed_meanwhile"
+
+
 class LimitExceeded(BridgeError):
     """Too many requests: wait and try again."""
 
@@ -108,6 +114,17 @@ class Unavailable(BridgeError):
         """``retry_after`` is in seconds."""
         super().__init__(message, code=code)
         self.retry_after = retry_after
+
+
+class OrganizationMoved(Unavailable):
+    """This organization is moving to another database: try again in a moment."""
+
+    code = "organization_moving"
+
+    def __init__(self, organization_id: int) -> None:
+        """Nothing was written: ``organization_id`` lives elsewhere, or will in a moment."""
+        self.organization_id = organization_id
+        super().__init__()
 
 
 class DeadlineExceeded(Unavailable):

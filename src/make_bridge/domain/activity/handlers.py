@@ -14,7 +14,9 @@ from make_bridge.domain.activity.views import parked_event_of, require_whole_org
 from make_bridge.kernel.errors import NotFound
 from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
+from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.sharding.scatter import scatter
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 
@@ -36,10 +38,13 @@ def is_parked_id(text: str) -> bool:
 
 async def parked_everywhere(shards: Shards, wanted: ParkedOfShard) -> list[ParkedEvent]:
     """Return what is parked over all organizations of the installation, the newest first: for its operator only."""
-    found: list[ParkedEvent] = []
-    for shard in shards.all():
+
+    async def parked_on(shard: Shard) -> list[ParkedEvent]:
         async with shard.engine_statement() as tx:
-            found += [parked_event_of(row) for row in await store.list_parked_everywhere(tx, wanted)]
+            return [parked_event_of(row) for row in await store.list_parked_everywhere(tx, wanted)]
+
+    scattered = await scatter(shards.all(), parked_on)
+    found = [parked for of_shard in scattered.answers.values() for parked in of_shard]
     return sorted(found, key=lambda parked: parked.parked_at, reverse=True)[: wanted.limit]
 
 

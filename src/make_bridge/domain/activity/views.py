@@ -64,7 +64,7 @@ def queries() -> list[QueryRegistration[Any, Any]]:
     """Return the slice's queries for the composition root."""
     read = "events:read"
     return [
-        QueryRegistration(query=ListEvents, view=list_events, permission=read),
+        QueryRegistration(query=ListEvents, view=list_events, permission=read, may_lag=True),
         QueryRegistration(query=ListParkedEvents, view=list_parked_events, permission=read),
-        QueryRegistration(query=CountEvents, view=count_events, permission=read),
+        QueryRegistration(query=CountEvents, view=count_events, permission=read, may_lag=True),
     ]

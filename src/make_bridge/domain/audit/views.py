@@ -63,7 +63,7 @@ def queries() -> list[QueryRegistration[Any, Any]]:
     """Return the slice's queries for the composition root."""
     read = "audit:read"
     return [
-        QueryRegistration(query=ListShardActs, view=list_shard_acts, permission=read),
+        QueryRegistration(query=ListShardActs, view=list_shard_acts, permission=read, may_lag=True),
         QueryRegistration(query=ListDirectoryActs, view=list_directory_acts, permission=read, home="directory"),
     ]
 

@@ -56,6 +56,8 @@ def checked_values(component_type: ComponentType, given: Mapping[str, object]) -
         if wrong is not None:
             errors[name] = wrong
         values[name] = value
+    if not errors and component_type.check is not None:
+        errors = component_type.check(values)
     if errors:
         raise InvalidInput("These credentials need another look.", fields=errors)
     return values

@@ -4,11 +4,12 @@ Read by the wizard's form, by the check of what was sent and by whoever shows th
 an entry here; what it means on the wire is the business of the app that uses it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from make_bridge.domain.connections.aes_keys import wrong_key
 from make_bridge.engine.apps.fields import Bounds, Field, choices
 
 JsonObject = dict[str, Any]
@@ -21,7 +22,10 @@ _PEM: Final = "PEM text, from -----BEGIN to the last -----END."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentType:
-    """One type. ``aliases`` are the names that Make's own API uses for fields."""
+    """One type. ``aliases`` are the names that Make's own API uses for fields.
+
+    ``check`` says what is wrong with values that are each good by themselves, a sentence per field.
+    """
 
     kind: str
     name: str
@@ -29,6 +33,7 @@ class ComponentType:
     label: str
     fields: tuple[Field, ...]
     aliases: Mapping[str, str] = field(default_factory=dict)
+    check: Callable[[Mapping[str, str]], dict[str, str]] | None = None
 
 
 def _types(*types: ComponentType) -> Mapping[tuple[str, str], ComponentType]:
@@ -103,6 +108,30 @@ TYPES: Final = _types(
             ),
         ),
         aliases={"cert": "certificate", "privateKey": "key"},
+    ),
+    ComponentType(
+        kind="key",
+        name="aes-key",
+        app="encryptor",
+        label="AES key",
+        fields=(
+            Field(
+                name="key",
+                type="password",
+                label="Key",
+                required=True,
+                help="16, 24 or 32 bytes.",
+                validate=Bounds(max=_MAX_TEXT),
+            ),
+            Field(
+                name="keyEncoding",
+                type="select",
+                label="Written as",
+                default="plain",
+                options=choices(plain="Plain text", hex="Hexadecimal digits", base64="Base64"),
+            ),
+        ),
+        check=wrong_key,
     ),
     ComponentType(
         kind="connection",

@@ -15,7 +15,7 @@ from make_bridge.kernel.context import Actor, ActorKind, Context
 from make_bridge.kernel.errors import Unavailable
 from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
-from make_bridge.platform.cache.near import NearCache
+from make_bridge.platform.cache.near import CacheNumbers, NearLookUp
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import WriteTx
 
@@ -29,15 +29,21 @@ class CustomerDirectory:
     def __init__(self, shards: Shards, clock: Clock) -> None:
         """Remember each customer for a few seconds, at most ``_MOST`` of them."""
         self._shards = shards
-        self._near: NearCache[tuple[OrganizationId, str], Customer] = NearCache(clock, seconds=_SECONDS, most=_MOST)
+        self._finder = NearLookUp(clock, self._look_up, seconds=_SECONDS, most=_MOST)
 
     async def resolve(self, organization_id: OrganizationId, sub: str, *, request_id: str = "") -> Customer:
         """Return the customer; raises InvalidInput for a ``sub`` that cannot name one."""
-        customer = self._near.get((organization_id, sub))
+        key = (organization_id, sub)
+        customer = await self._finder.find(key)
         if customer is None:
-            customer = await self._find_or_make(organization_id, checked_external_id(sub), request_id)
-            self._near.put((organization_id, sub), customer)
+            made = await self._make(organization_id, checked_external_id(sub), request_id)
+            self._finder.forget(key)
+            return await self._finder.find(key) or made
         return customer
+
+    def numbers(self) -> CacheNumbers:
+        """Return what became of the reads of customers."""
+        return self._finder.numbers()
 
     async def has_team(self, organization_id: OrganizationId, team_id: TeamId) -> bool:
         """Say whether the organization has this team."""
@@ -46,20 +52,25 @@ class CustomerDirectory:
 
     def forget(self, customer: Customer) -> None:
         """Drop a customer that was removed here."""
-        self._near.forget((customer.organization_id, customer.external_id))
+        self._finder.forget((customer.organization_id, customer.external_id))
 
-    async def _find_or_make(self, organization_id: OrganizationId, external_id: str, request_id: str) -> Customer:
+    async def _look_up(self, key: tuple[OrganizationId, str]) -> Customer | None:
+        organization_id, external_id = key[0], checked_external_id(key[1])
         shard = await self._shards.of(organization_id)
-        customer = await shard.ask(organization_id, lambda tx: store.find(tx, organization_id, external_id))
-        if customer is not None:
-            return customer
+        return await shard.ask(organization_id, lambda tx: store.find(tx, organization_id, external_id))
+
+    async def _make(self, organization_id: OrganizationId, external_id: str, request_id: str) -> Customer:
+        """Make a customer; that somebody else was first is seen here, however long nobody was there."""
         new = new_customer(external_id, external_id)
-        async with shard.write(organization_id) as tx:
+
+        async def make(tx: WriteTx) -> Customer:
             made = await make_with_team(tx, organization_id, new)
             if made is None:
                 return await _made_by_another(tx, organization_id, external_id)
             await _record_first_sight(tx, made, request_id)
-        return made
+            return made
+
+        return await self._shards.write(organization_id, make)
 
 
 async def make_with_team(tx: WriteTx, organization_id: OrganizationId, new: NewCustomer) -> Customer | None:

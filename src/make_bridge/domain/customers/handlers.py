@@ -46,7 +46,7 @@ class CustomerHandlers:
         organization = await self.organizations.get(organization_id)
         if not shared and customer.team_id != organization.root_team_id:
             await store.delete_team(work.tx, organization_id, customer.team_id)
-        self.directory.forget(customer)
+        work.afterwards(lambda: self.directory.forget(customer))
         work.touch(f"customer/{customer.id}", external_id=customer.external_id)
 
 

@@ -40,7 +40,9 @@ _DELETE: Final = "DELETE FROM shard.customers WHERE organization_id = %s AND id 
 _SHARES_TEAM: Final = """
 SELECT 1 FROM shard.customers WHERE organization_id = %s AND team_id = %s AND id <> %s LIMIT 1
 """
-_INSERT_TEAM: Final = "INSERT INTO shard.teams (organization_id, name) VALUES (%s, %s) RETURNING id"
+_INSERT_TEAM: Final = """
+INSERT INTO shard.teams (organization_id, name, operations_limit, transfer_limit) VALUES (%s, %s, %s, %s) RETURNING id
+"""
 _FIND_TEAM: Final = "SELECT 1 FROM shard.teams WHERE organization_id = %s AND id = %s"
 # Whoever would hang a new row on the team waits for this lock, and then finds the team gone or kept.
 _LOCK_TEAM: Final = "SELECT 1 FROM shard.teams WHERE organization_id = %s AND id = %s FOR UPDATE"
@@ -50,6 +52,9 @@ _DELETE_HOOKS: Final = "DELETE FROM shard.hooks WHERE organization_id = %s AND t
 _DELETE_COMPONENTS: Final = "DELETE FROM shard.connections WHERE organization_id = %s AND team_id = %s"
 _DELETE_DATA_STORES: Final = "DELETE FROM shard.data_stores WHERE organization_id = %s AND team_id = %s"
 _DELETE_DATA_STRUCTURES: Final = "DELETE FROM shard.data_structures WHERE organization_id = %s AND team_id = %s"
+_DELETE_FOLDERS: Final = "DELETE FROM shard.scenario_folders WHERE organization_id = %s AND team_id = %s"
+_DELETE_VARIABLES: Final = "DELETE FROM shard.custom_variables WHERE organization_id = %s AND team_id = %s"
+_DELETE_CHANGES: Final = "DELETE FROM shard.custom_variable_changes WHERE organization_id = %s AND team_id = %s"
 _DELETE_TEAM: Final = "DELETE FROM shard.teams WHERE organization_id = %s AND id = %s"
 
 
@@ -98,9 +103,16 @@ async def shares_team(tx: ReadTx, customer: Customer) -> bool:
     return await tx.one(_SHARES_TEAM, (customer.organization_id, customer.team_id, customer.id)) is not None
 
 
-async def insert_team(tx: WriteTx, organization_id: OrganizationId, name: str) -> TeamId:
-    """Add a team."""
-    rows = await tx.all(_INSERT_TEAM, (organization_id, name))
+async def insert_team(
+    tx: WriteTx,
+    organization_id: OrganizationId,
+    name: str,
+    *,
+    operations_limit: int | None = None,
+    transfer_limit: int | None = None,
+) -> TeamId:
+    """Add a team, with what it may use in a month (operations, bytes); None is no limit."""
+    rows = await tx.all(_INSERT_TEAM, (organization_id, name, operations_limit, transfer_limit))
     return TeamId(rows[0]["id"])
 
 
@@ -126,8 +138,8 @@ async def has_scenarios(tx: ReadTx, organization_id: OrganizationId, team_id: Te
 
 
 async def delete_team(tx: WriteTx, organization_id: OrganizationId, team_id: TeamId) -> None:
-    """Remove a team without scenarios, with its flows, unused hooks, sealed credentials and data stores."""
-    stored = (_DELETE_DATA_STORES, _DELETE_DATA_STRUCTURES)
+    """Remove a team without scenarios: its flows, unused hooks, credentials, data stores, folders and variables."""
+    stored = (_DELETE_DATA_STORES, _DELETE_DATA_STRUCTURES, _DELETE_FOLDERS, _DELETE_VARIABLES, _DELETE_CHANGES)
     for statement in (_DELETE_FLOWS, _DELETE_HOOKS, _DELETE_COMPONENTS, *stored, _DELETE_TEAM):
         await tx.execute(statement, (organization_id, team_id))
 

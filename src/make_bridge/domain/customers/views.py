@@ -34,6 +34,6 @@ async def get_customer(tx: ReadTx, context: Context, query: GetCustomer) -> Cust
 def queries() -> list[QueryRegistration[Any, Any]]:
     """Return the slice's queries for the composition root."""
     return [
-        QueryRegistration(query=ListCustomers, view=list_customers, permission="customers:read"),
+        QueryRegistration(query=ListCustomers, view=list_customers, permission="customers:read", may_lag=True),
         QueryRegistration(query=GetCustomer, view=get_customer, permission="customers:read"),
     ]

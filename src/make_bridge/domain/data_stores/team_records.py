@@ -29,6 +29,7 @@ from make_bridge.engine.values import Value
 from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.kernel.turns import Turns
+from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import WriteTx
 
@@ -48,11 +49,12 @@ class StoresByTeam:
 
     async def forget_commits(self) -> int:
         """Drop what no attempt will ask for again; return how many."""
-        gone = 0
-        for shard in self.shards.all():
+
+        async def forget(shard: Shard) -> int:
             async with shard.engine_statement() as tx:
-                gone += await store.forget_commits(tx)
-        return gone
+                return await store.forget_commits(tx)
+
+        return await self.shards.everywhere("store_commits_forgotten", forget)
 
 
 class TeamRecords:
@@ -95,9 +97,8 @@ class TeamRecords:
 
     async def commit(self, commit: StoreCommit) -> None:
         """Make the changes durable, in one transaction; raises StoreConflict, StoreFull, StoreMissing, Unavailable."""
-        shard = await self._shards.of(self._organization_id)
-        async with self._turns.of(changed_stores(commit)), shard.write(self._organization_id) as tx:
-            await _commit(tx, self._records, commit)
+        async with self._turns.of(changed_stores(commit)):
+            await self._shards.write(self._organization_id, lambda tx: _commit(tx, self._records, commit))
 
     @asynccontextmanager
     async def hold(self, store_ids: Collection[int]) -> AsyncIterator[DataStores]:

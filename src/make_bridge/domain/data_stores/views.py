@@ -58,7 +58,7 @@ def queries(limits: DataStoreLimits) -> list[QueryRegistration[Any, Any]]:
     """Return the slice's queries for the composition root."""
     views, read = DataStoreViews(limits=limits), "datastores:read"
     return [
-        QueryRegistration(query=ListDataStores, view=views.list_stores, permission=read),
+        QueryRegistration(query=ListDataStores, view=views.list_stores, permission=read, may_lag=True),
         QueryRegistration(query=GetDataStore, view=views.get_store, permission=read),
-        QueryRegistration(query=ListRecords, view=views.list_records, permission=read),
+        QueryRegistration(query=ListRecords, view=views.list_records, permission=read, may_lag=True),
     ]

@@ -33,6 +33,6 @@ def queries() -> list[QueryRegistration[Any, Any]]:
     """Return the slice's queries for the composition root."""
     views, read = DataStructureViews(), "datastructures:read"
     return [
-        QueryRegistration(query=ListDataStructures, view=views.list_structures, permission=read),
+        QueryRegistration(query=ListDataStructures, view=views.list_structures, permission=read, may_lag=True),
         QueryRegistration(query=GetDataStructure, view=views.get_structure, permission=read),
     ]

@@ -107,12 +107,15 @@ class Delivering:
     async def send(self, job: RunningJob) -> JobResult:
         """Make one attempt."""
         delivery = _delivery(job)
-        shard = await self.shards.of(job.organization_id)
         places, seconds = self.limits.in_flight, self.limits.seconds + _SLACK_SECONDS
-        async with shard.write(job.organization_id) as tx:
+
+        async def take(tx: WriteTx) -> Turn | None:
             turn = await sending_store.take(tx, delivery, places=places, seconds=seconds)
             if turn is not None and turn.state is not EndpointState.ACTIVE:
                 await _put_down(tx, delivery, turn.state)
+            return turn
+
+        turn = await self.shards.write(job.organization_id, take)
         if turn is None or turn.state is not EndpointState.ACTIVE:
             return Done()
         if turn.busy:
@@ -121,8 +124,9 @@ class Delivering:
             return Later(after_seconds=pause, why="Other messages are being sent to this endpoint.", counts=False)
         ending = await self._call(delivery, turn)
         self.metrics.deliveries.attempts.labels(ending.meaning.value).inc()
-        async with shard.write(job.organization_id) as tx:
-            await self._write_down(tx, delivery, job.number_of_try, ending)
+        await self.shards.write(
+            job.organization_id, lambda tx: self._write_down(tx, delivery, job.number_of_try, ending)
+        )
         return _result(job.number_of_try, ending)
 
     async def release(self, job: RunningJob) -> JobResult:

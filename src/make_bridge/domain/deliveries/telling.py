@@ -26,6 +26,7 @@ from make_bridge.domain.deliveries.model import (
 from make_bridge.domain.deliveries.telling_store import Listening, NewMessage
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.bus.events import Envelope
+from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import WriteTx
 from make_bridge.platform.observability.metrics import Metrics
@@ -156,9 +157,11 @@ def _job(message: NewMessage) -> NewJob:
 
 async def forget_messages(shards: Shards, days: int) -> int:
     """Drop old messages with their attempts, and mend what was left behind, on every shard; return how many."""
-    gone = 0
-    for shard in shards.all():
+
+    async def forget(shard: Shard) -> int:
         async with shard.engine_write() as tx:
-            gone += await telling_store.forget(tx, days)
+            gone = await telling_store.forget(tx, days)
             await telling_store.mend(tx)
-    return gone
+        return gone
+
+    return await shards.everywhere("webhook_messages_forgotten", forget)

@@ -58,7 +58,7 @@ def queries() -> list[QueryRegistration[Any, Any]]:
     read = "webhooks:read"
     return [
         QueryRegistration(query=GetEndpoint, view=get_endpoint, permission=read),
-        QueryRegistration(query=ListEndpoints, view=list_endpoints, permission=read),
-        QueryRegistration(query=ListMessages, view=list_messages, permission=read),
+        QueryRegistration(query=ListEndpoints, view=list_endpoints, permission=read, may_lag=True),
+        QueryRegistration(query=ListMessages, view=list_messages, permission=read, may_lag=True),
         QueryRegistration(query=GetMessage, view=get_message, permission=read),
     ]

@@ -6,17 +6,19 @@ What has lain longer than a second all the same is handed back, to whoever has r
 """
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from make_bridge.kernel.ids import ExecutionId
+from make_bridge.kernel.ids import ExecutionId, OrganizationId
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.transactions import Row
 from make_bridge.platform.queue.leases import Lease
 
 PACE_SECONDS: Final = 0.1
 LONGEST_SECONDS: Final = 1.0
+COUNTED_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,18 @@ class ClaimedAhead:
             self._waiting = deque(claimed for claimed in self._waiting if claimed.lease.id not in ids)
         return before - len(self._waiting)
 
-    def leave(self, now: float, *, everything: bool = False) -> list[Claimed]:
-        """Return, and forget, what has lain too long, or everything."""
-        left = []
-        while self._waiting and (everything or now - self._waiting[0].since > LONGEST_SECONDS):
-            left.append(self._waiting.popleft())
+    def drop_of(self, organization_id: OrganizationId) -> None:
+        """Forget the leases of an organization that has moved to another shard."""
+        self._waiting = deque(c for c in self._waiting if c.lease.organization_id != organization_id)
+
+    def leave(self, now: float, shard: Shard | None = None, *, everything: bool = False) -> list[Claimed]:
+        """Return, and forget, what has lain too long, or everything: of one shard, or of all."""
+        left: list[Claimed] = []
+        stays: deque[Claimed] = deque()
+        for claimed in self._waiting:
+            is_due = everything or now - claimed.since > LONGEST_SECONDS
+            (left if is_due and shard in {None, claimed.shard} else stays).append(claimed)
+        self._waiting = stays
         return left
 
     def _turn(self, now: float) -> None:
@@ -87,3 +96,30 @@ class ClaimedAhead:
         if slot != self._slot:
             self._before = self._ended if slot == self._slot + 1 else 0
             self._slot, self._ended = slot, 0
+
+
+class ClaimsUnderWay:
+    """How much is being claimed at this moment, on all shards, so that together they claim no more than has room.
+
+    What takes longer than ``COUNTED_SECONDS`` counts no more: a shard that does not answer takes nothing from others.
+    """
+
+    __slots__ = ("_asked",)
+
+    def __init__(self) -> None:
+        """Nothing is."""
+        self._asked: dict[object, tuple[int, float]] = {}
+
+    @contextmanager
+    def of(self, most: int, now: float) -> Iterator[None]:
+        """Count a claim of so many while the block lasts."""
+        claim = object()
+        self._asked[claim] = (most, now)
+        try:
+            yield
+        finally:
+            del self._asked[claim]
+
+    def count(self, now: float) -> int:
+        """Return how many are asked for."""
+        return sum(most for most, since in self._asked.values() if now - since <= COUNTED_SECONDS)

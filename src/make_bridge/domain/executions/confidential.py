@@ -33,7 +33,12 @@ _SCHEDULED: Final = "schedule"
 
 def is_sealed(run: NewRun) -> bool:
     """Say whether a stored run has to be opened before it is carried out."""
-    return run.head.startswith(_SEALED)
+    return is_sealed_head(run.head)
+
+
+def is_sealed_head(head: bytes) -> bool:
+    """Say whether what is stored as a run's head is a box."""
+    return head.startswith(_SEALED)
 
 
 def without_payload(run: NewRun) -> NewRun:

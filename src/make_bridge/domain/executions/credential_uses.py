@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from make_bridge.kernel.context import Actor, ActorKind, Context
+from make_bridge.kernel.errors import OrganizationMoved
 from make_bridge.kernel.ids import ComponentId, ExecutionId, OrganizationId
 from make_bridge.platform.audit import record
 from make_bridge.platform.audit.record import AuditRecord
@@ -19,6 +20,7 @@ from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue.group_commit import GroupCommit
+from make_bridge.platform.sharding.following import PerShard
 
 ACTION: Final = "credential.open"
 
@@ -28,7 +30,13 @@ class _ShardUses:
 
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
-        self.writes: GroupCommit[AuditRecord, None] = GroupCommit(self._flush)
+        self.writes: GroupCommit[AuditRecord, None] = GroupCommit(
+            self._flush, tenant=lambda use: use.context.organization_id
+        )
+
+    async def close(self) -> None:
+        """Wait until all that was begun is written."""
+        await self.writes.close()
 
     async def _flush(self, records: Sequence[AuditRecord]) -> Sequence[None]:
         async with self._shard.engine_statement() as tx:
@@ -43,7 +51,7 @@ class CredentialUses:
         """Begin with nothing written."""
         self._shards = shards
         self._metrics = metrics
-        self._by_shard = {shard.number: _ShardUses(shard) for shard in shards.all()}
+        self._by_shard = PerShard(_ShardUses)
 
     def of(self, organization_id: OrganizationId, execution_id: ExecutionId) -> "UsesOfRun":
         """Return what one attempt of an execution notes its openings with."""
@@ -51,8 +59,12 @@ class CredentialUses:
 
     async def write(self, use: AuditRecord) -> None:
         """Write a row; returns after the commit. Raises Unavailable."""
-        shard = await self._shards.of(use.context.organization_id)
-        await self._by_shard[shard.number].writes.submit(use)
+        organization_id = use.context.organization_id
+        shard = await self._shards.of(organization_id)
+        try:
+            await self._by_shard[shard].writes.submit(use)
+        except OrganizationMoved:
+            await self._shards.elsewhere(organization_id, lambda found: self._by_shard[found].writes.submit(use))
 
     def count(self) -> None:
         """Count an opening."""
@@ -60,8 +72,7 @@ class CredentialUses:
 
     async def close(self) -> None:
         """Wait until all that was begun is written."""
-        for shard in self._by_shard.values():
-            await shard.writes.close()
+        await self._by_shard.close(_ShardUses.close)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,15 +25,16 @@ from make_bridge.domain.executions.messages import ExecutionRequested
 from make_bridge.domain.executions.model import NewRun
 from make_bridge.domain.executions.ordering import Place, ordering_key
 from make_bridge.domain.executions.perform import seed_of
-from make_bridge.domain.executions.trigger import Bundle, decode_head, decode_settings, trigger_bundle
+from make_bridge.domain.executions.trigger import stored_bundle
 from make_bridge.domain.scenarios import store as scenario_store
 from make_bridge.domain.scenarios.blueprints import compile_stored
 from make_bridge.kernel.context import Context
-from make_bridge.kernel.errors import BridgeError, Conflict, InvalidInput, NotFound
+from make_bridge.kernel.errors import Conflict, InvalidInput, NotFound
 from make_bridge.kernel.ids import ExecutionId, JobId, new_execution_id, shard_of
 from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.queries import QueryRegistration
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
+from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import ReadTx, Row
 from make_bridge.platform.queue.job_queue import JobQueue
@@ -131,16 +132,19 @@ class DeadLetterHandlers:
 
     def queries(self) -> list[QueryRegistration[Any, Any]]:
         """Return the query for the composition root."""
-        return [QueryRegistration(query=ListDeadLetters, view=self.list_letters, permission="scenarios:read")]
+        return [
+            QueryRegistration(query=ListDeadLetters, view=self.list_letters, permission="scenarios:read", may_lag=True)
+        ]
 
 
 async def forget_letters(shards: Shards) -> int:
     """Drop letters of a month ago, on every shard; return how many."""
-    gone = 0
-    for shard in shards.all():
+
+    async def forget(shard: Shard) -> int:
         async with shard.engine_write() as tx:
-            gone += await dead_letter_store.forget(tx)
-    return gone
+            return await dead_letter_store.forget(tx)
+
+    return await shards.everywhere("dead_letters_forgotten", forget)
 
 
 async def _chosen(work: UnitOfWork, command: ReplayDeadLetters) -> list[Row]:
@@ -171,7 +175,7 @@ async def _replay(work: UnitOfWork, row: Row) -> ExecutionId | None:
     execution_id = new_execution_id(shard=shard_of(scenario_id))
     scenario = await scenario_store.get(work.tx, organization_id, scenario_id)
     place = Place(execution_id=execution_id, scenario_id=scenario_id, seed=seed_of(execution_id))
-    key = ordering_key(scenario.ordering_key, compile_stored(raw).settings, place, _bundle_of(old))
+    key = ordering_key(scenario.ordering_key, compile_stored(raw).settings, place, stored_bundle(old))
     run = NewRun(
         id=execution_id,
         organization_id=organization_id,
@@ -188,16 +192,6 @@ async def _replay(work: UnitOfWork, row: Row) -> ExecutionId | None:
     await store.enqueue(work.tx, run)
     await dead_letter_store.replayed(work.tx, organization_id, row["id"].hex, execution_id)
     return execution_id
-
-
-def _bundle_of(old: Row) -> Bundle:
-    """Read the payload back for the ordering key; one that cannot be read any more says so when it runs."""
-    body = bytes(old["body"])
-    try:
-        head, settings = decode_head(bytes(old["head"])), decode_settings(bytes(old["settings"] or b"{}"))
-        return trigger_bundle(head, body, settings, max_bytes=max(len(body), 1))
-    except (BridgeError, msgspec.MsgspecError):
-        return {}
 
 
 def _limited(limit: int) -> int:

@@ -16,7 +16,7 @@ from make_bridge.domain.executions.once import AlreadyBegun
 from make_bridge.domain.usage.model import WHOLE, Standing
 from make_bridge.domain.usage.quotas import Quotas, wait_until
 from make_bridge.kernel.clock import Clock, SystemClock
-from make_bridge.kernel.errors import LimitExceeded
+from make_bridge.kernel.errors import LimitExceeded, OrganizationMoved
 from make_bridge.kernel.ids import ExecutionId
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
@@ -24,6 +24,7 @@ from make_bridge.platform.database.transactions import WriteTx
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue.group_commit import GroupCommit
 from make_bridge.platform.queue.leases import DEFERRED
+from make_bridge.platform.sharding.following import PerShard
 
 # A limit may be raised at any moment, so nobody is sent away for weeks.
 _LONGEST_WAIT_SECONDS = 3600.0
@@ -48,7 +49,8 @@ class Deferring:
         self._metrics = metrics
         self._most = most
         self._clock = clock or SystemClock()
-        self._writers = {shard.number: self._writer(shard) for shard in shards.all()}
+        self._shards = shards
+        self._writers = PerShard(self._writer)
 
     def require_room(self, reached: tuple[Standing, ...]) -> None:
         """Raise LimitExceeded when too many wait already, as far as this process knows."""
@@ -64,21 +66,26 @@ class Deferring:
         Raises LimitExceeded when too many wait already, AlreadyBegun when its event has another execution.
         """
         deferred = msgspec.structs.replace(run, queue_class=DEFERRED)
-        stored = await self._writers[shard.number].submit(Waiter(run=deferred, reached=reached, event=event))
+        waiter = Waiter(run=deferred, reached=reached, event=event)
+        try:
+            stored = await self._writers[shard].submit(waiter)
+        except OrganizationMoved:
+            stored = await self._shards.elsewhere(
+                run.organization_id, lambda found: self._writers[found].submit(waiter)
+            )
         if stored is None:
             raise self._refusal(reached)
         if stored != run.id:
             raise AlreadyBegun(stored)
         self._metrics.accepted_by_path["deferred"].inc()
-        self._metrics.runs_deferred["webhook"].inc()
+        self._metrics.usage.deferred["webhook"].inc()
 
     async def close(self) -> None:
         """Write everything that waits to be written."""
-        for writer in self._writers.values():
-            await writer.close()
+        await self._writers.close(GroupCommit.close)
 
     def _refusal(self, reached: tuple[Standing, ...]) -> LimitExceeded:
-        self._metrics.deferred_refused.inc()
+        self._metrics.usage.refused.inc()
         standing = reached[0]
         whose = "organization" if standing.team_id == WHOLE else "customer"
         seconds = (wait_until(reached) - self._clock.now()).total_seconds()
@@ -103,7 +110,7 @@ class Deferring:
                     await deferring_store.put_off(tx, untils)
             return [_holder(waiter, holders) if fit else None for waiter, fit in zip(waiters, fits, strict=True)]
 
-        return GroupCommit(flush)
+        return GroupCommit(flush, tenant=lambda waiter: waiter.run.organization_id)
 
     async def _fitting(self, tx: WriteTx, waiters: Sequence[Waiter]) -> list[bool]:
         scopes = {standing.scope for waiter in waiters for standing in waiter.reached}

@@ -1,26 +1,43 @@
-"""Starting an execution by hand or through an API."""
+"""Starting an execution by hand or through an API, with inputs or with what an earlier one was started with."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from make_bridge.domain.executions import store
-from make_bridge.domain.executions.confidential import Payloads
-from make_bridge.domain.executions.messages import ExecutionRequested, RunScenario
+from make_bridge.domain.executions.callbacks import Callbacks
+from make_bridge.domain.executions.confidential import Payloads, is_sealed_head
+from make_bridge.domain.executions.incomplete import ORIGIN as RETRIED
+from make_bridge.domain.executions.messages import ExecutionRequested, ReplayExecution, RunScenario
 from make_bridge.domain.executions.model import NewRun
 from make_bridge.domain.executions.ordering import Place, ordering_key
 from make_bridge.domain.executions.perform import seed_of
-from make_bridge.domain.executions.trigger import CallHead, encode_head
+from make_bridge.domain.executions.trigger import Bundle, CallHead, decode_head, encode_head, stored_bundle
 from make_bridge.domain.scenarios import store as scenario_store
 from make_bridge.domain.scenarios.blueprints import compile_stored
+from make_bridge.domain.scenarios.messages import Scenario
 from make_bridge.domain.usage import store as usage_store
 from make_bridge.domain.usage.model import WHOLE
-from make_bridge.kernel.errors import Conflict, LimitExceeded
+from make_bridge.kernel.errors import Conflict, LimitExceeded, NotFound
 from make_bridge.kernel.ids import ExecutionId, TeamId, new_execution_id, shard_of
 from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
+from make_bridge.platform.database.transactions import Row
 from make_bridge.platform.queue.leases import HIGH
 
 _ASK_AGAIN_SECONDS = 3600.0
+_RETRIED = "This was an attempt at an incomplete execution: try that one again instead."
+_GONE = "What this execution was started with is not stored any more, so it cannot be replayed."
+_CONFIDENTIAL = "What an execution of a confidential scenario was started with is erased or sealed: it is not replayed."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    """What a run is started with: the stored form, and the bundle that it makes."""
+
+    origin: str
+    head: bytes
+    body: bytes
+    bundle: Bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +45,33 @@ class ExecutionHandlers:
     """The handler, with what it needs beside the unit of work."""
 
     payloads: Payloads
+    callbacks: Callbacks
 
     async def run_scenario(self, work: UnitOfWork, command: RunScenario) -> ExecutionId:
         """Store one run, ready for any worker; it commits together with its audit record."""
+        scenario = await scenario_store.get(work.tx, work.context.organization_id, command.scenario_id)
+        head = encode_head(CallHead(method="RUN", inputs=command.inputs))
+        start = _Start(origin=command.origin, head=head, body=b"", bundle=command.inputs or {})
+        execution_id = await self._begin(work, scenario, start)
+        if command.callback_url is not None:
+            place = (work.context.organization_id, scenario.team_id, scenario.id)
+            await self.callbacks.ask(work.tx, place, execution_id, command.callback_url)
+        work.touch(f"scenario/{scenario.id}", execution=execution_id)
+        return execution_id
+
+    async def replay(self, work: UnitOfWork, command: ReplayExecution) -> ExecutionId:
+        """Store one run that begins as an earlier one did; raises NotFound, and Conflict where that is gone."""
         organization_id = work.context.organization_id
         scenario = await scenario_store.get(work.tx, organization_id, command.scenario_id)
+        old = await store.read_run(work.tx, organization_id, command.execution_id)
+        if old is None or old["scenario_id"] != scenario.id:
+            raise NotFound("There is no such execution of this scenario.")
+        execution_id = await self._begin(work, scenario, _start_of(old))
+        work.touch(f"scenario/{scenario.id}", execution=execution_id, replayed=command.execution_id)
+        return execution_id
+
+    async def _begin(self, work: UnitOfWork, scenario: Scenario, start: _Start) -> ExecutionId:
+        organization_id = work.context.organization_id
         if scenario.is_invalid:
             message = "This scenario has errors in its blueprint and cannot run: switch it on to see them."
             raise Conflict(message, code="scenario_invalid")
@@ -47,16 +86,15 @@ class ExecutionHandlers:
             team_id=scenario.team_id,
             scenario_id=scenario.id,
             blueprint_version=scenario.blueprint_version,
-            origin=command.origin,
+            origin=start.origin,
             seed=seed_of(execution_id),
-            head=encode_head(CallHead(method="RUN", inputs=command.inputs)),
-            body=b"",
-            ordering_key=ordering_key(scenario.ordering_key, settings, place, command.inputs or {}),
+            head=start.head,
+            body=start.body,
+            ordering_key=ordering_key(scenario.ordering_key, settings, place, start.bundle),
             queue_class=HIGH,
         )
         stored = await self.payloads.seal(run) if settings.confidential else run
         await store.enqueue(work.tx, stored)
-        work.touch(f"scenario/{scenario.id}", execution=execution_id)
         requested = ExecutionRequested(execution_id=execution_id, scenario_id=scenario.id)
         work.emit(requested, subject=f"execution/{execution_id}")
         return execution_id
@@ -70,8 +108,29 @@ class ExecutionHandlers:
                 result=str,
                 permission="scenarios:run",
                 action="scenario.run",
-            )
+            ),
+            CommandRegistration(
+                command=ReplayExecution,
+                handler=self.replay,
+                result=str,
+                permission="scenarios:run",
+                action="scenario.replay",
+            ),
         ]
+
+
+def _start_of(old: Row) -> _Start:
+    """Return what a stored execution was started with; raises Conflict. A tick of a schedule carries nothing."""
+    if old["origin"] == RETRIED:
+        raise Conflict(_RETRIED, code="incomplete_execution")
+    head = bytes(old["head"])
+    if not head:
+        raise Conflict(_GONE, code="payload_gone")
+    if is_sealed_head(head):
+        raise Conflict(_CONFIDENTIAL, code="payload_gone")
+    if decode_head(head).tick is not None:
+        head = encode_head(CallHead(method="RUN", inputs={}))
+    return _Start(origin="manual", head=head, body=bytes(old["body"]), bundle=stored_bundle(old))
 
 
 async def _require_usage(work: UnitOfWork, team_id: TeamId) -> None:

@@ -40,6 +40,7 @@ from make_bridge.kernel.errors import Conflict, InvalidInput, NotFound, Permissi
 from make_bridge.kernel.ids import OrganizationId, ScenarioId
 from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
+from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import Row
 
@@ -245,11 +246,12 @@ class IncompleteHandlers:
 
 async def forget_resolved(shards: Shards) -> int:
     """Drop records that were resolved a month ago, on every shard; return how many."""
-    gone = 0
-    for shard in shards.all():
+
+    async def forget(shard: Shard) -> int:
         async with shard.engine_write() as tx:
-            gone += await incomplete_store.forget_resolved(tx)
-    return gone
+            return await incomplete_store.forget_resolved(tx)
+
+    return await shards.everywhere("incomplete_executions_forgotten", forget)
 
 
 async def _lock_free(work: UnitOfWork, record_id: str) -> Row:

@@ -128,9 +128,9 @@ class IncompleteViews:
         """Return the queries for the composition root."""
         read = "scenarios:read"
         return [
-            QueryRegistration(query=ListIncompleteExecutions, view=self.list_records, permission=read),
+            QueryRegistration(query=ListIncompleteExecutions, view=self.list_records, permission=read, may_lag=True),
             QueryRegistration(query=GetIncompleteExecution, view=self.get_record, permission=read),
             QueryRegistration(query=GetIncompleteBundles, view=self.get_bundles, permission=read),
             QueryRegistration(query=GetIncompleteBlueprint, view=self.get_blueprint, permission=read),
-            QueryRegistration(query=ListIncompleteAttempts, view=self.list_attempts, permission=read),
+            QueryRegistration(query=ListIncompleteAttempts, view=self.list_attempts, permission=read, may_lag=True),
         ]

@@ -19,6 +19,7 @@ the execution of the first.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
@@ -28,6 +29,7 @@ from make_bridge.domain.executions.deferring import Deferring
 from make_bridge.domain.executions.event_ids import event_id_of
 from make_bridge.domain.executions.event_store import Arrival
 from make_bridge.domain.executions.incomplete import IncompleteLimits
+from make_bridge.domain.executions.learner import Learner
 from make_bridge.domain.executions.model import NewRun, Outcome
 from make_bridge.domain.executions.once import AlreadyBegun, OnceWriter
 from make_bridge.domain.executions.ordering import Place, ordering_key
@@ -36,14 +38,20 @@ from make_bridge.domain.executions.targets import Target
 from make_bridge.domain.executions.trigger import Bundle, CallHead, encode_head, trigger_bundle
 from make_bridge.domain.executions.worker import Machinery, Worker
 from make_bridge.domain.scenarios.inbound import DedupeRule
+from make_bridge.domain.scenarios.learning import LearningLimits
 from make_bridge.domain.usage.model import Standing
 from make_bridge.engine.blueprint.program import Program
 from make_bridge.engine.ports import WebhookResponse
+from make_bridge.kernel.errors import OrganizationMoved
 from make_bridge.kernel.ids import ExecutionId, new_execution_id
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.queue.group_commit import GroupCommit
+from make_bridge.platform.sharding.following import PerShard
 
 ACCEPTED = WebhookResponse(status=200, headers=(("content-type", "text/plain; charset=utf-8"),), body=b"Accepted")
+LEARNED = WebhookResponse(
+    status=200, headers=ACCEPTED.headers, body=b"Learned from. Nothing was stored: no scenario has this webhook yet."
+)
 REPEATED = WebhookResponse(status=200, headers=(*ACCEPTED.headers, ("x-duplicate", "true")), body=b"Accepted")
 FAILED = WebhookResponse(
     status=500, headers=(("content-type", "text/plain; charset=utf-8"),), body=b"Scenario failed to complete."
@@ -59,13 +67,14 @@ class IngestConfig:
     response_seconds: float = 180.0
     incomplete: IncompleteLimits = field(default_factory=IncompleteLimits)
     most_deferred: int = 10_000
+    learning: LearningLimits = field(default_factory=LearningLimits)
 
 
 class Ingest:
     """See the module."""
 
     def __init__(self, machinery: Machinery, worker: Worker, config: IngestConfig) -> None:
-        """Take the parts; writers are made per shard."""
+        """Take the parts; each shard gets its writers when it is first written to."""
         self._shards = machinery.shards
         self._programs = machinery.programs
         self._performer = machinery.performer
@@ -74,11 +83,12 @@ class Ingest:
         self._payloads = machinery.payloads
         self._quotas = machinery.quotas
         self._deferring = Deferring(machinery.shards, machinery.quotas, machinery.metrics, most=config.most_deferred)
+        self._learner = Learner(machinery.shards, config.learning)
         self._worker = worker
         self._config = config
-        self._acceptances = {shard.number: self._accept_writer(shard) for shard in self._shards.all()}
-        self._endings = {shard.number: self._ended_writer(shard) for shard in self._shards.all()}
-        self._firsts = {shard.number: self._first_writer(shard) for shard in self._shards.all()}
+        self._acceptances = PerShard(self._accept_writer)
+        self._endings = PerShard(self._ended_writer)
+        self._firsts = PerShard(self._first_writer)
 
     async def take(self, target: Target, head: CallHead, body: bytes) -> tuple[ExecutionId, WebhookResponse]:
         """Store a call and return its execution with the answer for the caller.
@@ -87,6 +97,8 @@ class Ingest:
         """
         bundle = trigger_bundle(head, body, target.settings, max_bytes=self._config.max_body_bytes)
         program = await self._programs.get(target.organization_id, target.scenario_id, target.blueprint_version)
+        if target.settings.learning and not program.settings.confidential:
+            await self._learner.draw(target, bundle)
         shard = await self._shards.of(target.organization_id)
         run = self._new_run(shard, target, head, body)
         if target.ordering is not None or program.settings.sequential:
@@ -107,14 +119,22 @@ class Ingest:
             self._metrics.webhooks_repeated.inc()
             return known.execution_id, REPEATED
 
+    async def learn(self, target: Target, head: CallHead, body: bytes) -> WebhookResponse:
+        """Learn from a call behind which nothing runs; raises InvalidInput, and what its caller is to be told."""
+        bundle = trigger_bundle(head, body, target.settings, max_bytes=self._config.max_body_bytes)
+        if target.refusal is None:
+            await self._learner.draw(target, bundle)
+            return LEARNED
+        program = await self._programs.get(target.organization_id, target.scenario_id, target.blueprint_version)
+        if not program.settings.confidential:
+            await self._learner.draw(target, bundle)
+        raise target.refusal
+
     async def close(self) -> None:
         """Write everything that waits."""
-        for acceptance in self._acceptances.values():
-            await acceptance.close()
-        for ending in self._endings.values():
-            await ending.close()
-        for first in self._firsts.values():
-            await first.close()
+        await self._acceptances.close(GroupCommit.close)
+        await self._endings.close(GroupCommit.close)
+        await self._firsts.close(OnceWriter.close)
         await self._deferring.close()
 
     async def _at_once(
@@ -122,11 +142,16 @@ class Ingest:
     ) -> WebhookResponse:
         performance = await self._performer.perform(run, program, [bundle], fence=0)
         stored = without_payload(run) if program.settings.confidential else run
-        if event is None:
-            await self._endings[shard.number].submit((stored, performance.outcome))
-        else:
-            first = msgspec.structs.replace(event, run=stored, outcome=performance.outcome)
-            await self._firsts[shard.number].submit(first)
+        try:
+            if event is None:
+                await self._endings[shard].submit((stored, performance.outcome))
+            else:
+                first = msgspec.structs.replace(event, run=stored, outcome=performance.outcome)
+                await self._firsts[shard].submit(first)
+        except OrganizationMoved:
+            await self._shards.elsewhere(
+                run.organization_id, partial(self._store_ended, stored, performance.outcome, event)
+            )
         if not program.has_response:
             return ACCEPTED
         result = performance.result
@@ -143,7 +168,7 @@ class Ingest:
             self._waiting.listen(run.id)
         try:
             stored = await self._payloads.seal(leased) if program.settings.confidential else leased
-            await self._store(shard, stored, event)
+            shard = await self._store(shard, stored, event)
         except BaseException:
             self._worker.release(run.id)
             self._waiting.forget(run.id)
@@ -165,12 +190,27 @@ class Ingest:
         self._worker.wake()
         return await self._answer(run, program)
 
-    async def _store(self, shard: Shard, run: NewRun, event: Arrival | None) -> None:
-        """Store a run that is still to be carried out; raises AlreadyBegun for a repeated event."""
+    async def _store(self, shard: Shard, run: NewRun, event: Arrival | None) -> Shard:
+        """Store a run that is still to be carried out, and return where; raises AlreadyBegun for a repeated event."""
+
+        async def write(shard: Shard) -> Shard:
+            if event is None:
+                await self._acceptances[shard].submit(run)
+            else:
+                await self._firsts[shard].submit(msgspec.structs.replace(event, run=run))
+            return shard
+
+        try:
+            return await write(shard)
+        except OrganizationMoved:
+            return await self._shards.elsewhere(run.organization_id, write)
+
+    async def _store_ended(self, run: NewRun, outcome: Outcome, event: Arrival | None, shard: Shard) -> None:
+        """Store a run that was carried out already, where its organization has moved to."""
         if event is None:
-            await self._acceptances[shard.number].submit(run)
+            await self._endings[shard].submit((run, outcome))
         else:
-            await self._firsts[shard.number].submit(msgspec.structs.replace(event, run=run))
+            await self._firsts[shard].submit(msgspec.structs.replace(event, run=run, outcome=outcome))
 
     async def _deferred(
         self, shard: Shard, run: NewRun, program: Program, reached: tuple[Standing, ...], event: Arrival | None
@@ -216,7 +256,7 @@ class Ingest:
             await store.accept(shard, runs)
             return [None] * len(runs)
 
-        return GroupCommit(flush)
+        return GroupCommit(flush, tenant=lambda run: run.organization_id)
 
     def _ended_writer(self, shard: Shard) -> GroupCommit[tuple[NewRun, Outcome], None]:
         async def flush(ended: Sequence[tuple[NewRun, Outcome]]) -> list[None]:
@@ -224,7 +264,7 @@ class Ingest:
             self._count_settled([outcome for _, outcome in ended])
             return [None] * len(ended)
 
-        return GroupCommit(flush)
+        return GroupCommit(flush, tenant=lambda one: one[0].organization_id)
 
     def _first_writer(self, shard: Shard) -> OnceWriter:
         return OnceWriter(shard, self._config.node, self._config.incomplete, self._count_settled)

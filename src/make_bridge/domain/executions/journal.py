@@ -10,8 +10,9 @@ run: the same write is tried again for a while, because a call that was made and
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol, cast
 
 import msgspec
@@ -19,17 +20,19 @@ import msgspec
 from make_bridge.domain.executions import journal_store
 from make_bridge.domain.executions.journal_store import Entry
 from make_bridge.domain.executions.model import NewRun
+from make_bridge.domain.executions.variables import BEFORE_MODULES
 from make_bridge.engine.blueprint.model import Settings
 from make_bridge.engine.packing import pack, unpack
 from make_bridge.engine.ports import Intent, Journal, NullJournal, Record
 from make_bridge.engine.values import Value
-from make_bridge.kernel.errors import InvalidInput, Unavailable
+from make_bridge.kernel.errors import InvalidInput, OrganizationMoved, Unavailable
 from make_bridge.kernel.ids import ExecutionId, OrganizationId, ScenarioId
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import Row
 from make_bridge.platform.queue.group_commit import GroupCommit
 from make_bridge.platform.security.sealing import SealBroken, Sealing
+from make_bridge.platform.sharding.following import PerShard
 
 _FIRST_FENCE: Final = 1
 _LARGEST_BATCH: Final = 100
@@ -37,6 +40,7 @@ _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 2.0
 _PURPOSE: Final = "execution_journal"
 Known = Mapping[str, Record | Intent]
+_Home = Callable[[], Awaitable[GroupCommit[Entry, bool]]]
 
 
 class LeaseLost(Unavailable):
@@ -74,11 +78,11 @@ class StoredJournals:
     """``Journals`` of the organizations' shards."""
 
     def __init__(self, shards: Shards, sealing: Sealing, config: JournalConfig) -> None:
-        """Make a writer for each shard."""
+        """Begin with nothing written."""
         self._shards = shards
         self._sealing = sealing
         self._config = config
-        self._writers = {shard.number: _writer(shard) for shard in shards.all()}
+        self._writers = PerShard(_writer)
 
     async def of(self, run: NewRun, settings: Settings, fence: int) -> Journal:
         """Return the run's journal; only an attempt that may not be the first reads."""
@@ -92,27 +96,33 @@ class StoredJournals:
         return RunJournal(
             run=run,
             fence=fence,
-            writer=self._writers[shard.number],
+            writer=self._writers[shard],
+            home=partial(self._home, run.organization_id),
             known=known,
             box=box,
             config=self._config,
             writes_only=settings.journal == "writes",
         )
 
+    async def _home(self, organization_id: OrganizationId) -> GroupCommit[Entry, bool]:
+        """Return the writer of the shard that an organization lives on by now."""
+        self._shards.forget(organization_id)
+        return self._writers[await self._shards.of(organization_id)]
+
     async def close(self) -> None:
         """Write what still waits."""
-        for writer in self._writers.values():
-            await writer.close()
+        await self._writers.close(GroupCommit.close)
 
 
 class RunJournal:
     """The journal of one attempt of one run."""
 
     def __init__(  # noqa: PLR0913  all that tells one run's journal from another's
-        self, *, run: NewRun, fence: int, writer: GroupCommit[Entry, bool], known: Known, box: "_Box | None",
-        config: JournalConfig, writes_only: bool,
+        self, *, run: NewRun, fence: int, writer: GroupCommit[Entry, bool], home: _Home, known: Known,
+        box: "_Box | None", config: JournalConfig, writes_only: bool,
     ) -> None:  # fmt: skip
-        """Begin with what earlier attempts have left."""
+        """Begin with what earlier attempts have left; ``home`` finds the writer of an organization that has moved."""
+        self._home = home
         self._run = run
         self._fence = fence
         self._writer = writer
@@ -134,13 +144,17 @@ class RunJournal:
 
     async def record(self, record: Record) -> None:
         """Make the outcome durable; raises as `intend` does."""
-        if self._writes_only and record.key not in self._intended and record.key not in self._known:
+        if self._writes_only and not self._belongs(record):
             return
         packed = _packed(record)
         if packed is None or len(packed) > self._config.most_result_bytes:
             await self._write(self._entry(record.key, record.module_id, record.operation, result=b"", is_cut=True))
             return
         await self._write(self._entry(record.key, record.module_id, record.operation, result=packed))
+
+    def _belongs(self, record: Record) -> bool:
+        """Say whether a journal of writes keeps it: what was intended, and what was read before any module."""
+        return record.key in self._intended or record.key in self._known or record.module_id == BEFORE_MODULES
 
     def _entry(
         self, key: str, module_id: int, operation: int, *, result: bytes | None = None, is_cut: bool = False
@@ -164,12 +178,20 @@ class RunJournal:
         while True:
             try:
                 taken = await self._writer.submit(await self._sealed(entry))
+            except OrganizationMoved:
+                if loop.time() > deadline:
+                    raise
+                self._writer = await self._home()
             except Unavailable:
                 if loop.time() > deadline:
                     raise
             else:
                 if taken:
                     return
+                # The row with this lease may have gone to another shard with its organization.
+                before, self._writer = self._writer, await self._home()
+                if self._writer is not before:
+                    continue
                 message = f"Execution {entry.id} was taken over by another worker."
                 raise LeaseLost(message)
             await asyncio.sleep(pause)
@@ -227,7 +249,7 @@ def _writer(shard: Shard) -> GroupCommit[Entry, bool]:
         return [number in taken for number in range(len(entries))]
 
     # Results may be large: a batch is bounded by what it may weigh.
-    return GroupCommit(flush, largest=_LARGEST_BATCH)
+    return GroupCommit(flush, largest=_LARGEST_BATCH, tenant=lambda entry: entry.organization_id)
 
 
 async def _read_back(rows: Sequence[Row], box: _Box | None) -> Known:

@@ -11,11 +11,20 @@ JsonObject = dict[str, Any]
 
 @message
 class RunScenario(Command[ExecutionId]):
-    """Start one execution now; the caller may then wait for its outcome."""
+    """Start one execution now; the caller may then wait for its outcome, or have it told to ``callback_url``."""
 
     scenario_id: ScenarioId
     inputs: JsonObject
     origin: str = "manual"
+    callback_url: str | None = None
+
+
+@message
+class ReplayExecution(Command[ExecutionId]):
+    """Start a scenario anew with what an earlier execution was started with, as the scenario is now."""
+
+    scenario_id: ScenarioId
+    execution_id: ExecutionId
 
 
 @message

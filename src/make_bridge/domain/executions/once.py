@@ -40,7 +40,9 @@ class OnceWriter:
         self._node = node
         self._limits = limits
         self._settled = settled
-        self._writer: GroupCommit[Arrival, ExecutionId] = GroupCommit(self._flush)
+        self._writer: GroupCommit[Arrival, ExecutionId] = GroupCommit(
+            self._flush, tenant=lambda arrival: arrival.run.organization_id
+        )
 
     async def submit(self, arrival: Arrival) -> None:
         """Store the run, committed on return; raises AlreadyBegun when its event has another execution."""
@@ -72,12 +74,15 @@ class OnceWriter:
 
 async def forget_events(shards: Shards) -> int:
     """Drop events whose window is over, on every shard, in short transactions; return how many."""
-    gone = 0
-    for shard in shards.all():
+
+    async def forget(shard: Shard) -> int:
+        gone = 0
         for _ in range(_MOST_BATCHES):
             async with shard.engine_statement() as tx:
                 count = await event_store.forget(tx, _BATCH)
             gone += count
             if count < _BATCH:
                 break
-    return gone
+        return gone
+
+    return await shards.everywhere("webhook_events_forgotten", forget)

@@ -20,7 +20,9 @@ from make_bridge.domain.executions.parking import Parking
 from make_bridge.domain.executions.surroundings import Surroundings, tick_of, warn_of_overlap
 from make_bridge.domain.executions.trigger import Bundle, TickNote
 from make_bridge.domain.executions.troubles import trouble_of_start
+from make_bridge.domain.executions.variables import NOTHING, Both, VariablesOfRun
 from make_bridge.engine.blueprint.program import Program
+from make_bridge.engine.blueprint.variables import NamedVariables
 from make_bridge.engine.ports import (
     Components,
     HttpClient,
@@ -119,6 +121,12 @@ class Performer:
         memory = Memory()
         if program.keeps_memory:
             memory = await self._around.memory.read(stored.organization_id, stored.scenario_id)
+        ports = self._quiet
+        if program.needs_ports or responder is not None:
+            ports = await self._ports(stored, program, fence, responder, attempt)
+        variables = NOTHING
+        if program.variables is not None:
+            variables, ports = await self._variables(stored, program, program.variables, fence, ports)
         request = RunRequest(
             execution_id=stored.id,
             organization_id=stored.organization_id,
@@ -133,12 +141,11 @@ class Performer:
             counters=memory.counters,
             memory=memory.values,
             timezone=await self._around.zones.of(stored.organization_id),
+            organization_variables=variables[0],
+            team_variables=variables[1],
             limits=self._limits,
             resume=None if attempt is None else attempt.point,
         )
-        ports = self._quiet
-        if not program.pure or responder is not None:
-            ports = await self._ports(stored, program, fence, responder, attempt)
         began = self._clock.monotonic()
         result = await run(program, request, ports)
         duration = int((self._clock.monotonic() - began) * 1000)
@@ -160,18 +167,33 @@ class Performer:
         # What has no effects, or is not stored yet, needs no journal.
         is_light = program.pure or not fence
         stores = self._around.stores(stored)
+        journal = self._forgetful if is_light else await self._journal(stored, program, fence, attempt)
         return Ports(
             http=self._http.of(stored.organization_id, stored.team_id),
             mailer=self._mailer.of(stored.organization_id, stored.team_id),
             sleeper=self._sleeper,
             clock=self._clock,
-            journal=self._forgetful if is_light else await self._journal(stored, program, fence, attempt),
+            journal=journal,
             responder=responder,
             components=self._components.of(stored.organization_id, stored.team_id, stored.id),
             subscenarios=self._around.subscenarios(stored),
             stores=stores,
             structures=stores,
+            functions=await self._around.functions.of(stored, program, journal) if program.functions else None,
         )
+
+    async def _variables(
+        self, stored: NewRun, program: Program, named: NamedVariables, fence: int, ports: Ports
+    ) -> tuple[Both, Ports]:
+        """Read what the program names; a stored run keeps it in its journal, also one that has no effects."""
+        journal = ports.journal
+        if fence and program.pure:
+            journal = await self._around.journals.of(stored, program.settings, fence)
+        source = VariablesOfRun(self._around.variables, stored, named, journal)
+        if program.settings.fresh_variables:
+            # The engine asks before each cycle, also the first.
+            return NOTHING, msgspec.structs.replace(ports, variables=source)
+        return await source.current(), ports
 
     async def _journal(self, stored: NewRun, program: Program, fence: int, attempt: Attempt | None) -> Journal:
         """Return what makes the run's effects durable."""

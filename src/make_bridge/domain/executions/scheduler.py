@@ -30,11 +30,14 @@ from make_bridge.engine.blueprint.model import Settings
 from make_bridge.engine.schedule.shapes import Schedule, read_schedule
 from make_bridge.kernel.errors import InvalidInput, NotFound, Unavailable
 from make_bridge.kernel.ids import new_execution_id
-from make_bridge.platform.coordination.leadership import RENEW_SECONDS, Leadership
+from make_bridge.platform.coordination.leadership import leases
+from make_bridge.platform.coordination.port import Candidacy, CandidacyOf
+from make_bridge.platform.coordination.tenure import Tenure
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue.leases import LOW
+from make_bridge.platform.sharding.following import PerShard, ShardTasks
 
 DUTY: Final = "scheduler"
 _LOOK_SECONDS: Final = 1.0
@@ -45,11 +48,15 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerConfig:
-    """``catch_up`` is the policy for missed ticks, ``batch`` how many schedules one transaction moves on."""
+    """``catch_up`` is the policy for missed ticks, ``batch`` how many schedules one transaction moves on.
+
+    Where ``candidacy_of`` gives no other way, a lease decides who leads.
+    """
 
     node: str
     catch_up: CatchUp = "one"
     batch: int = 100
+    candidacy_of: CandidacyOf | None = None
 
 
 class Scheduler:
@@ -71,27 +78,23 @@ class Scheduler:
         self._metrics = metrics
         self._config = config
         self._started = started
-        self._awake = [asyncio.Event() for _ in shards.all()]
-        self._loops: list[asyncio.Task[None]] = []
+        self._awake: PerShard[asyncio.Event] = PerShard(lambda _shard: asyncio.Event())
+        self._loops = ShardTasks("scheduler", (self._keep,))
 
     def wake(self) -> None:
         """Say that a schedule was changed; a hint, never needed for correctness."""
-        for event in self._awake:
+        for event in self._awake.values():
             event.set()
 
     async def start(self) -> None:
         """Begin to lead where nobody does."""
-        for shard, awake in zip(self._shards.all(), self._awake, strict=True):
-            self._loops.append(asyncio.create_task(self._keep(shard, awake), name=f"scheduler {shard.number}"))
+        await self._shards.follow(self._loops)
 
     async def stop(self) -> None:
         """Stop between two steps, and let another process lead at once."""
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
-        self._loops.clear()
+        await self._shards.leave(self._loops)
 
-    async def step(self, shard: Shard, leadership: Leadership, fence: int) -> int:
+    async def step(self, shard: Shard, leadership: Candidacy, fence: int) -> int:
         """Handle one batch of due schedules; return how many there were."""
         async with shard.engine_write() as tx:
             found = await tick_store.due(
@@ -114,32 +117,30 @@ class Scheduler:
             self._started()
         return len(found)
 
-    async def _keep(self, shard: Shard, awake: asyncio.Event) -> None:
-        leadership = Leadership(shard, DUTY, self._config.node)
-        turn = _Turn()
+    async def _keep(self, shard: Shard) -> None:
+        awake = self._awake[shard]
+        candidacy = (self._config.candidacy_of or leases(self._config.node))(shard, DUTY)
+        tenure = Tenure(candidacy)
+        self._metrics.coordination.watch(DUTY, shard, tenure)
         try:
             while True:
                 awake.clear()
-                pause = await self._turn(shard, leadership, turn)
+                pause = await self._turn(shard, candidacy, tenure)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await awake.wait()
         finally:
-            if turn.fence is not None:
-                with suppress(Unavailable):
-                    await leadership.resign(turn.fence)
+            await tenure.end()
 
-    async def _turn(self, shard: Shard, leadership: Leadership, turn: "_Turn") -> float:
+    async def _turn(self, shard: Shard, candidacy: Candidacy, tenure: Tenure) -> float:
         """Do what is due and return how long there is nothing to do."""
-        now = asyncio.get_running_loop().time()
         try:
-            if turn.fence is None or now >= turn.renew_at:
-                turn.fence = await leadership.hold()
-                turn.renew_at = now + RENEW_SECONDS
-            if turn.fence is None:
-                return _LOOK_SECONDS
-            if await self.step(shard, leadership, turn.fence) >= self._config.batch:
-                return 0.0
+            fence = await tenure.fence()
+            if fence is None:
+                return min(_LOOK_SECONDS, candidacy.look_seconds)
+            async with tenure.acting():
+                if await self.step(shard, candidacy, fence) >= self._config.batch:
+                    return 0.0
             async with shard.engine_statement() as tx:
                 seconds = await tick_store.wait_seconds(tx)
         except Unavailable as error:
@@ -176,14 +177,6 @@ class Scheduler:
                 missed=len(missed),
                 scenarios=[*left_out, *missed][:_SHOWN],
             )
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What the loop of one shard knows of its leadership."""
-
-    fence: int | None = None
-    renew_at: float = 0.0
 
 
 def _schedule(due: DueScenario) -> Schedule:

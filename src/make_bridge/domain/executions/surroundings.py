@@ -1,7 +1,7 @@
-"""What a run finds around it beside its ports: its organization's time zone, its scenario's memory, other scenarios.
+"""What a run finds around it beside its ports: a time zone, memory, custom variables, other scenarios.
 
 One value for the performer, so that who builds one by hand (a test, a command) needs none of it: times are then UTC,
-every run is the first of its scenario, and no other scenario can be called.
+every run is the first of its scenario, nobody has named a variable, and no other scenario can be called.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 from make_bridge.domain.executions.journal import Journals, NoJournals
 from make_bridge.domain.executions.memory import NoMemory, ScenarioMemory
 from make_bridge.domain.executions.model import NewRun
+from make_bridge.domain.executions.team_functions import FunctionsOf, NoFunctions
 from make_bridge.domain.executions.trigger import TickNote, decode_head
+from make_bridge.domain.executions.variables import CustomVariables, NoCustomVariables
 from make_bridge.engine.runner.request import RunLimits
 from make_bridge.engine.runner.result import RunResult, RunWarning
 from make_bridge.engine.stores import NoStores, Stores
@@ -56,9 +58,11 @@ class Surroundings:
 
     zones: ZoneOf = field(default_factory=Utc)
     memory: ScenarioMemory = field(default_factory=NoMemory)
+    variables: CustomVariables = field(default_factory=NoCustomVariables)
     subscenarios: Callable[[NewRun], Subscenarios] = no_others
     stores: Callable[[NewRun], Stores] = no_stores
     journals: Journals = field(default_factory=NoJournals)
+    functions: FunctionsOf = field(default_factory=NoFunctions)
     limits: RunLimits = field(default_factory=RunLimits)
 
 

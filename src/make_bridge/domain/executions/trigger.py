@@ -9,6 +9,7 @@ becomes ``value``; a JSON array becomes ``array``; a field that comes again beco
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import parse_qsl
@@ -20,7 +21,7 @@ from make_bridge.domain.executions.mime import Part, read_part, split
 from make_bridge.engine.packing import unpack
 from make_bridge.engine.values import Value
 from make_bridge.kernel import json
-from make_bridge.kernel.errors import InvalidInput, Unauthenticated
+from make_bridge.kernel.errors import BridgeError, InvalidInput, Unauthenticated
 
 Bundle = dict[str, Value]
 _MAX_FIELDS = 2000
@@ -62,6 +63,8 @@ class HookSettings(msgspec.Struct, frozen=True, kw_only=True):
     headers: bool = False
     method: bool | str = False
     stringify: bool = False
+    learning: bool = False
+    """Its calls are to be learned from."""
     api_keys: list[str] = []
     """SHA-256 digests in hexadecimal; when there are any, a caller has to send one of their keys."""
 
@@ -112,6 +115,16 @@ def trigger_bundle(head: CallHead, body: bytes, settings: HookSettings, *, max_b
     if settings.method:
         bundle["__IMTMETHOD__"] = head.method
     return bundle
+
+
+def stored_bundle(row: Mapping[str, Any]) -> Bundle:
+    """Read a stored run's bundle back for its ordering key; one that cannot be read any more says so when it runs."""
+    body = bytes(row["body"])
+    try:
+        head, settings = decode_head(bytes(row["head"])), decode_settings(bytes(row["settings"] or b"{}"))
+        return trigger_bundle(head, body, settings, max_bytes=max(len(body), 1))
+    except (BridgeError, msgspec.MsgspecError):
+        return {}
 
 
 def _body_items(content_type: str, body: bytes, settings: HookSettings, max_bytes: int) -> Bundle:

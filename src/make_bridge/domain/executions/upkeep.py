@@ -1,20 +1,26 @@
 """Care of the tables: partitions ahead of time, and rows that have had their time.
 
-Any worker may run it at any moment; each statement is safe to run twice and at once.
+Any worker may run it at any moment; each statement is safe to run twice and at once. Where many serve they would all do
+the same at the same hour, so each waits a while for a lock, and puts a round off while somebody else is at it.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 
 import structlog
 
-from make_bridge.kernel.errors import Unavailable
+from make_bridge.kernel.errors import Conflict, Unavailable
+from make_bridge.platform.coordination.locks import Lock
+from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 
 Care = Callable[[], Awaitable[int]]
 _DAYS_AHEAD = 7
 _HOUR = 3600.0
+_WAIT_SECONDS = 30.0
+_AGAIN_SECONDS = 60.0
 _FORGET_ANSWERS = "SELECT shard.forget_answers() AS gone"
 _ENSURE = "SELECT shard.ensure_partitions(%s) AS made"
 _log = structlog.get_logger(__name__)
@@ -22,25 +28,28 @@ _log = structlog.get_logger(__name__)
 
 async def ensure_partitions(shards: Shards) -> int:
     """Make the partitions of the coming days on every shard; return how many were missing."""
-    made = 0
-    for shard in shards.all():
-        async with shard.engine_statement() as tx:
-            row = await tx.one(_ENSURE, (_DAYS_AHEAD,))
-            made += int(row["made"]) if row else 0
-    return made
+    return await shards.everywhere("partitions_made", ensure_partitions_of)
+
+
+async def ensure_partitions_of(shard: Shard) -> int:
+    """Make the partitions of the coming days on one shard; return how many were missing. Raises Unavailable."""
+    async with shard.engine_statement() as tx:
+        row = await tx.one(_ENSURE, (_DAYS_AHEAD,))
+        return int(row["made"]) if row else 0
 
 
 async def forget_answers(shards: Shards) -> int:
     """Drop stored answers of idempotency keys after their day; return how many."""
-    gone = 0
-    for shard in shards.all():
+
+    async def forget(shard: Shard) -> int:
         async with shard.engine_statement() as tx:
             row = await tx.one(_FORGET_ANSWERS)
-            gone += int(row["gone"]) if row else 0
-    return gone
+            return int(row["gone"]) if row else 0
+
+    return await shards.everywhere("answers_forgotten", forget)
 
 
-async def keep_up(shards: Shards, more: Mapping[str, Care]) -> None:
+async def keep_up(shards: Shards, more: Mapping[str, Care], lock: Lock | None = None) -> None:
     """Run the care every hour, for as long as the process serves; ``more`` are the other slices' own, by name."""
     cares: dict[str, Care] = {
         "partitions_made": partial(ensure_partitions, shards),
@@ -48,12 +57,22 @@ async def keep_up(shards: Shards, more: Mapping[str, Care]) -> None:
         **more,
     }
     while True:
-        for name, care in cares.items():
-            try:
-                count = await care()
-            except Unavailable as error:
-                _log.warning("upkeep_failed", care=name, error=error.message)
-            else:
-                if count:
-                    _log.info(name, count=count)
-        await asyncio.sleep(_HOUR)
+        try:
+            async with nullcontext() if lock is None else lock.held(within=_WAIT_SECONDS):
+                await _take_care(cares)
+        except (Conflict, Unavailable) as error:
+            _log.info("upkeep_put_off", error=error.message)
+            await asyncio.sleep(_AGAIN_SECONDS)
+        else:
+            await asyncio.sleep(_HOUR)
+
+
+async def _take_care(cares: Mapping[str, Care]) -> None:
+    for name, care in cares.items():
+        try:
+            count = await care()
+        except Unavailable as error:
+            _log.warning("upkeep_failed", care=name, error=error.message)
+        else:
+            if count:
+                _log.info(name, count=count)

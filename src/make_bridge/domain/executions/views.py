@@ -2,8 +2,14 @@
 
 from typing import Any
 
-from make_bridge.domain.executions import runlog, store
+from make_bridge.domain.executions import hook_call_store, runlog, store
 from make_bridge.domain.executions.captions import captioned
+from make_bridge.domain.executions.hook_call_messages import (
+    CountWaitingCalls,
+    HookCall,
+    ListHookCalls,
+    ListWaitingCalls,
+)
 from make_bridge.domain.executions.messages import (
     Execution,
     ExecutionDetail,
@@ -92,11 +98,39 @@ async def get_usage(tx: ReadTx, context: Context, query: GetUsage) -> list[Usage
     ]
 
 
+async def list_hook_calls(tx: ReadTx, context: Context, query: ListHookCalls) -> list[HookCall]:
+    """Answer ListHookCalls."""
+    return [_hook_call(row) for row in await hook_call_store.list_calls(tx, context.organization_id, query)]
+
+
+async def list_waiting_calls(tx: ReadTx, context: Context, query: ListWaitingCalls) -> list[HookCall]:
+    """Answer ListWaitingCalls."""
+    return [_hook_call(row) for row in await hook_call_store.list_waiting(tx, context.organization_id, query)]
+
+
+async def count_waiting_calls(tx: ReadTx, context: Context, query: CountWaitingCalls) -> int:
+    """Answer CountWaitingCalls."""
+    return await hook_call_store.count_waiting(tx, context.organization_id, query.scenario_id)
+
+
+def _hook_call(row: Row) -> HookCall:
+    return HookCall(
+        id=ExecutionId(row["id"].hex),
+        status=row["status"],
+        taken_at=row["created_at"],
+        size=row["size"] or 0,
+        is_replayable=bool(row["is_replayable"]),
+    )
+
+
 def queries() -> list[QueryRegistration[Any, Any]]:
     """Return the slice's queries for the composition root."""
     read = "scenarios:read"
     return [
-        QueryRegistration(query=ListExecutions, view=list_executions, permission=read),
+        QueryRegistration(query=ListExecutions, view=list_executions, permission=read, may_lag=True),
         QueryRegistration(query=GetExecution, view=get_execution, permission=read),
-        QueryRegistration(query=GetUsage, view=get_usage, permission=read),
+        QueryRegistration(query=ListHookCalls, view=list_hook_calls, permission=read, may_lag=True),
+        QueryRegistration(query=ListWaitingCalls, view=list_waiting_calls, permission=read),
+        QueryRegistration(query=CountWaitingCalls, view=count_waiting_calls, permission=read),
+        QueryRegistration(query=GetUsage, view=get_usage, permission=read, may_lag=True),
     ]

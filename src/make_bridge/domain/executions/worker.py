@@ -8,7 +8,7 @@ that drains hands its leases back, so that another starts them at once. What a j
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -16,7 +16,7 @@ from datetime import timedelta
 import structlog
 
 from make_bridge.domain.executions import store
-from make_bridge.domain.executions.claimed_ahead import Claimed, ClaimedAhead
+from make_bridge.domain.executions.claimed_ahead import Claimed, ClaimedAhead, ClaimsUnderWay
 from make_bridge.domain.executions.confidential import Answers, Payloads, is_sealed, needs_answer
 from make_bridge.domain.executions.dead_letters import Burying, sentence
 from make_bridge.domain.executions.incomplete import RETRY, TIMER, IncompleteLimits
@@ -31,8 +31,8 @@ from make_bridge.domain.executions.waiting import Waiting
 from make_bridge.domain.usage.quotas import Quotas
 from make_bridge.engine.blueprint.program import Program
 from make_bridge.engine.ports import Responder
-from make_bridge.kernel.errors import BridgeError, NotFound, Unavailable
-from make_bridge.kernel.ids import ExecutionId, TeamId
+from make_bridge.kernel.errors import BridgeError, NotFound, OrganizationMoved, Unavailable
+from make_bridge.kernel.ids import ExecutionId, OrganizationId, TeamId
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import Row
@@ -42,8 +42,10 @@ from make_bridge.platform.queue.group_commit import GroupCommit
 from make_bridge.platform.queue.job_runner import JobRunner, JobRunnerConfig
 from make_bridge.platform.queue.jobs import JobLimits, JobTypes
 from make_bridge.platform.queue.leases import ClaimRules, Lease
+from make_bridge.platform.sharding.following import PerShard, ShardTasks
 
 _PUT_OFF = timedelta(seconds=5)
+_MOVE_PAUSE = 0.03
 _log = structlog.get_logger(__name__)
 
 
@@ -86,6 +88,7 @@ class _Held:
     shard: Shard
     fence: int
     team_id: TeamId
+    organization_id: OrganizationId
     task: asyncio.Task[None] | None = None
     is_settling: bool = False
 
@@ -111,14 +114,16 @@ class Worker:
         self._lent = machinery.lent
         self._lent.listen(self.wake)
         self._config = config
-        self._behind = False
+        self._behind: set[Shard] = set()
         self._held: dict[ExecutionId, _Held] = {}
         self._ahead = ClaimedAhead(config.claim_batch)
         self._settling = 0
-        self._awake = asyncio.Event()
+        self._claims = ClaimsUnderWay()
+        self._awake: PerShard[asyncio.Event] = PerShard(lambda _shard: asyncio.Event())
+        self._woken: list[Callable[[], None]] = []
         self._stopping = False
-        self._loops: list[asyncio.Task[None]] = []
-        self._settlements = {shard.number: self._writer(shard) for shard in self._shards.all()}
+        self._loops = ShardTasks("worker", (self._claiming, self._beating, self._sweeping))
+        self._settlements = PerShard(self._writer)
 
     @property
     def free(self) -> int:
@@ -137,14 +142,24 @@ class Worker:
         cap = self._config.claims.team_cap
         return len(self._held) < cap or sum(held.team_id == team_id for held in self._held.values()) < cap
 
+    def pass_on(self, wake: Callable[[], None]) -> None:
+        """Have others woken too: this process is to carry out nothing itself."""
+        self._woken.append(wake)
+
     def wake(self) -> None:
         """Say that something became ready; a hint, never needed for correctness."""
-        self._awake.set()
+        self._look()
+        for wake in self._woken:
+            wake()
+
+    def _look(self) -> None:
+        """Have every shard's claims looked at again."""
+        for awake in self._awake.values():
+            awake.set()
 
     async def start(self) -> None:
-        """Begin claiming, beating and sweeping."""
-        for loop in (self._claiming(), self._beating(), self._sweeping()):
-            self._loops.append(asyncio.create_task(loop))
+        """Begin claiming, beating and sweeping, on each shard by itself."""
+        await self._shards.follow(self._loops)
 
     async def stop(self) -> None:
         """Stop claiming, let runs end for a while, hand back the rest, write every outcome."""
@@ -157,14 +172,11 @@ class Worker:
             if not tasks:
                 break
             await asyncio.wait(tasks, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._shards.leave(self._loops)
         # A claim that was under way when the drain began has found no room.
         await self._leave_ahead(everything=True)
         await self._hand_back()
-        for writer in self._settlements.values():
-            await writer.close()
+        await self._settlements.close(GroupCommit.close)
         await self._jobs.close()
 
     def begin(
@@ -175,7 +187,7 @@ class Worker:
 
     def reserve(self, shard: Shard, run: NewRun) -> None:
         """Count a run against the capacity before its acceptance is written."""
-        self._held[run.id] = _Held(shard=shard, fence=1, team_id=run.team_id)
+        self._held[run.id] = _Held(shard=shard, fence=1, team_id=run.team_id, organization_id=run.organization_id)
 
     def release(self, execution_id: ExecutionId) -> None:
         """Give a reservation up: the acceptance failed."""
@@ -183,7 +195,7 @@ class Worker:
 
     def _launch(self, shard: Shard, job: NewRun | Lease, fence: int, work: "asyncio._CoroutineLike[None]") -> None:
         self._forget(job.id)
-        held = _Held(shard=shard, fence=fence, team_id=job.team_id)
+        held = _Held(shard=shard, fence=fence, team_id=job.team_id, organization_id=job.organization_id)
         self._held[job.id] = held
         held.task = asyncio.create_task(work)
         held.task.add_done_callback(lambda task: self._ended(job.id, task))
@@ -194,7 +206,7 @@ class Worker:
             self._forget(execution_id)
         self._ahead.note_end(asyncio.get_running_loop().time())
         self._begin_ahead()
-        self._awake.set()
+        self._look()
         if task.cancelled() or (error := task.exception()) is None:
             return
         if isinstance(error, LeaseLost):
@@ -325,6 +337,13 @@ class Worker:
         while accepted is None:
             try:
                 accepted = await self._submit(shard, outcome, is_doubtful=is_doubtful)
+            except OrganizationMoved:
+                # Nothing was written there: its row, with this lease, is where the organization is by now.
+                if loop.time() > deadline:
+                    raise
+                self._shards.forget(outcome.organization_id)
+                shard = await self._shards.of(outcome.organization_id)
+                await asyncio.sleep(_MOVE_PAUSE)
             except Unavailable:
                 is_doubtful = True
                 if loop.time() > deadline:
@@ -343,7 +362,10 @@ class Worker:
 
     async def _submit(self, shard: Shard, outcome: Outcome, *, is_doubtful: bool) -> bool:
         """Settle; after an attempt whose answer was lost, a refusal may mean that this very outcome is there."""
-        if await self._settlements[shard.number].submit(outcome):
+        if await self._settlements[shard].submit(outcome):
+            return True
+        home = await self._shards.of(outcome.organization_id)
+        if home is not shard and await self._settlements[home].submit(outcome):
             return True
         return is_doubtful and await store.is_settled(shard, outcome, self._config.node)
 
@@ -360,26 +382,33 @@ class Worker:
             settled = await store.settle(shard, outcomes, self._config.node, self._config.incomplete)
             return [outcome.id in settled for outcome in outcomes]
 
-        return GroupCommit(flush)
+        return GroupCommit(flush, tenant=lambda outcome: outcome.organization_id)
 
-    async def _claiming(self) -> None:
-        while not self._stopping:
-            self._awake.clear()
-            claimed = 0
-            for shard in self._shards.all():
-                claimed += await self._claim_from(shard)
-            self._behind = claimed >= self._config.claim_batch or self.free <= 0
-            if claimed == 0 or self._wanted() <= 0:
-                await _wait(self._awake, self._config.idle_poll)
-            self._begin_ahead()
-            await self._leave_ahead()
+    async def _claiming(self, shard: Shard) -> None:
+        awake = self._awake[shard]
+        try:
+            while not self._stopping:
+                awake.clear()
+                claimed = await self._claim_from(shard)
+                if claimed >= self._config.claim_batch or self.free <= 0:
+                    self._behind.add(shard)
+                else:
+                    self._behind.discard(shard)
+                if claimed == 0 or self._wanted() <= 0:
+                    await _wait(awake, self._config.idle_poll)
+                self._begin_ahead()
+                await self._leave_ahead(shard)
+        finally:
+            # One that is gone must not keep the runs of others from beginning in place.
+            self._behind.discard(shard)
 
     async def _claim_from(self, shard: Shard) -> int:
         most = min(self._wanted(), self._config.claim_batch)
         if most <= 0:
             return 0
         try:
-            claimed = await leases.claim(shard, self._config.node, most, self._config.claims)
+            with self._claims.of(most, asyncio.get_running_loop().time()):
+                claimed = await leases.claim(shard, self._config.node, most, self._config.claims)
         except Unavailable as error:
             _log.warning("claim_failed", shard=shard.number, error=error.message)
             return 0
@@ -397,25 +426,25 @@ class Worker:
         """Return how many more to claim: for the free places, and ahead of the next ones."""
         if self._stopping:
             return 0
-        return max(self.free - len(self._ahead), 0) + self._ahead.room(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        return max(self.free - len(self._ahead), 0) + self._ahead.room(now) - self._claims.count(now)
 
     def _begin_ahead(self) -> None:
         while self.free > 0 and (claimed := self._ahead.take()) is not None:
             shard, lease = claimed.shard, claimed.lease
             self._launch(shard, lease, lease.fence, self._attempt(shard, lease, claimed.job))
 
-    async def _leave_ahead(self, *, everything: bool = False) -> None:
+    async def _leave_ahead(self, shard: Shard | None = None, *, everything: bool = False) -> None:
         """Hand back what was claimed and finds no room; what cannot be handed back now is swept later."""
-        for left in self._ahead.leave(asyncio.get_running_loop().time(), everything=everything):
+        for left in self._ahead.leave(asyncio.get_running_loop().time(), shard, everything=everything):
             with suppress(Unavailable):
                 await leases.hand_back(left.shard, [(left.lease.id, left.lease.fence)])
 
-    async def _beating(self) -> None:
+    async def _beating(self, shard: Shard) -> None:
         while True:
             await asyncio.sleep(leases.HEARTBEAT_SECONDS)
-            for shard in self._shards.all():
-                await self._beat(shard)
-            await self._jobs.hear_cancellations()
+            await self._beat(shard)
+            await self._jobs.hear_cancellations(shard)
 
     async def _beat(self, shard: Shard) -> None:
         held = {i: h.fence for i, h in self._held.items() if h.shard is shard and h.task is not None}
@@ -425,33 +454,56 @@ class Worker:
             return
         try:
             kept = await leases.beat(shard, list(held.items()))
+        except OrganizationMoved as moved:
+            # Those of other organizations first: a beat that names a row of one that has left extends none.
+            if await self._follow(OrganizationId(moved.organization_id), shard):
+                await self._beat(shard)
+            return
         except Unavailable as error:
             _log.warning("heartbeat_failed", shard=shard.number, error=error.message)
             return
         self._metrics.leases_lost.inc(self._ahead.drop(ahead.keys() - kept))
         for execution_id in held.keys() - kept:
             entry = self._held.get(execution_id)
-            if entry is None or entry.is_settling:
+            if entry is None or entry.is_settling or await self._follow(entry.organization_id, shard):
                 continue
             if entry.task is not None and not entry.task.done():
                 self._metrics.leases_lost.inc()
                 entry.task.cancel()
 
-    async def _sweeping(self) -> None:
+    async def _follow(self, organization_id: OrganizationId, shard: Shard) -> bool:
+        """Look for runs of an organization on the shard it has moved to, from the next beat on; False where it is here.
+
+        What was claimed ahead of it is left: it has not begun, and is swept where it is by now.
+        """
+        self._shards.forget(organization_id)
+        try:
+            home = await self._shards.of(organization_id)
+        except (NotFound, Unavailable):
+            return False
+        if home is shard:
+            return False
+        self._ahead.drop_of(organization_id)
+        for held in self._held.values():
+            if held.organization_id == organization_id:
+                held.shard = home
+        return True
+
+    async def _sweeping(self, shard: Shard) -> None:
         while True:
-            for shard in self._shards.all():
-                try:
-                    freed = await leases.sweep(shard, self._config.most_attempts)
-                    poison = await self._take_poison(shard)
-                except Unavailable:
-                    continue
-                if freed:
-                    self._metrics.leases_swept.inc(freed)
-                    _log.info("leases_swept", shard=shard.number, count=freed)
-                    self.wake()
-                for lease in poison:
-                    self._launch(shard, lease, lease.fence, self._bury(shard, lease, "its worker fell silent"))
+            with suppress(Unavailable):
+                await self._sweep(shard)
             await asyncio.sleep(leases.SWEEP_SECONDS)
+
+    async def _sweep(self, shard: Shard) -> None:
+        freed = await leases.sweep(shard, self._config.most_attempts)
+        poison = await self._take_poison(shard)
+        if freed:
+            self._metrics.leases_swept.inc(freed)
+            _log.info("leases_swept", shard=shard.number, count=freed)
+            self.wake()
+        for lease in poison:
+            self._launch(shard, lease, lease.fence, self._bury(shard, lease, "its worker fell silent"))
 
     async def _take_poison(self, shard: Shard) -> list[Lease]:
         if self._stopping:

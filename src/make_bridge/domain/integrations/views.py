@@ -47,5 +47,5 @@ def queries(reader: FlowReader) -> list[QueryRegistration[Any, Any]]:
     """Return the slice's queries for the composition root."""
     return [
         QueryRegistration(query=GetFlow, view=FlowViews(reader=reader).get_flow, permission="integrations:read"),
-        QueryRegistration(query=ListIntegrations, view=list_integrations, permission="integrations:read"),
+        QueryRegistration(query=ListIntegrations, view=list_integrations, permission="integrations:read", may_lag=True),
     ]

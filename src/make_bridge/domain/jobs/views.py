@@ -48,7 +48,7 @@ def queries() -> list[QueryRegistration[Any, Any]]:
     """Return the slice's queries for the composition root."""
     read = "jobs:read"
     return [
-        QueryRegistration(query=ListJobs, view=list_jobs, permission=read),
+        QueryRegistration(query=ListJobs, view=list_jobs, permission=read, may_lag=True),
         QueryRegistration(query=GetJob, view=get_job, permission=read),
         QueryRegistration(query=GetJobBatch, view=get_batch, permission=read),
     ]

@@ -12,11 +12,11 @@ _CLEAN: Final = "DELETE FROM shard.oauth_attempts WHERE organization_id = %s AND
 _COUNT: Final = "SELECT count(*) AS attempts FROM shard.oauth_attempts WHERE organization_id = %s"
 _INSERT: Final = """
 INSERT INTO shard.oauth_attempts (ticket, organization_id, connection_id, application_id, flow_id, return_to,
-    expires_at)
-VALUES (%s, %s, %s, %s, %s, %s, now() + make_interval(secs => %s))
+    more_scopes, expires_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, now() + make_interval(secs => %s))
 """
 _READ: Final = """
-SELECT connection_id, application_id, flow_id, return_to FROM shard.oauth_attempts
+SELECT connection_id, application_id, flow_id, return_to, more_scopes FROM shard.oauth_attempts
 WHERE organization_id = %s AND ticket = %s AND state IS NULL AND expires_at > now() FOR UPDATE
 """
 _BEGIN: Final = """
@@ -26,7 +26,8 @@ WHERE organization_id = %s AND ticket = %s
 """
 _END: Final = """
 DELETE FROM shard.oauth_attempts WHERE organization_id = %s AND state = %s
-RETURNING connection_id, application_id, flow_id, return_to, browser, verifier_sealed, expires_at <= now() AS is_over
+RETURNING connection_id, application_id, flow_id, return_to, more_scopes, browser, verifier_sealed,
+    expires_at <= now() AS is_over
 """
 _FORGET: Final = """
 DELETE FROM shard.oauth_attempts WHERE ticket IN (
@@ -36,13 +37,14 @@ DELETE FROM shard.oauth_attempts WHERE ticket IN (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewAttempt:
-    """An attempt that no browser has begun."""
+    """An attempt that no browser has begun; ``more_scopes`` are asked for beside the application's."""
 
     ticket: bytes = field(repr=False)
     connection_id: ComponentId
     application_id: ApplicationId
     flow_id: str | None
     return_to: str
+    more_scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ class Attempt:
     application_id: ApplicationId
     flow_id: str | None
     return_to: str
+    more_scopes: list[str] = field(default_factory=list)
     browser: bytes = field(default=b"", repr=False)
     verifier_sealed: str = field(default="", repr=False)
     is_over: bool = False
@@ -68,8 +71,8 @@ async def room(tx: WriteTx, organization_id: OrganizationId) -> int:
 
 async def insert(tx: WriteTx, organization_id: OrganizationId, new: NewAttempt, seconds: float) -> None:
     """Write an attempt that ends after so many seconds."""
-    values = (new.ticket, organization_id, new.connection_id, new.application_id, new.flow_id, new.return_to, seconds)
-    await tx.execute(_INSERT, values)
+    attempt = (new.ticket, organization_id, new.connection_id, new.application_id, new.flow_id, new.return_to)
+    await tx.execute(_INSERT, (*attempt, list(new.more_scopes), seconds))
 
 
 async def lock(tx: WriteTx, organization_id: OrganizationId, ticket: bytes) -> Attempt | None:

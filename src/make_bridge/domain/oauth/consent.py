@@ -9,7 +9,7 @@ every transaction. A consent that is given again has to be of the same account, 
 
 import hmac
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from make_bridge.domain.connections.store import ComponentStore
@@ -28,6 +28,7 @@ from make_bridge.kernel.context import Actor, ActorKind, Context
 from make_bridge.kernel.errors import BridgeError, Unauthenticated
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
+from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import WriteTx
 from make_bridge.platform.security.sealing import Sealing
@@ -123,7 +124,11 @@ class Consents:
             application = (await store.get(tx, organization_id, attempt.application_id)).application
             grant = await grants_store.get(tx, organization_id, attempt.connection_id)
         address = requests.authorize_address(
-            application.facts, redirect_uri=self.redirect_uri(application.id), state=state, verifier=verifier
+            application.facts,
+            redirect_uri=self.redirect_uri(application.id),
+            state=state,
+            verifier=verifier,
+            more_scopes=attempt.more_scopes,
         )
         return Begun(
             address=address, organization=organization.name, application=application.facts.name, connection=grant.name
@@ -151,7 +156,11 @@ class Consents:
             tokens = await self.provider.by_code(client, returned.code, opened.decode(), redirect_uri)
         except (ProviderRefused, ProviderUnclear) as failure:
             raise ConsentFailed(f"{failure.message} Nothing was connected: begin again where you were.") from failure
-        await self._keep(organization_id, grant, tokens, returned.request_id)
+        if attempt.more_scopes and tokens.scope is None:
+            # A provider that says nothing has granted what it was asked for (RFC 6749 §5.1).
+            asked = (*stored.application.facts.scopes, *attempt.more_scopes)
+            tokens = replace(tokens, scope=" ".join(dict.fromkeys(asked)))
+        await self._keep(organization_id, replace(grant, more_scopes=tuple(attempt.more_scopes)), tokens, returned)
         return Connected(connection=grant.name, return_to=attempt.return_to)
 
     async def _end(self, organization_id: OrganizationId, state: str) -> tuple[Attempt, StoredApplication, Grant]:
@@ -164,7 +173,7 @@ class Consents:
             stored = await store.get(tx, organization_id, attempt.application_id)
             return attempt, stored, await grants_store.get(tx, organization_id, attempt.connection_id)
 
-    async def _keep(self, organization_id: OrganizationId, seen: Grant, tokens: Tokens, request_id: str) -> None:
+    async def _keep(self, organization_id: OrganizationId, seen: Grant, tokens: Tokens, returned: Returned) -> None:
         """Write the tokens over whatever is there; those of another account are given back instead."""
         kept = await sealed_tokens(self.sealing, self.limits, organization_id, seen.connection_id, tokens)
         shard = await self.shards.of(organization_id)
@@ -176,10 +185,10 @@ class Consents:
                 await self._give_back(tx, organization_id, grant, tokens)
             else:
                 subject = tokens.subject or grant.subject
-                await grants_store.begin_anew(tx, organization_id, grant.connection_id, subject)
+                await grants_store.begin_anew(tx, organization_id, grant.connection_id, subject, seen.more_scopes)
                 await grants_store.keep(tx, organization_id, grant.connection_id, fence, kept)
                 await self.components.set_state(tx, organization_id, grant.connection_id, "active")
-                await _tell(tx, organization_id, grant, tokens, request_id)
+                await _tell(tx, organization_id, grant, tokens, returned.request_id)
         if is_other:
             raise ConsentFailed(
                 "You agreed with another account than the one this connection was made with. Nothing was changed: "
@@ -252,8 +261,9 @@ async def _tell(tx: WriteTx, organization_id: OrganizationId, grant: Grant, toke
 
 async def forget_attempts(shards: Shards) -> int:
     """Drop attempts that nobody came back to, on every shard; return how many."""
-    gone = 0
-    for shard in shards.all():
+
+    async def forget(shard: Shard) -> int:
         async with shard.engine_write() as tx:
-            gone += await attempts_store.forget(tx)
-    return gone
+            return await attempts_store.forget(tx)
+
+    return await shards.everywhere("oauth_attempts_forgotten", forget)

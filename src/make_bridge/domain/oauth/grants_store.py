@@ -4,6 +4,7 @@ Whoever asks takes a number first (``fence``) and keeps others away for a while 
 under that number, and only over older ones: so the answer that was asked for last stands, whoever was paused meanwhile.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +20,7 @@ INSERT INTO shard.oauth_grants (connection_id, organization_id, application_id, 
 """
 _GET: Final = """
 SELECT g.connection_id, g.application_id, g.kind, g.access_sealed, g.refresh_sealed, g.subject, g.version, g.reason,
+       g.more_scopes,
        c.team_id, c.name, c.state, a.hosts,
        coalesce(extract(epoch FROM now() - g.renewed_at), 0)::float8 AS age,
        coalesce(g.renew_at <= now(), false) AS is_due, coalesce(g.expires_at <= now(), false) AS is_over
@@ -55,7 +57,8 @@ UPDATE shard.oauth_grants SET access_sealed = %(access)s, refresh_sealed = coale
 WHERE organization_id = %(organization)s AND connection_id = %(connection)s AND version < %(fence)s
 """
 _FORGET: Final = """
-UPDATE shard.oauth_grants SET access_sealed = NULL, refresh_sealed = NULL, granted_at = NULL, subject = %s
+UPDATE shard.oauth_grants SET access_sealed = NULL, refresh_sealed = NULL, granted_at = NULL, subject = %s,
+    more_scopes = %s
 WHERE organization_id = %s AND connection_id = %s
 """
 _LOSE: Final = """
@@ -68,7 +71,7 @@ _UNKNOWN: Final = "There is no such OAuth connection."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What stands behind a connection now; its tokens are sealed."""
+    """What stands behind a connection now; its tokens are sealed. ``more_scopes`` are beside its application's."""
 
     connection_id: ComponentId
     application_id: ApplicationId
@@ -77,6 +80,7 @@ class Grant:
     kind: GrantKind
     state: str
     hosts: tuple[str, ...]
+    more_scopes: tuple[str, ...]
     version: int
     subject: str
     reason: str
@@ -172,9 +176,11 @@ async def keep(
     return await tx.execute(_KEEP, parameters) == 1
 
 
-async def begin_anew(tx: WriteTx, organization_id: OrganizationId, connection_id: ComponentId, subject: str) -> None:
-    """Drop the tokens before those of a new consent, and note whose account it is."""
-    await tx.execute(_FORGET, (subject, organization_id, connection_id))
+async def begin_anew(
+    tx: WriteTx, organization_id: OrganizationId, connection_id: ComponentId, subject: str, more_scopes: Sequence[str]
+) -> None:
+    """Drop the tokens before those of a new consent, and note whose account it is, and what was asked for."""
+    await tx.execute(_FORGET, (subject, list(more_scopes), organization_id, connection_id))
 
 
 async def lose(tx: WriteTx, organization_id: OrganizationId, grant: Grant, fence: int, reason: str) -> bool:
@@ -192,6 +198,7 @@ def _grant(row: DictRow) -> Grant:
         kind=row["kind"],
         state=row["state"],
         hosts=tuple(row["hosts"]),
+        more_scopes=tuple(row["more_scopes"]),
         version=row["version"],
         subject=row["subject"],
         reason=row["reason"],

@@ -139,9 +139,15 @@ class OAuthHandlers:
         return await self.admit(work, command.connection_id, return_to=command.return_to)
 
     async def admit(
-        self, work: UnitOfWork, connection_id: ComponentId, *, flow_id: str | None = None, return_to: str = ""
+        self,
+        work: UnitOfWork,
+        connection_id: ComponentId,
+        *,
+        flow_id: str | None = None,
+        return_to: str = "",
+        more_scopes: tuple[str, ...] = (),
     ) -> ConsentTicket:
-        """Give a ticket for a connection that the caller sees."""
+        """Give a ticket for a connection that the caller sees; ``more_scopes`` are asked for beside what it has."""
         organization_id = work.context.organization_id
         grant = await grants_store.get(work.tx, organization_id, connection_id)
         require_sight(work.context, grant.team_id)
@@ -156,6 +162,7 @@ class OAuthHandlers:
             application_id=grant.application_id,
             flow_id=flow_id,
             return_to=return_to,
+            more_scopes=tuple(dict.fromkeys((*grant.more_scopes, *more_scopes))),
         )
         await attempts_store.insert(work.tx, organization_id, new, self.limits.attempt_seconds)
         work.touch(f"connection/{connection_id}", application=grant.application_id)

@@ -13,8 +13,8 @@ one hour for ever.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -22,11 +22,14 @@ import structlog
 from make_bridge.domain.oauth import idle_store
 from make_bridge.domain.oauth.idle_store import IdleGrant
 from make_bridge.domain.oauth.keeping import TokenKeeper, TokenLost
-from make_bridge.kernel.errors import BridgeError, Unavailable
-from make_bridge.platform.coordination.leadership import Leadership
+from make_bridge.kernel.errors import BridgeError
+from make_bridge.platform.coordination.leadership import leases
+from make_bridge.platform.coordination.port import CandidacyOf
+from make_bridge.platform.coordination.tenure import Tenure
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.sharding.following import PerShard
 
 DUTY: Final = "oauth"
 _log = structlog.get_logger(__name__)
@@ -34,13 +37,17 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdleConfig:
-    """``node`` is unique among processes; 0 ``idle_seconds`` renews nothing that no run asks for."""
+    """``node`` is unique among processes; 0 ``idle_seconds`` renews nothing that no run asks for.
+
+    Where ``candidacy_of`` gives no other way, a lease decides who leads.
+    """
 
     node: str
     idle_seconds: float = 86_400.0
     at_once: int = 4
     look_seconds: float = 4.0
     round_seconds: float = 900.0
+    candidacy_of: CandidacyOf | None = None
 
 
 class IdleRenewal:
@@ -48,17 +55,27 @@ class IdleRenewal:
 
     def __init__(self, shards: Shards, keeper: TokenKeeper, metrics: Metrics, config: IdleConfig) -> None:
         """``keeper`` renews."""
-        on = config.idle_seconds > 0
-        self.loops = [ShardRenewal(shard, keeper, metrics, config) for shard in shards.all()] if on else []
+        self._shards = shards
+        self._is_on = config.idle_seconds > 0
+        self.loops = PerShard(partial(ShardRenewal, keeper=keeper, metrics=metrics, config=config))
 
     async def start(self) -> None:
         """Begin looking."""
-        for loop in self.loops:
-            loop.start()
+        if self._is_on:
+            await self._shards.follow(self)
 
     async def stop(self) -> None:
         """Stop, and let another process lead at once; what the keeper has begun it ends."""
-        for loop in self.loops:
+        await self._shards.leave(self)
+
+    async def begin(self, shard: Shard) -> None:
+        """Begin looking on a shard."""
+        self.loops[shard].start()
+
+    async def end(self, shard: Shard) -> None:
+        """Stop on one shard."""
+        loop = self.loops.pop(shard, None)
+        if loop is not None:
             await loop.stop()
 
 
@@ -71,8 +88,8 @@ class ShardRenewal:
         self._keeper = keeper
         self._metrics = metrics
         self._config = config
-        self._leadership = Leadership(shard, DUTY, config.node)
-        self._fence: int | None = None
+        self._tenure = Tenure((config.candidacy_of or leases(config.node))(shard, DUTY))
+        metrics.coordination.watch(DUTY, shard, self._tenure)
         self._after = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -86,10 +103,7 @@ class ShardRenewal:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
-        if self._fence is not None:
-            with suppress(Unavailable):
-                await self._leadership.resign(self._fence)
-            self._fence = None
+        await self._tenure.end()
 
     async def _keep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -98,9 +112,9 @@ class ShardRenewal:
             is_over = False
             try:
                 # Between rounds the lead is kept, so that they begin no more often where many processes are.
-                self._fence = await self._leadership.hold()
-                if self._fence is not None and loop.time() >= next_round:
-                    is_over = await self.turn()
+                if await self._tenure.fence() is not None and loop.time() >= next_round:
+                    async with self._tenure.acting():
+                        is_over = await self.turn()
             except BridgeError as error:
                 _log.warning("oauth_idle_failed", shard=self._shard.number, error=error.message)
             except Exception:  # noqa: BLE001

@@ -178,10 +178,11 @@ class TokenKeeper:
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     async def _take(self, organization_id: OrganizationId, seen: Grant) -> int | None:
-        shard = await self._shards.of(organization_id)
-        async with shard.write(organization_id) as tx:
-            seconds = self._provider.limits.lease_seconds
-            return await grants_store.take(tx, organization_id, seen.connection_id, seen.version, seconds)
+        seconds = self._provider.limits.lease_seconds
+        return await self._shards.write(
+            organization_id,
+            lambda tx: grants_store.take(tx, organization_id, seen.connection_id, seen.version, seconds),
+        )
 
     async def _ask(self, organization_id: OrganizationId, seen: Grant, fence: int) -> Grant:
         """Make the one call, under the number taken, and write what came of it."""
@@ -214,16 +215,16 @@ class TokenKeeper:
     async def _keep(self, organization_id: OrganizationId, seen: Grant, fence: int, tokens: Tokens) -> None:
         limits = self._provider.limits
         kept = await sealed_tokens(self._sealing, limits, organization_id, seen.connection_id, tokens)
-        shard = await self._shards.of(organization_id)
-        async with shard.write(organization_id) as tx:
-            await grants_store.keep(tx, organization_id, seen.connection_id, fence, kept)
+        await self._shards.write(
+            organization_id, lambda tx: grants_store.keep(tx, organization_id, seen.connection_id, fence, kept)
+        )
 
     async def _leave(self, organization_id: OrganizationId, seen: Grant, fence: int) -> None:
         """Let the next one ask; where even that fails, the lease ends by itself."""
-        shard = await self._shards.of(organization_id)
         with suppress(BridgeError):
-            async with shard.write(organization_id) as tx:
-                await grants_store.leave(tx, organization_id, seen.connection_id, fence)
+            await self._shards.write(
+                organization_id, lambda tx: grants_store.leave(tx, organization_id, seen.connection_id, fence)
+            )
 
     async def _lose(self, organization_id: OrganizationId, seen: Grant, fence: int) -> Grant:
         """Note that a person has to agree again, unless other tokens stand there by now: those are returned."""

@@ -142,6 +142,14 @@ class ListOAuthConnections(Query[list[OAuthConnection]]):
 
 
 @message
+class HasScopes(Query[bool]):
+    """Whether a connection has all of these scopes; one that knows no scopes lacks none."""
+
+    connection_id: ComponentId
+    scopes: tuple[str, ...]
+
+
+@message
 class ConnectionAuthorized(Event):
     """Somebody agreed at the provider: the connection can be used."""
 

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -127,3 +128,17 @@ def origin_of(url: str) -> str:
         return ""
     literal = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{literal}" + (f":{port}" if port not in {None, _DEFAULT_PORTS[parts.scheme]} else "")
+
+
+def checked_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
+    """Return scopes that are asked for beside an application's own, each once; raises InvalidInput."""
+    chosen = tuple(dict.fromkeys(scopes))
+    if len(chosen) > MAX_SCOPES or any(len(scope) > MAX_SCOPE or not _SCOPE.fullmatch(scope) for scope in chosen):
+        why = f"There are at most {MAX_SCOPES} scopes of {MAX_SCOPE} characters, without blanks and quotes."
+        raise InvalidInput(why, fields={"scope": why})
+    return chosen
+
+
+def granted_scopes(granted: str, asked: Sequence[str]) -> tuple[str, ...]:
+    """Return what a provider granted: where it says nothing, what it was asked for (RFC 6749 §5.1)."""
+    return tuple(granted.split()) or tuple(asked)

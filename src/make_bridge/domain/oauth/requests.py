@@ -6,7 +6,7 @@ secret are form-encoded first, RFC 6749 §2.3.1), in the form, or not at all.
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote_plus, urlencode
@@ -38,7 +38,9 @@ def challenge_of(verifier: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
-def authorize_address(facts: ApplicationFacts, *, redirect_uri: str, state: str, verifier: str) -> str:
+def authorize_address(
+    facts: ApplicationFacts, *, redirect_uri: str, state: str, verifier: str, more_scopes: Sequence[str] = ()
+) -> str:
     """Return where a browser is led to."""
     query = {
         "response_type": "code",
@@ -48,8 +50,8 @@ def authorize_address(facts: ApplicationFacts, *, redirect_uri: str, state: str,
         "code_challenge": challenge_of(verifier),
         "code_challenge_method": "S256",
     }
-    if facts.scopes:
-        query["scope"] = " ".join(facts.scopes)
+    if scopes := dict.fromkeys((*facts.scopes, *more_scopes)):
+        query["scope"] = " ".join(scopes)
     joint = "&" if "?" in facts.authorize_url else "?"
     return f"{facts.authorize_url}{joint}{urlencode(query)}"
 

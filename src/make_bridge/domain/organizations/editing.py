@@ -28,7 +28,7 @@ class OrganizationEditing:
         timezone = before.timezone if command.timezone is None else checked_timezone(command.timezone)
         await store.edit(work.tx, organization_id, name, timezone)
         after = await store.get(work.tx, organization_id) or before
-        self.organizations.forget(organization_id)
+        work.afterwards(lambda: self.organizations.forget(organization_id))
         work.touch(f"organization/{organization_id}", name=name, timezone=timezone)
         work.change(before=before, after=after)
         return after

@@ -18,7 +18,7 @@ from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.entropy import random_hex
 from make_bridge.kernel.errors import Gone, NotFound, Unavailable
 from make_bridge.kernel.ids import OrganizationId
-from make_bridge.platform.cache.near import NearCache, NearLookUp
+from make_bridge.platform.cache.near import CacheNumbers, NearLookUp
 from make_bridge.platform.database.pools import Directory
 from make_bridge.platform.database.transactions import ConnectionLost, WriteTx, again
 from make_bridge.platform.queue.group_commit import GroupCommit
@@ -80,7 +80,7 @@ class DataKeys:
         """``roots`` holds the root key, and the next one while a rotation is under way."""
         self._directory = directory
         self._roots = roots
-        self._rings: NearCache[OrganizationId, KeyRing] = NearCache(clock, seconds=RING_SECONDS, most=_MOST)
+        self._finder = NearLookUp(clock, self._look_up, seconds=RING_SECONDS, most=_MOST)
 
     async def seal(self, organization_id: OrganizationId, purpose: Purpose, secret: bytes) -> str:
         """Return the sealed text; it opens for this organization and purpose only."""
@@ -98,28 +98,33 @@ class DataKeys:
             return (await self._ring(organization_id)).open(place, Sealed(sealed))
         except SealBroken:
             # Another node may have made a newer key since this ring was read.
-            self._rings.forget(organization_id)
+            self._finder.forget(organization_id)
             return (await self._ring(organization_id)).open(place, Sealed(sealed))
 
     async def newest_ring(self, organization_id: OrganizationId) -> KeyRing:
         """Return the organization's keys as the directory has them now."""
-        self._rings.forget(organization_id)
+        self._finder.forget(organization_id)
         return await self._ring(organization_id)
 
     def forget(self, organization_id: OrganizationId) -> None:
         """Drop what is remembered of keys that were destroyed."""
-        self._rings.forget(organization_id)
+        self._finder.forget(organization_id)
+
+    def numbers(self) -> CacheNumbers:
+        """Return what became of the reads of keys."""
+        return self._finder.numbers()
 
     async def _ring(self, organization_id: OrganizationId) -> KeyRing:
-        known = self._rings.get(organization_id)
-        if known is not None:
-            return known
+        found = await self._finder.find(organization_id)
+        if found is None:
+            raise NotFound("There is no such organization.")
+        return found
+
+    async def _look_up(self, organization_id: OrganizationId) -> KeyRing | None:
         wrapped = await self._directory.ask(lambda tx: store.data_keys(tx, organization_id))
         if not wrapped and await self._directory.ask(lambda tx: store.get(tx, organization_id)) is None:
-            raise NotFound("There is no such organization.")
-        ring = await ring_of(self._roots, organization_id, wrapped)
-        self._rings.put(organization_id, ring)
-        return ring
+            return None
+        return await ring_of(self._roots, organization_id, wrapped)
 
 
 class PortalKeys:
@@ -138,6 +143,10 @@ class PortalKeys:
     def forget(self, kid: str) -> None:
         """Drop a key that was changed here."""
         self._finder.forget(kid)
+
+    def numbers(self) -> CacheNumbers:
+        """Return what became of the reads."""
+        return self._finder.numbers()
 
     async def _look_up(self, kid: str) -> PortalKey | None:
         row = await self._directory.ask(lambda tx: store.find_key(tx, kid))
@@ -169,6 +178,10 @@ class ApiTokens:
         has_ended = found is not None and found.expires_at is not None and found.expires_at <= self._clock.now()
         return None if has_ended else found
 
+    def numbers(self) -> CacheNumbers:
+        """Return what became of the reads."""
+        return self._finder.numbers()
+
     async def _look_up(self, digest: bytes) -> ApiToken | None:
         """Find a token in the directory and note its use: with a look each five seconds, not with each request."""
         found, is_noted = await self._directory.ask(lambda tx: store.find_token(tx, digest))
@@ -199,6 +212,10 @@ class OrganizationReader:
         """Drop an organization that was changed here."""
         self._finder.forget(organization_id)
 
+    def numbers(self) -> CacheNumbers:
+        """Return what became of the reads."""
+        return self._finder.numbers()
+
     async def _look_up(self, organization_id: OrganizationId) -> Organization | None:
         return await self._directory.ask(lambda tx: store.get(tx, organization_id))
 
@@ -214,6 +231,10 @@ class ListedOrigins:
     async def is_listed(self, origin: str) -> bool:
         """Say whether any organization lists this origin, to the letter."""
         return await self._finder.find(origin) is not None
+
+    def numbers(self) -> CacheNumbers:
+        """Return what became of the reads."""
+        return self._finder.numbers()
 
     async def _look_up(self, origin: str) -> str | None:
         return origin if await self._directory.ask(lambda tx: store.is_listed(tx, origin)) else None

@@ -42,6 +42,8 @@ SCOPES: Final = frozenset(
         "datastructures:write",
         "events:read",
         "events:replay",
+        "functions:read",
+        "functions:write",
         "integrations:read",
         "integrations:write",
         "jobs:read",
@@ -60,6 +62,8 @@ SCOPES: Final = frozenset(
         "templates:read",
         "templates:write",
         "usage:read",
+        "variables:read",
+        "variables:write",
         "webhooks:read",
         "webhooks:write",
     }

@@ -11,7 +11,7 @@ Of the secrets themselves nothing is touched; each is sealed by its organization
 from dataclasses import dataclass
 from typing import Final
 
-from make_bridge.domain.organizations import rotation_store, store
+from make_bridge.domain.organizations import rotation_store, shard_store, store
 from make_bridge.domain.organizations.audit_key import AUDIT_FACT, audit_key_place
 from make_bridge.domain.organizations.facts import ROOT_BEFORE
 from make_bridge.domain.organizations.keys import ROOT_IN_FORCE
@@ -25,6 +25,7 @@ from make_bridge.platform.database.transactions import WriteTx
 from make_bridge.platform.security.key_wrapping import data_key_place
 from make_bridge.platform.security.root_key import ROLE_PURPOSE, RootKey, role_secret_place
 from make_bridge.platform.security.sealing import KeyRing, SealBroken, Sealed
+from make_bridge.platform.sharding.opening import address_place
 
 PIECE: Final = 200
 _OPERATOR: Final = Actor(kind=ActorKind.SYSTEM, reference="operator")
@@ -48,6 +49,7 @@ class RootRotation:
                 await store.write_fact(tx, ROOT_BEFORE, self.old.check)
                 await self._keep_role_secret(tx)
                 await self._keep_audit_key(tx)
+                await self._keep_shard_addresses(tx)
                 await _record(tx, "installation.begin_root_rotation", self.new)
             elif kept != self.new.check:
                 raise Conflict("The database knows neither of these keys: this is not the root key in force.")
@@ -95,6 +97,13 @@ class RootRotation:
         if kept is not None:
             place = audit_key_place()
             await store.write_fact(tx, AUDIT_FACT, self.new.seal(place, self.old.open(place, Sealed(kept))).text)
+
+    async def _keep_shard_addresses(self, tx: WriteTx) -> None:
+        """Seal the addresses of shards that were added at run time anew: they are few."""
+        for number, sealed in (await shard_store.addresses(tx)).items():
+            place = address_place(number)
+            opened = KeyRing(self.new, older=(self.old,)).reseal(place, Sealed(sealed))
+            await shard_store.write_address(tx, number, opened.text)
 
 
 async def _record(tx: WriteTx, action: str, root: RootKey) -> None:

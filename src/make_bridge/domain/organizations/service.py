@@ -111,11 +111,16 @@ class OrganizationService:
         async with self._directory.write() as tx:
             await _record(tx, organization_id, "portal_token.mint", f"portal_key/{key_id}", sub=sub)
 
+    async def note(self, organization_id: OrganizationId, action: str) -> None:
+        """Write into the audit what the operator did with an organization as a whole."""
+        async with self._directory.write() as tx:
+            await _record(tx, organization_id, action, f"organization/{organization_id}")
+
     async def _begin(self, new: NewOrganization) -> _Begun:
         async with self._directory.write() as tx:
             abandoned = self._clock.now() - _ABANDONED_AFTER
             organization_id = await store.take_unfinished(tx, new, abandoned) or await store.insert(tx, new)
-            shard = await store.place(tx, organization_id, self._shards.propose())
+            shard = await store.place(tx, organization_id, self._shards.propose(organization_id))
             await store.add_origins(tx, organization_id, new.origins)
             await add_data_key(tx, self._roots, organization_id, _FIRST_VERSION)
             ring = await self._ring(tx, organization_id)

@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 
 from make_bridge.domain.organizations.messages import NewOrganization, Organization
 from make_bridge.domain.organizations.model import ApiToken
-from make_bridge.kernel.errors import NotFound
+from make_bridge.kernel.errors import NotFound, Unavailable
 from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.database.transactions import ReadTx, WriteTx
 
@@ -33,9 +33,11 @@ _DROP_KEYS: Final = "DELETE FROM directory.portal_keys WHERE organization_id = %
 _DROP_ACCESS: Final = "DELETE FROM directory.api_tokens WHERE organization_id = %s"
 _DROP_ORIGINS: Final = "DELETE FROM directory.origins WHERE organization_id = %s"
 _PLACE: Final = """
-INSERT INTO directory.placements AS held (organization_id, shard) VALUES (%s, %s)
+INSERT INTO directory.placements AS held (organization_id, shard)
+SELECT %s, number FROM directory.shards WHERE number = %s AND state = 'active' FOR SHARE
 ON CONFLICT (organization_id) DO UPDATE SET shard = held.shard RETURNING shard
 """
+_PLACED: Final = "SELECT shard FROM directory.placements WHERE organization_id = %s"
 _ADD_ORIGIN: Final = "INSERT INTO directory.origins (organization_id, origin) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 _ADD_DATA_KEY: Final = """
 INSERT INTO directory.data_keys (organization_id, version, wrapped) VALUES (%s, %s, %s)
@@ -73,9 +75,12 @@ FROM directory.organizations o WHERE o.id = %s AND o.shredded_at IS NULL
 """
 _EDIT: Final = "UPDATE directory.organizations SET name = %s, timezone = %s WHERE id = %s"
 _IS_LISTED: Final = "SELECT 1 AS listed FROM directory.origins WHERE origin = %s LIMIT 1"
+# After a restore, tokens that may have been used in what was lost are let in no more (``platform/backups/restoring``).
 _CONSUME: Final = """
 INSERT INTO directory.used_tokens (digest, expires_at, claim)
-SELECT * FROM unnest(%s::bytea[], %s::timestamptz[], %s::bytea[])
+SELECT given.* FROM unnest(%s::bytea[], %s::timestamptz[], %s::bytea[]) AS given (digest, remembered_until, claim)
+WHERE given.remembered_until > coalesce(
+    (SELECT value::timestamptz FROM directory.facts WHERE name = 'portal_tokens_from'), '-infinity')
 ON CONFLICT (digest) DO NOTHING RETURNING claim
 """
 _IS_CLAIMED: Final = "SELECT 1 AS claimed FROM directory.used_tokens WHERE digest = %s AND claim = %s"
@@ -119,8 +124,15 @@ async def take_unfinished(tx: WriteTx, new: NewOrganization, older_than: datetim
 
 
 async def place(tx: WriteTx, organization_id: OrganizationId, proposed: int) -> int:
-    """Say where an organization lives and return it; one that is placed already stays."""
+    """Say where an organization lives and return it; one that is placed already stays.
+
+    Raises Unavailable when the proposed shard takes nobody any more; one that is being removed waits for this.
+    """
     rows = await tx.all(_PLACE, (organization_id, proposed))
+    if not rows and (held := await tx.one(_PLACED, (organization_id,))) is not None:
+        return int(held["shard"])
+    if not rows:
+        raise Unavailable("The shard that was proposed takes no new organizations any more: try again in a moment.")
     return int(rows[0]["shard"])
 
 

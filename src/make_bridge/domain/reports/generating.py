@@ -147,8 +147,9 @@ def _done(rows: int, size: int) -> Done:
 
 async def forget_reports(shards: Shards, days: int) -> int:
     """Drop reports that are so many days old, and parts that nobody needs, on every shard; return how many reports."""
-    gone = 0
-    for shard in shards.all():
+
+    async def forget(shard: Shard) -> int:
+        gone = 0
         for _ in range(_MOST_ROUNDS):
             async with shard.engine_write() as tx:
                 forgotten = await store.forget(tx, days, _FORGOTTEN_AT_A_TIME)
@@ -156,4 +157,6 @@ async def forget_reports(shards: Shards, days: int) -> int:
             gone += forgotten
             if max(forgotten, cleared) < _FORGOTTEN_AT_A_TIME:
                 break
-    return gone
+        return gone
+
+    return await shards.everywhere("reports_forgotten", forget)

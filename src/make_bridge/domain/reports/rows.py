@@ -76,7 +76,7 @@ async def _usage_pages(shard: Shard, scope: Scope, order: ReportOrder) -> AsyncI
         )
         after, is_last = UsageKey(), False
         while not is_last:
-            async with shard.read(scope.organization_id) as tx:
+            async with shard.read_report(scope.organization_id) as tx:
                 found = await sources_store.usage_page(tx, scope, question, after, sources_store.USAGE_PAGE)
             is_last = len(found) < sources_store.USAGE_PAGE
             yield RowPage(
@@ -159,7 +159,7 @@ class _Executions:
                         yield await self._rows(day, found)
 
     async def _page(self, after: ExecutionId, below: ExecutionId) -> list[Row]:
-        async with self._shard.read(self._scope.organization_id) as tx:
+        async with self._shard.read_report(self._scope.organization_id) as tx:
             return await sources_store.execution_page(tx, self._scope, after, below, sources_store.EXECUTION_PAGE)
 
     async def _rows(self, day: date, found: Sequence[Row]) -> list[list[Cell]]:
@@ -188,7 +188,7 @@ class _Executions:
         key = (scenario_id, version)
         known = self._known.get(key)
         if known is None:
-            async with self._shard.read(self._scope.organization_id) as tx:
+            async with self._shard.read_report(self._scope.organization_id) as tx:
                 known = says_confidential(await sources_store.blueprint(tx, self._scope, scenario_id, version))
             self._known[key] = known
             if len(self._known) > MOST_KNOWN:

@@ -33,7 +33,7 @@ def queries() -> list[QueryRegistration[Any, Any]]:
     """Return the slice's queries for the composition root."""
     read = "reports:read"
     return [
-        QueryRegistration(query=ListReports, view=list_reports, permission=read),
+        QueryRegistration(query=ListReports, view=list_reports, permission=read, may_lag=True),
         QueryRegistration(query=GetReport, view=get_report, permission=read),
         QueryRegistration(query=GetReportPart, view=get_part, permission=read),
     ]

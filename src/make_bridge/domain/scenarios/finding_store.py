@@ -16,7 +16,7 @@ from make_bridge.platform.database.transactions import ReadTx
 _FACTS: Final = (
     "SELECT "
     + COLUMNS
-    + """, description, updated_at, (
+    + """, description, updated_at, revision, folder_id, (
     SELECT count(*) FROM shard.incomplete_executions i
     WHERE i.organization_id = s.organization_id AND i.scenario_id = s.id AND NOT i.resolved
 ) AS incomplete
@@ -28,6 +28,7 @@ _ONE: Final = _FACTS + "AND id = %(id)s AND (%(team)s::bigint IS NULL OR team_id
 _OF_TEAM: Final = "AND team_id = %(team)s "
 _CHOSEN: Final = "AND id = ANY(%(ids)s) "
 _STATE: Final = "AND state = %(state)s "
+_IN_FOLDER: Final = "AND folder_id = %(folder)s "
 _ORDERS: Final[dict[tuple[str, bool], LiteralString]] = {
     ("id", False): "ORDER BY id ",
     ("id", True): "ORDER BY id DESC ",
@@ -46,12 +47,15 @@ async def find(tx: ReadTx, organization_id: OrganizationId, query: FindScenarios
         statement += _CHOSEN
     if query.is_active is not None:
         statement += _STATE
+    if query.folder_id is not None:
+        statement += _IN_FOLDER
     statement += _ORDERS[query.sort_by, query.is_descending] + _PART
     parameters = {
         "organization": organization_id,
         "team": query.team_id,
         "ids": None if query.ids is None else list(query.ids),
         "state": "active" if query.is_active else "inactive",
+        "folder": query.folder_id,
         "limit": query.limit,
         "offset": query.offset,
     }
@@ -73,4 +77,6 @@ def _facts(row: DictRow) -> ScenarioFacts:
         description=row["description"],
         edited_at=row["updated_at"],
         incomplete=row["incomplete"],
+        revision=row["revision"],
+        folder_id=row["folder_id"],
     )

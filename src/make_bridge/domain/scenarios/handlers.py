@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from make_bridge.domain.customers.model import require_sight
+from make_bridge.domain.folders import store as folder_store
 from make_bridge.domain.organizations.zones import Zones
 from make_bridge.domain.scenarios import model, ordering, schedules, store
 from make_bridge.domain.scenarios.blueprints import BlueprintFacts, read_facts
@@ -57,6 +58,8 @@ class ScenarioHandlers:
         organization_id = work.context.organization_id
         require_sight(work.context, command.team_id)
         await store.require_team(work.tx, organization_id, command.team_id)
+        if command.folder_id is not None:
+            await folder_store.hold(work.tx, organization_id, command.folder_id, command.team_id)
         facts, hook_id = read_facts(command.blueprint), command.hook_id
         if command.make_hook and hook_id is None and model.needs_hook(facts.document):
             hook_id = (await self._make_hook(work, command.team_id, command.name or facts.name)).id
@@ -79,7 +82,7 @@ class ScenarioHandlers:
     async def set_interface(self, work: UnitOfWork, command: SetInterface) -> Scenario:
         """Write the next version of a blueprint, with other inputs and outputs declared."""
         organization_id = work.context.organization_id
-        current = await store.lock(work.tx, organization_id, command.scenario_id)
+        current = await store.lock(work.tx, organization_id, command.scenario_id, command.expected)
         blueprint = msgspec.json.decode(await store.get_blueprint(work.tx, organization_id, current.id))
         declared = {"input": command.input, "output": command.output}
         return await self._save(work, current, model.with_interface(blueprint, declared))
@@ -132,7 +135,7 @@ class ScenarioHandlers:
     async def edit(self, work: UnitOfWork, command: EditScenario) -> Scenario:
         """Rename, save, or let it run at other times; one that is on goes by its new schedule from now on."""
         organization_id = work.context.organization_id
-        before = current = await store.lock(work.tx, organization_id, command.scenario_id)
+        before = current = await store.lock(work.tx, organization_id, command.scenario_id, command.expected)
         scheduling = current.scheduling if command.scheduling is None else command.scheduling
         if command.scheduling is not None:
             read_schedule(scheduling, shortest=self.shortest_interval)
@@ -145,10 +148,19 @@ class ScenarioHandlers:
         name = current.name if command.name is None else model.checked_name(command.name)
         description = None if command.description is None else model.checked_description(command.description)
         scenario = await store.edit(work.tx, organization_id, current.id, name, scheduling, description)
-        work.touch(f"scenario/{scenario.id}", name=scenario.name, scheduling=scheduling)
+        await self._move(work, scenario, command)
+        work.touch(f"scenario/{scenario.id}", name=scenario.name, scheduling=scheduling, folder=command.folder_id)
         work.change(before=before, after=scenario)
         work.emit(ScenarioEdited(scenario_id=scenario.id), subject=f"scenario/{scenario.id}")
         return scenario
+
+    async def _move(self, work: UnitOfWork, scenario: Scenario, command: EditScenario) -> None:
+        """Put a scenario into another folder, or out of the one it stands in; raises NotFound."""
+        organization_id = work.context.organization_id
+        if command.folder_id is not None:
+            await folder_store.hold(work.tx, organization_id, command.folder_id, scenario.team_id)
+        if command.folder_id is not None or command.out_of_folder:
+            await store.set_folder(work.tx, organization_id, scenario.id, command.folder_id)
 
     async def set_ordering(self, work: UnitOfWork, command: SetOrdering) -> Ordering:
         """Order the runs that arrive from now on; what waits keeps its place."""
@@ -209,6 +221,7 @@ class ScenarioHandlers:
             interface=facts.interface,
             hook_id=hook_id,
             is_sequential=facts.is_sequential,
+            folder_id=command.folder_id,
         )
 
     async def _switch(self, work: UnitOfWork, scenario: Scenario, target: ScenarioState) -> None:

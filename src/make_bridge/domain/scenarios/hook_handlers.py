@@ -23,6 +23,7 @@ from make_bridge.domain.scenarios.inbound import (
     decode_inbound,
     with_inbound,
 )
+from make_bridge.domain.scenarios.learning import decode_learned, shown
 from make_bridge.domain.scenarios.model import checked_hook_name as checked_name
 from make_bridge.domain.scenarios.signatures import MOST_SECRETS, SignatureRule, key_of
 from make_bridge.kernel.context import Context
@@ -81,11 +82,16 @@ class HookHandlers:
         name = row["name"] if command.name is msgspec.UNSET else checked_name(command.name)
         enabled = row["enabled"] if command.enabled is msgspec.UNSET else command.enabled
         await hook_store.edit(work.tx, organization_id, command.hook_id, settings=settings, name=name, enabled=enabled)
+        begins = command.data.get("learning", False)
+        if begins:
+            await hook_store.forget_learned(work.tx, organization_id, command.hook_id)
         subject = f"hook/{command.hook_id}"
         work.touch(subject, scheme=None if signature is None else signature.scheme, dedupe=dedupe is not None)
         work.change(before=_shown(now), after=_shown(inbound))
         work.emit(HookEdited(hook_id=command.hook_id, scenario_id=row["scenario_id"]), subject=subject)
-        return await self._facts(row | {"settings": settings, "name": name, "enabled": enabled}, work.context)
+        learned = None if begins else row["learned"]
+        changed = row | {"settings": settings, "name": name, "enabled": enabled, "learned": learned}
+        return await self._facts(changed, work.context)
 
     async def delete(self, work: UnitOfWork, command: DeleteHook) -> None:
         """Remove a hook; raises NotFound, and Conflict while a scenario has it."""
@@ -167,7 +173,7 @@ class HookHandlers:
         """Return the queries for the composition root."""
         read = "scenarios:read"
         return [
-            QueryRegistration(query=ListHooks, view=self.list_hooks, permission=read),
+            QueryRegistration(query=ListHooks, view=self.list_hooks, permission=read, may_lag=True),
             QueryRegistration(query=DescribeHook, view=self.describe, permission=read),
         ]
 
@@ -195,4 +201,5 @@ def _plain_facts(row: Row, token: str) -> HookFacts:
         dedupe=inbound.dedupe,
         is_learning=presented.learning,
         token=token,
+        interface=shown(decode_learned(row.get("learned"))),
     )

@@ -1,7 +1,7 @@
 """What can be asked of hooks' rules for their callers, and what happens to them."""
 
 from dataclasses import field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -32,6 +32,8 @@ class HookFacts:
     dedupe: DedupeRule | None
     is_learning: bool = False
     token: str = ""
+    interface: list[dict[str, Any]] | None = None
+    """What it has learned that its calls hold; of one hook only, and None before the first call it learned from."""
 
     def __repr__(self) -> str:
         """Show no secret."""

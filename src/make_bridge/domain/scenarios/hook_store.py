@@ -1,7 +1,13 @@
-"""Every statement on hooks' settings."""
+"""Every statement on hooks' settings, and on what they learn."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 from psycopg.rows import DictRow
 
+from make_bridge.domain.scenarios.learning import LearningLimits, decode_learned, encode_learned, with_call
+from make_bridge.engine.values import Value
 from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import HookId, OrganizationId, TeamId
 from make_bridge.platform.database.transactions import ReadTx, WriteTx
@@ -12,11 +18,14 @@ SELECT id, team_id, name, type_name, scenario_id, enabled, settings, token_seale
 WHERE organization_id = %s AND team_id = %s ORDER BY id LIMIT %s
 """
 _GET = """
-SELECT id, team_id, name, type_name, scenario_id, enabled, settings, token_sealed FROM shard.hooks
+SELECT id, team_id, name, type_name, scenario_id, enabled, settings, token_sealed, learned FROM shard.hooks
 WHERE organization_id = %s AND id = %s
 """
 _LOCK = _GET + "FOR UPDATE"
 _SET = "UPDATE shard.hooks SET settings = %s, name = %s, enabled = %s WHERE organization_id = %s AND id = %s"
+_FORGET_LEARNED = "UPDATE shard.hooks SET learned = NULL WHERE organization_id = %s AND id = %s"
+_LEARNING = "SELECT settings, learned FROM shard.hooks WHERE organization_id = %s AND id = %s FOR UPDATE"
+_SET_LEARNED = "UPDATE shard.hooks SET learned = %s, settings = %s WHERE organization_id = %s AND id = %s"
 _DELETE = "DELETE FROM shard.hooks WHERE organization_id = %s AND id = %s AND scenario_id IS NULL"
 
 
@@ -40,6 +49,27 @@ async def edit(
 ) -> None:
     """Write a hook's settings, its name and whether it takes calls."""
     await tx.execute(_SET, (settings, name, enabled, organization_id, hook_id))
+
+
+async def forget_learned(tx: WriteTx, organization_id: OrganizationId, hook_id: HookId) -> None:
+    """Forget what a hook has learned."""
+    await tx.execute(_FORGET_LEARNED, (organization_id, hook_id))
+
+
+async def learn(
+    tx: WriteTx, organization_id: OrganizationId, hook_id: HookId, bundle: Mapping[str, Value], limits: LearningLimits
+) -> None:
+    """Add a call to what a hook has learned, and end its learning when that was enough of them."""
+    row = await tx.one(_LEARNING, (organization_id, hook_id))
+    if row is None:
+        return
+    settings = msgspec.json.decode(bytes(row["settings"]), type=dict[str, Any])
+    if not settings.get("learning"):
+        return
+    learned = with_call(decode_learned(row["learned"]), bundle, limits)
+    settings["learning"] = learned.calls < limits.calls
+    row_of_it = (encode_learned(learned), msgspec.json.encode(settings), organization_id, hook_id)
+    await tx.execute(_SET_LEARNED, row_of_it)
 
 
 async def delete(tx: WriteTx, organization_id: OrganizationId, hook_id: HookId) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
+from make_bridge.domain.folders.messages import FolderId
 from make_bridge.kernel.ids import HookId, ScenarioId, TeamId, TemplateVersionId
 from make_bridge.kernel.messages import Command, Event, Query, message
 
@@ -47,6 +48,7 @@ class CreateScenario(Command[Scenario]):
     flow_id: str | None = None
     hook_id: HookId | None = None
     make_hook: bool = True
+    folder_id: FolderId | None = None
 
 
 @message
@@ -59,11 +61,15 @@ class SaveBlueprint(Command[Scenario]):
 
 @message
 class SetInterface(Command[Scenario]):
-    """Declare other inputs and outputs: the next blueprint version, with nothing else changed."""
+    """Declare other inputs and outputs: the next blueprint version, with nothing else changed.
+
+    With ``expected`` only while that is still the scenario's revision.
+    """
 
     scenario_id: ScenarioId
     input: list[JsonObject] | None
     output: list[JsonObject] | None
+    expected: int | None = None
 
 
 @message
@@ -75,13 +81,20 @@ class ActivateScenario(Command[ScenarioId]):
 
 @message
 class EditScenario(Command[Scenario]):
-    """Rename or describe a scenario, change when it runs, give it another blueprint: all or nothing; None stays."""
+    """Rename or describe a scenario, change when it runs, move it, give it another blueprint: all or nothing.
+
+    None stays; ``out_of_folder`` takes it out of the folder it stands in. With ``expected`` only while that is its
+    revision.
+    """
 
     scenario_id: ScenarioId
     name: str | None = None
     scheduling: JsonObject | None = None
     description: str | None = None
     blueprint: JsonObject | None = None
+    folder_id: FolderId | None = None
+    out_of_folder: bool = False
+    expected: int | None = None
 
 
 @message
@@ -170,6 +183,9 @@ class ScenarioFacts:
     description: str
     edited_at: datetime
     incomplete: int
+    folder_id: FolderId | None
+    revision: int
+    """Grows with every change."""
 
 
 @message
@@ -179,6 +195,7 @@ class FindScenarios(Query[list[ScenarioFacts]]):
     team_id: TeamId | None = None
     ids: tuple[int, ...] | None = None
     is_active: bool | None = None
+    folder_id: FolderId | None = None
     sort_by: Literal["id", "name"] = "id"
     is_descending: bool = False
     offset: int = 0

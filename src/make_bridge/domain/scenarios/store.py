@@ -6,10 +6,11 @@ from typing import Any, Final, cast
 import msgspec
 from psycopg.rows import DictRow
 
+from make_bridge.domain.folders.messages import FolderId
 from make_bridge.domain.scenarios.messages import Hook, Scenario, StoredVersion
 from make_bridge.domain.scenarios.model import JsonObject, ScenarioState
 from make_bridge.domain.scenarios.schedules import Plan
-from make_bridge.kernel.errors import NotFound
+from make_bridge.kernel.errors import ChangedMeanwhile, NotFound
 from make_bridge.kernel.ids import HookId, OrganizationId, ScenarioId, TeamId
 from make_bridge.platform.database.transactions import ReadTx, WriteTx
 
@@ -21,7 +22,7 @@ _GET = (
     "SELECT " + COLUMNS + " FROM shard.scenarios"
     " WHERE organization_id = %s AND id = %s AND (%s::bigint IS NULL OR team_id = %s)"
 )
-_LOCK = "SELECT " + COLUMNS + " FROM shard.scenarios WHERE organization_id = %s AND id = %s FOR UPDATE"
+_LOCK = "SELECT " + COLUMNS + ", revision FROM shard.scenarios WHERE organization_id = %s AND id = %s FOR UPDATE"
 _LIST = (
     "SELECT " + COLUMNS + " FROM shard.scenarios"
     " WHERE organization_id = %(organization)s AND (%(team)s::bigint IS NULL OR team_id = %(team)s)"
@@ -29,8 +30,8 @@ _LIST = (
 )
 _INSERT = (
     "INSERT INTO shard.scenarios (organization_id, team_id, template_version_id, flow_id, name, state, is_invalid,"
-    " used_packages, scheduling, interface, hook_id, is_sequential)"
-    " VALUES (%s, %s, %s, %s, %s, 'inactive', %s, %s, %s, %s, %s, %s) RETURNING " + COLUMNS
+    " used_packages, scheduling, interface, hook_id, is_sequential, folder_id)"
+    " VALUES (%s, %s, %s, %s, %s, 'inactive', %s, %s, %s, %s, %s, %s, %s) RETURNING " + COLUMNS
 )
 _SET_STATE = """
 UPDATE shard.scenarios SET state = %s, is_paused = false, updated_at = now(), revision = revision + 1
@@ -46,6 +47,7 @@ _EDIT = (
     " updated_at = now(), revision = revision + 1"
     " WHERE organization_id = %s AND id = %s RETURNING " + COLUMNS
 )
+_SET_FOLDER = "UPDATE shard.scenarios SET folder_id = %s WHERE organization_id = %s AND id = %s"
 _SET_ORDERING = """
 UPDATE shard.scenarios SET ordering_key = %s, updated_at = now(), revision = revision + 1
 WHERE organization_id = %s AND id = %s
@@ -142,9 +144,17 @@ async def get(
     return scenario_of(_found(await tx.one(_GET, (organization_id, scenario_id, team_id, team_id))))
 
 
-async def lock(tx: WriteTx, organization_id: OrganizationId, scenario_id: ScenarioId) -> Scenario:
-    """Return a scenario and hold its row until the transaction ends."""
-    return scenario_of(_found(await tx.one(_LOCK, (organization_id, scenario_id))))
+async def lock(
+    tx: WriteTx, organization_id: OrganizationId, scenario_id: ScenarioId, expected: int | None = None
+) -> Scenario:
+    """Return a scenario and hold its row until the transaction ends.
+
+    Raises ChangedMeanwhile when its revision is another than the expected one.
+    """
+    row = _found(await tx.one(_LOCK, (organization_id, scenario_id)))
+    if expected is not None and row["revision"] != expected:
+        raise ChangedMeanwhile("Somebody else has changed this scenario meanwhile: read it again, and decide anew.")
+    return scenario_of(row)
 
 
 async def list_page(
@@ -180,6 +190,7 @@ class NewScenario(msgspec.Struct, frozen=True, kw_only=True):
     interface: JsonObject
     hook_id: HookId | None
     is_sequential: bool = False
+    folder_id: int | None = None
 
 
 async def insert(tx: WriteTx, organization_id: OrganizationId, new: NewScenario, blueprint: bytes) -> Scenario:
@@ -198,6 +209,7 @@ async def insert(tx: WriteTx, organization_id: OrganizationId, new: NewScenario,
             msgspec.json.encode(new.interface),
             new.hook_id,
             new.is_sequential,
+            new.folder_id,
         ),
     )
     scenario = scenario_of(_found(row))
@@ -248,6 +260,13 @@ async def edit(
     """Write name and schedule, and the description unless it is None."""
     row = await tx.one(_EDIT, (name, msgspec.json.encode(scheduling), description, organization_id, scenario_id))
     return scenario_of(_found(row))
+
+
+async def set_folder(
+    tx: WriteTx, organization_id: OrganizationId, scenario_id: ScenarioId, folder_id: FolderId | None
+) -> None:
+    """Put a scenario into a folder of its team, which has to be held, or take it out of the one it stands in."""
+    await tx.execute(_SET_FOLDER, (folder_id, organization_id, scenario_id))
 
 
 async def set_ordering(

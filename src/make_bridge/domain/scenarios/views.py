@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from make_bridge.domain.folders import store as folder_store
 from make_bridge.domain.scenarios import finding_store, ordering, store
 from make_bridge.domain.scenarios.messages import (
     BlueprintVersion,
@@ -51,7 +52,9 @@ async def get_scenario(tx: ReadTx, context: Context, query: GetScenario) -> Scen
 
 
 async def find_scenarios(tx: ReadTx, context: Context, query: FindScenarios) -> list[ScenarioFacts]:
-    """Answer FindScenarios."""
+    """Answer FindScenarios; raises NotFound for a folder that is not the team's."""
+    if query.folder_id is not None:
+        await folder_store.require(tx, context.organization_id, query.folder_id, query.team_id)
     return await finding_store.find(tx, context.organization_id, query)
 
 
@@ -125,14 +128,14 @@ def queries(sealing: Sealing) -> list[QueryRegistration[Any, Any]]:
     """Return the slice's queries for the composition root."""
     read = "scenarios:read"
     return [
-        QueryRegistration(query=ListScenarios, view=list_scenarios, permission=read),
-        QueryRegistration(query=FindScenarios, view=find_scenarios, permission=read),
+        QueryRegistration(query=ListScenarios, view=list_scenarios, permission=read, may_lag=True),
+        QueryRegistration(query=FindScenarios, view=find_scenarios, permission=read, may_lag=True),
         QueryRegistration(query=DescribeScenario, view=describe_scenario, permission=read),
         QueryRegistration(query=GetScenario, view=get_scenario, permission=read),
         QueryRegistration(query=GetOrdering, view=get_ordering, permission=read),
         QueryRegistration(query=GetBlueprint, view=get_blueprint, permission=read),
-        QueryRegistration(query=ListBlueprints, view=list_blueprints, permission=read),
-        QueryRegistration(query=ListVersions, view=list_versions, permission=read),
+        QueryRegistration(query=ListBlueprints, view=list_blueprints, permission=read, may_lag=True),
+        QueryRegistration(query=ListVersions, view=list_versions, permission=read, may_lag=True),
         QueryRegistration(query=GetInterface, view=get_interface, permission=read),
         QueryRegistration(query=GetHook, view=HookViews(sealing=sealing).get_hook, permission=read),
     ]

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from make_bridge.domain.customers import store as customer_store
-from make_bridge.domain.customers.model import checked_name, require_sight
+from make_bridge.domain.customers.model import checked_name, checked_operations_limit, require_sight
 from make_bridge.domain.organizations.keys import OrganizationReader
 from make_bridge.domain.teams import store
 from make_bridge.domain.teams.messages import CreateTeam, DeleteTeam, Team
-from make_bridge.kernel.errors import Conflict, PermissionDenied
+from make_bridge.kernel.errors import Conflict, InvalidInput, PermissionDenied
+from make_bridge.kernel.ids import MAX_ID
 from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 
@@ -24,7 +25,13 @@ class TeamHandlers:
         if work.context.team_id is not None:
             raise PermissionDenied("Teams are the whole organization's to make: leave teamId out.")
         organization_id = work.context.organization_id
-        team_id = await customer_store.insert_team(work.tx, organization_id, checked_name(command.name))
+        team_id = await customer_store.insert_team(
+            work.tx,
+            organization_id,
+            checked_name(command.name),
+            operations_limit=checked_operations_limit(command.operations_limit),
+            transfer_limit=_checked_transfer(command.transfer_limit),
+        )
         work.touch(f"team/{team_id}", name=command.name)
         return await store.get(work.tx, organization_id, team_id)
 
@@ -55,3 +62,9 @@ class TeamHandlers:
                 command=DeleteTeam, handler=self.delete, result=None, permission=write, action="team.delete"
             ),
         ]
+
+
+def _checked_transfer(limit: int | None) -> int | None:
+    if limit is not None and not 0 <= limit <= MAX_ID:
+        raise InvalidInput("The limit of data transfer is a whole number of bytes from 0.")
+    return limit

@@ -6,13 +6,17 @@ from make_bridge.kernel.messages import Command, Query, message
 
 @message
 class Team:
-    """A team; ``operations_limit`` is what its customers together may use in a month, None is no limit."""
+    """A team, with what it may use in a month (operations, bytes); None is no limit.
+
+    Without a limit of its own its customers' together is shown.
+    """
 
     id: TeamId
     organization_id: OrganizationId
     name: str
     active_scenarios: int
     operations_limit: int | None
+    transfer_limit: int | None
 
 
 @message
@@ -32,9 +36,11 @@ class GetTeam(Query[Team]):
 
 @message
 class CreateTeam(Command[Team]):
-    """Make a team that is no customer's."""
+    """Make a team that is no customer's, with what it may use in a month (operations, bytes)."""
 
     name: str
+    operations_limit: int | None = None
+    transfer_limit: int | None = None
 
 
 @message

@@ -9,15 +9,15 @@ from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.database.transactions import ReadTx
 
-# A customer without a limit leaves the whole team without one.
+# A customer without a limit leaves a team without one of its own without any.
 _FACTS: Final = """
 SELECT t.id, t.organization_id, t.name, (
     SELECT count(*) FROM shard.scenarios s
     WHERE s.organization_id = t.organization_id AND s.team_id = t.id AND s.state = 'active'
-) AS active_scenarios, (
+) AS active_scenarios, t.transfer_limit, coalesce(t.operations_limit, (
     SELECT CASE WHEN count(*) = count(c.operations_limit) THEN sum(c.operations_limit)::bigint END
     FROM shard.customers c WHERE c.organization_id = t.organization_id AND c.team_id = t.id
-) AS operations_limit
+)) AS operations_limit
 FROM shard.teams t
 WHERE t.organization_id = %(organization)s AND (%(team)s::bigint IS NULL OR t.id = %(team)s)
 """
@@ -51,4 +51,5 @@ def _team(row: DictRow) -> Team:
         name=row["name"],
         active_scenarios=row["active_scenarios"],
         operations_limit=row["operations_limit"],
+        transfer_limit=row["transfer_limit"],
     )

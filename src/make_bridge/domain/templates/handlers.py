@@ -9,7 +9,9 @@ from make_bridge.domain.templates.messages import (
     EditTemplate,
     PublishTemplate,
     Template,
+    TemplatePublished,
     TemplateVersion,
+    TemplateWithdrawn,
 )
 from make_bridge.domain.templates.model import DraftParts, edited_draft, new_draft, require_publishable
 from make_bridge.domain.templates.places import Catalogue
@@ -67,13 +69,21 @@ class TemplateHandlers:
         draft = await self.templates.lock_draft(work.tx, organization_id, command.template_id)
         require_publishable(draft, self.catalogue)
         version = await self.templates.publish(work.tx, organization_id, command.template_id, draft)
-        work.touch(f"template/{command.template_id}", version=version.id, number=version.number)
+        subject = f"template/{command.template_id}"
+        work.touch(subject, version=version.id, number=version.number)
+        published = TemplatePublished(
+            organization_id=organization_id, template_id=command.template_id, version_id=version.id
+        )
+        work.emit(published, subject=subject)
         return version
 
     async def delete(self, work: UnitOfWork, command: DeleteTemplate) -> None:
         """Withdraw a template; its versions stay for the scenarios made from them."""
-        await self.templates.withdraw(work.tx, work.context.organization_id, command.template_id)
-        work.touch(f"template/{command.template_id}")
+        organization_id, subject = work.context.organization_id, f"template/{command.template_id}"
+        await self.templates.withdraw(work.tx, organization_id, command.template_id)
+        work.touch(subject)
+        withdrawn = TemplateWithdrawn(organization_id=organization_id, template_id=command.template_id)
+        work.emit(withdrawn, subject=subject)
 
 
 def commands(handlers: TemplateHandlers | None = None) -> list[CommandRegistration[Any, Any]]:

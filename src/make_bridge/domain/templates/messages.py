@@ -1,10 +1,10 @@
 """What can be asked of templates."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from make_bridge.kernel.ids import TemplateId, TemplateVersionId
-from make_bridge.kernel.messages import Command, Query, message
+from make_bridge.kernel.messages import Command, Event, Query, message
 
 JsonObject = dict[str, Any]
 
@@ -38,6 +38,31 @@ class TemplateVersion:
     scheduling: JsonObject
     blueprint: JsonObject
     controller: JsonObject
+
+
+@message
+class PublicTemplate:
+    """A template anybody of the organization may begin with: one it has published, or one that comes with the server.
+
+    ``usage`` is how many of its scenarios were made from it in the wizard.
+    """
+
+    id: TemplateId
+    name: str
+    description: str
+    language: str
+    used_packages: tuple[str, ...]
+    usage: int
+
+
+@message
+class PublicBlueprint:
+    """A public template with what a scenario is made of."""
+
+    template: PublicTemplate
+    blueprint: JsonObject
+    controller: JsonObject
+    scheduling: JsonObject
 
 
 @message
@@ -100,3 +125,41 @@ class GetDraft(Query[TemplateVersion]):
     """The draft in the shape of a version (``number`` 0)."""
 
     template_id: TemplateId
+
+
+@message
+class GetTemplate(Query[Template]):
+    """One template with its draft's facts."""
+
+    template_id: TemplateId
+
+
+@message
+class ListPublicTemplates(Query[tuple[PublicTemplate, ...]]):
+    """All public templates, those that come with the server first."""
+
+
+@message
+class GetPublicTemplate(Query[PublicBlueprint]):
+    """One public template, as it was published last."""
+
+    template_id: TemplateId
+
+
+@message
+class TemplatePublished(Event):
+    """A template was published: new flows begin with this version."""
+
+    wire_name: ClassVar[str] = "template.published.v1"
+    organization_id: int
+    template_id: int
+    version_id: int
+
+
+@message
+class TemplateWithdrawn(Event):
+    """A template was withdrawn: no flow begins with it any more."""
+
+    wire_name: ClassVar[str] = "template.withdrawn.v1"
+    organization_id: int
+    template_id: int

@@ -12,7 +12,13 @@ import msgspec
 from psycopg.rows import DictRow
 
 from make_bridge.domain.templates.controller import read_controller, write_controller
-from make_bridge.domain.templates.messages import JsonObject, Template, TemplateVersion
+from make_bridge.domain.templates.messages import (
+    JsonObject,
+    PublicBlueprint,
+    PublicTemplate,
+    Template,
+    TemplateVersion,
+)
 from make_bridge.domain.templates.model import WITHDRAWN, Draft
 from make_bridge.engine.blueprint.parse import parse_blueprint
 from make_bridge.kernel.errors import NotFound
@@ -38,6 +44,32 @@ FROM shard.templates
 WHERE organization_id = %(organization)s AND id > %(after)s AND visibility <> 'withdrawn'
     AND (NOT %(published_only)s OR published_version_id IS NOT NULL)
 ORDER BY id LIMIT %(limit)s
+"""
+_GET: Final = """
+SELECT id, name, description, language, visibility, used_packages, scheduling, published_version_id, updated_at
+FROM shard.templates WHERE organization_id = %s AND id = %s AND visibility <> 'withdrawn'
+"""
+_PUBLIC: Final = """
+WITH used AS (
+    SELECT v.template_id, count(*) AS usage FROM shard.scenarios s
+    JOIN shard.template_versions v ON v.id = s.template_version_id AND v.organization_id = s.organization_id
+    WHERE s.organization_id = %(organization)s AND s.template_version_id IS NOT NULL GROUP BY v.template_id
+)
+SELECT t.id, v.name, v.description, v.language, v.used_packages, coalesce(u.usage, 0) AS usage
+FROM shard.templates t
+JOIN shard.template_versions v ON v.id = t.published_version_id AND v.organization_id = t.organization_id
+LEFT JOIN used u ON u.template_id = t.id
+WHERE t.organization_id = %(organization)s AND t.visibility <> 'withdrawn'
+ORDER BY t.id LIMIT %(limit)s
+"""
+_GET_PUBLIC: Final = """
+SELECT t.id, v.name, v.description, v.language, v.used_packages, v.scheduling, v.blueprint, v.controller,
+    (SELECT count(*) FROM shard.scenarios s
+     JOIN shard.template_versions o ON o.id = s.template_version_id AND o.organization_id = s.organization_id
+     WHERE s.organization_id = t.organization_id AND o.template_id = t.id) AS usage
+FROM shard.templates t
+JOIN shard.template_versions v ON v.id = t.published_version_id AND v.organization_id = t.organization_id
+WHERE t.organization_id = %s AND t.id = %s AND t.visibility <> 'withdrawn'
 """
 _GET_DRAFT: Final = """
 SELECT id, name, description, language, visibility, blueprint, controller, scheduling, used_packages
@@ -94,6 +126,25 @@ class TemplateStore:
         """Return templates in the order they came, beginning behind the id ``after``."""
         parameters = {"organization": organization_id, "published_only": published_only, "after": after, "limit": limit}
         return [_template(row) for row in await tx.all(_LIST, parameters)]
+
+    async def get(self, tx: ReadTx, organization_id: OrganizationId, template_id: TemplateId) -> Template:
+        """Return a template with its draft's facts; raises NotFound."""
+        return _template(_found(await tx.one(_GET, (organization_id, template_id))))
+
+    async def list_public(self, tx: ReadTx, organization_id: OrganizationId, *, limit: int) -> list[PublicTemplate]:
+        """Return what the organization has published, each as its last version says."""
+        rows = await tx.all(_PUBLIC, {"organization": organization_id, "limit": limit})
+        return [_public(row) for row in rows]
+
+    async def get_public(self, tx: ReadTx, organization_id: OrganizationId, template_id: TemplateId) -> PublicBlueprint:
+        """Return a published template as its last version says; raises NotFound."""
+        row = _found(await tx.one(_GET_PUBLIC, (organization_id, template_id)))
+        return PublicBlueprint(
+            template=_public(row),
+            blueprint=_json(row["blueprint"]),
+            controller=_json(row["controller"]),
+            scheduling=_json(row["scheduling"]),
+        )
 
     async def lock_draft(self, tx: WriteTx, organization_id: OrganizationId, template_id: TemplateId) -> Draft:
         """Return a template's draft and hold it; raises NotFound."""
@@ -173,6 +224,17 @@ def _template(row: DictRow) -> Template:
         scheduling=_json(row["scheduling"]),
         published_version_id=row["published_version_id"],
         updated_at=row["updated_at"],
+    )
+
+
+def _public(row: DictRow) -> PublicTemplate:
+    return PublicTemplate(
+        id=row["id"],
+        name=row["name"],
+        description=row["description"],
+        language=row["language"],
+        used_packages=tuple(row["used_packages"]),
+        usage=row["usage"],
     )
 
 

@@ -47,7 +47,7 @@ class UsageHandlers:
         customer = await customer_store.set_operations_limit(
             work.tx, work.context.organization_id, command.customer_id, limit
         )
-        self.directory.forget(customer)
+        work.afterwards(lambda: self.directory.forget(customer))
         work.touch(f"customer/{customer.id}", operations_limit=limit)
         work.change(after=customer)
         work.emit(UsageLimitsChanged(team_id=customer.team_id), subject=f"team/{customer.team_id}")

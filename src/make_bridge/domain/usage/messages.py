@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import ClassVar
 
 from make_bridge.domain.customers.messages import Customer
-from make_bridge.kernel.ids import CustomerId, TeamId
+from make_bridge.kernel.ids import CustomerId, ScenarioId, TeamId
 from make_bridge.kernel.messages import Command, Event, Query, message
 
 
@@ -56,6 +56,30 @@ class GetMonth(Query[Month]):
     """How a team, or the organization, stands this month. The limits of a team are its customers'."""
 
     team_id: TeamId | None = None
+
+
+@message
+class ScenarioMonth:
+    """What one scenario has used this month."""
+
+    scenario_id: ScenarioId
+    operations: int
+    data_transfer: int
+
+
+@message
+class TeamMonth:
+    """What each scenario of a team has used since the month's first day; those that used nothing are left out."""
+
+    first_day: date
+    scenarios: tuple[ScenarioMonth, ...]
+
+
+@message
+class GetTeamMonth(Query[TeamMonth]):
+    """What the scenarios of a team have used this month, deleted ones too."""
+
+    team_id: TeamId
 
 
 @message

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from psycopg.rows import DictRow
 
-from make_bridge.domain.usage.messages import Limits, UsedDay
+from make_bridge.domain.usage.messages import Limits, ScenarioMonth, UsedDay
 from make_bridge.domain.usage.model import Measured, Scope, Standing, State, worst
 from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.kernel.messages import Event
@@ -45,6 +45,15 @@ LEFT JOIN shard.usage_daily u ON u.organization_id = %(organization)s AND u.day 
     + _OWN
     + "GROUP BY m.first"
 )
+_SCENARIOS: Final = (
+    """
+SELECT u.scenario_id, sum(u.operations)::bigint AS operations, sum(u.data_transfer)::bigint AS data_transfer
+FROM shard.usage_daily u
+WHERE u.organization_id = %(organization)s AND u.day >= date_trunc('month', %(today)s::date) AND u.day <= %(today)s
+    AND """
+    + _OWN
+    + "GROUP BY u.scenario_id ORDER BY u.scenario_id LIMIT %(limit)s"
+)
 _TODAY: Final = "SELECT (now() AT TIME ZONE 'UTC')::date AS today"
 _WAITING: Final = """
 SELECT count(*) AS waiting FROM (
@@ -59,7 +68,12 @@ ON CONFLICT (organization_id) DO UPDATE SET operations = excluded.operations, ex
 """
 _DROP_LIMITS: Final = "DELETE FROM shard.usage_limits WHERE organization_id = %s"
 _TEAM_LIMIT: Final = """
-SELECT min(operations_limit) AS operations FROM shard.customers WHERE organization_id = %s AND team_id = %s
+SELECT min(l.operations) AS operations, min(l.data_transfer) AS data_transfer FROM (
+    SELECT operations_limit AS operations, NULL::bigint AS data_transfer FROM shard.customers
+    WHERE organization_id = %(organization)s AND team_id = %(team)s
+    UNION ALL
+    SELECT operations_limit, transfer_limit FROM shard.teams WHERE organization_id = %(organization)s AND id = %(team)s
+) l
 """
 _REACHED_NOW: Final = """
 SELECT organization_id, team_id, first_day, until, state, measure, used, most FROM shard.usage_states
@@ -181,6 +195,14 @@ async def days(
     return [UsedDay(**row) for row in await tx.all(_DAYS, parameters)]
 
 
+async def scenarios(
+    tx: ReadTx, organization_id: OrganizationId, team_id: TeamId, today: date, *, limit: int
+) -> list[ScenarioMonth]:
+    """Return what each scenario of a team has used in the month of a day."""
+    parameters = {"organization": organization_id, "team": team_id, "today": today, "limit": limit}
+    return [ScenarioMonth(**row) for row in await tx.all(_SCENARIOS, parameters)]
+
+
 async def month(tx: ReadTx, organization_id: OrganizationId, team_id: TeamId | None) -> DictRow:
     """Return this month's bounds and sums."""
     [row] = await tx.all(_MONTH, {"organization": organization_id, "team": team_id})
@@ -200,9 +222,9 @@ async def limits_of(tx: ReadTx, organization_id: OrganizationId) -> Limits:
 
 
 async def limits_of_team(tx: ReadTx, organization_id: OrganizationId, team_id: TeamId) -> Limits:
-    """Return what the customers of a team may use: the smallest of their limits."""
-    row = await tx.one(_TEAM_LIMIT, (organization_id, team_id))
-    return Limits() if row is None else Limits(operations=row["operations"])
+    """Return what a team may use: the smallest of its own limits and its customers'."""
+    row = await tx.one(_TEAM_LIMIT, {"organization": organization_id, "team": team_id})
+    return Limits() if row is None else Limits(operations=row["operations"], data_transfer=row["data_transfer"])
 
 
 async def set_limits(tx: WriteTx, organization_id: OrganizationId, limits: Limits) -> None:

@@ -12,7 +12,16 @@ from make_bridge.domain.customers.messages import GetCustomer
 from make_bridge.domain.customers.model import require_sight
 from make_bridge.domain.customers.views import get_customer
 from make_bridge.domain.usage import store
-from make_bridge.domain.usage.messages import GetCustomerMonth, GetMonth, Limits, Month, SumUsage, UsedDay
+from make_bridge.domain.usage.messages import (
+    GetCustomerMonth,
+    GetMonth,
+    GetTeamMonth,
+    Limits,
+    Month,
+    SumUsage,
+    TeamMonth,
+    UsedDay,
+)
 from make_bridge.domain.usage.model import State, checked_range, worst
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import PermissionDenied
@@ -20,6 +29,7 @@ from make_bridge.kernel.ids import TeamId
 from make_bridge.platform.bus.queries import QueryRegistration
 from make_bridge.platform.database.transactions import ReadTx
 
+_MOST_SCENARIOS: Final = 10_000
 _USUAL: Final = timedelta(days=29)
 
 
@@ -41,6 +51,13 @@ class UsageViews:
         await _require_sight(tx, context, query.team_id)
         return await self._month(tx, context, query.team_id)
 
+    async def get_team_month(self, tx: ReadTx, context: Context, query: GetTeamMonth) -> TeamMonth:
+        """Answer GetTeamMonth."""
+        await _require_sight(tx, context, query.team_id)
+        today = await store.today(tx)
+        used = await store.scenarios(tx, context.organization_id, query.team_id, today, limit=_MOST_SCENARIOS)
+        return TeamMonth(first_day=today.replace(day=1), scenarios=tuple(used))
+
     async def get_customer_month(self, tx: ReadTx, context: Context, query: GetCustomerMonth) -> Month:
         """Answer GetCustomerMonth; a customer that the caller may not see does not exist for it."""
         customer = await get_customer(tx, context, GetCustomer(customer_id=query.customer_id))
@@ -61,9 +78,12 @@ class UsageViews:
         """Return the slice's queries for the composition root."""
         read = "usage:read"
         return [
-            QueryRegistration(query=SumUsage, view=self.sum_usage, permission=read),
-            QueryRegistration(query=GetMonth, view=self.get_month, permission=read),
-            QueryRegistration(query=GetCustomerMonth, view=self.get_customer_month, permission="customers:read"),
+            QueryRegistration(query=SumUsage, view=self.sum_usage, permission=read, may_lag=True),
+            QueryRegistration(query=GetTeamMonth, view=self.get_team_month, permission=read, may_lag=True),
+            QueryRegistration(query=GetMonth, view=self.get_month, permission=read, may_lag=True),
+            QueryRegistration(
+                query=GetCustomerMonth, view=self.get_customer_month, permission="customers:read", may_lag=True
+            ),
         ]
 
 

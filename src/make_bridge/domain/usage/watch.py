@@ -27,6 +27,7 @@ from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import Row, WriteTx
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.sharding.following import PerShard, ShardTasks
 
 MOST_LET_GO: Final = 500
 _TOGETHER: Final = 5000
@@ -46,27 +47,31 @@ class QuotaWatch:
         self._metrics = metrics
         self._config = config
         self._released = released
-        self._awake = asyncio.Event()
-        self._loop: asyncio.Task[None] | None = None
+        self._awake: PerShard[asyncio.Event] = PerShard(lambda _shard: asyncio.Event())
+        self._loops = ShardTasks("quota watch", (self._keep_looking,))
         self._by_shard: dict[int, dict[Scope, Standing]] = {}
 
     def wake(self) -> None:
         """Look at once: a limit was set. A hint, never needed for correctness."""
-        self._awake.set()
+        for awake in self._awake.values():
+            awake.set()
 
     async def start(self) -> None:
-        """Look once, so that nothing is accepted unknowing, then again and again."""
-        await self._look_everywhere(now=False)
-        self._loop = asyncio.create_task(self._keep_looking(), name="quota watch")
+        """Begin to look at every shard."""
+        await self._shards.follow(self)
 
     async def stop(self) -> None:
         """Stop between two looks."""
-        if self._loop is None:
-            return
-        self._loop.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._loop
-        self._loop = None
+        await self._shards.leave(self)
+
+    async def begin(self, shard: Shard) -> None:
+        """Look once, so that nothing is accepted unknowing, then again and again."""
+        await self._look_safely(shard, now=False)
+        await self._loops.begin(shard)
+
+    async def end(self, shard: Shard) -> None:
+        """Stop looking at a shard."""
+        await self._loops.end(shard)
 
     async def look(self, shard: Shard, *, now: bool = False) -> None:
         """Renew what is known of one shard; ``now`` sums up even if somebody has just done it."""
@@ -85,29 +90,29 @@ class QuotaWatch:
         for found in self._by_shard.values():
             known |= found
         self._quotas.know(known)
-        self._metrics.limits_reached.set(self._quotas.count)
+        self._metrics.usage.reached.set(self._quotas.count)
         if released:
-            self._metrics.runs_let_go.inc(released)
+            self._metrics.usage.let_go.inc(released)
             self._released()
 
-    async def _keep_looking(self) -> None:
+    async def _keep_looking(self, shard: Shard) -> None:
+        awake = self._awake[shard]
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._config.look_seconds):
-                    await self._awake.wait()
-            now = self._awake.is_set()
-            self._awake.clear()
-            await self._look_everywhere(now=now)
+                    await awake.wait()
+            now = awake.is_set()
+            awake.clear()
+            await self._look_safely(shard, now=now)
 
-    async def _look_everywhere(self, *, now: bool) -> None:
-        for shard in self._shards.all():
-            try:
-                await self.look(shard, now=now)
-            except Unavailable as error:
-                _log.warning("quota_look_failed", shard=shard.number, error=error.message)
-            except Exception:  # noqa: BLE001
-                # Limits of every tenant hang on this loop: it tells and goes on with what it knew.
-                _log.exception("quota_look_failed", shard=shard.number)
+    async def _look_safely(self, shard: Shard, *, now: bool) -> None:
+        try:
+            await self.look(shard, now=now)
+        except Unavailable as error:
+            _log.warning("quota_look_failed", shard=shard.number, error=error.message)
+        except Exception:  # noqa: BLE001
+            # Limits of every tenant hang on this loop: it tells and goes on with what it knew.
+            _log.exception("quota_look_failed", shard=shard.number)
 
     async def _sum_up(self, tx: WriteTx) -> int:
         """Do one look's work; return how many runs were let go."""
@@ -121,7 +126,7 @@ class QuotaWatch:
         if any(standing.state is State.REACHED for standing in standings):
             put_off = await store.put_off(tx)
             if put_off:
-                self._metrics.runs_deferred["waiting"].inc(put_off)
+                self._metrics.usage.deferred["waiting"].inc(put_off)
         teams = await store.deferred_teams(tx, MOST_LET_GO)
         counts = let_go_of(teams, standings)
         return await store.let_go(tx, counts) if counts else 0

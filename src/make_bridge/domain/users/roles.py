@@ -48,9 +48,11 @@ _EDITOR: Final = _OPERATOR | {
     "customers:write",
     "datastores:write",
     "datastructures:write",
+    "functions:write",
     "integrations:write",
     "scenarios:write",
     "templates:write",
+    "variables:write",
     "webhooks:write",
 }
 # Hands out keys and tokens, of what an admin may do, makes applications at providers known, reads who did what, and

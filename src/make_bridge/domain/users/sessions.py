@@ -13,7 +13,7 @@ from make_bridge.domain.users.messages import Session
 from make_bridge.domain.users.model import SessionLimits, SignInLimits, is_session_secret
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.errors import Unavailable
-from make_bridge.platform.cache.near import NearLookUp
+from make_bridge.platform.cache.near import CacheNumbers, NearLookUp
 from make_bridge.platform.database.pools import Directory
 from make_bridge.platform.security.secrets import digest_of
 
@@ -40,6 +40,10 @@ class Sessions:
     def forget(self, digest: bytes) -> None:
         """Drop a session that was ended here."""
         self._finder.forget(digest)
+
+    def numbers(self) -> CacheNumbers:
+        """Return what became of the reads of sessions."""
+        return self._finder.numbers()
 
     async def forget_ended(self) -> int:
         """Remove what has ended from the database; return how much. Repeated every hour."""

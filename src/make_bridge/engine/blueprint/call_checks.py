@@ -35,7 +35,9 @@ def _mistake(call: Call, *, counted: bool) -> CallMistake | None:
     name, given = call.name, len(call.arguments)
     function = FUNCTIONS.get(name)
     if function is None:
-        message = f"There is no function {name}(); the module will fail when it runs."
+        message = (
+            f"There is no function {name}(); unless the team has one of its own, the module will fail when it runs."
+        )
         return CallMistake(message=message, fix=mistakes.function_fix(name, FUNCTIONS))
     if not counted or function.required <= given <= function.most:
         return None

@@ -5,11 +5,13 @@ validation first and refuses on what is fatal, so that linking needs no checks o
 """
 
 from make_bridge.engine.apps.module import Kind
+from make_bridge.engine.blueprint.called_functions import calling_nodes, functions_called
 from make_bridge.engine.blueprint.findings import BlueprintInvalid, Severity
 from make_bridge.engine.blueprint.link import Catalogue, Linker
 from make_bridge.engine.blueprint.model import Blueprint
 from make_bridge.engine.blueprint.program import Node, Program, Trigger
 from make_bridge.engine.blueprint.validate import validate
+from make_bridge.engine.blueprint.variables import named_variables
 
 _LOOPING = frozenset({Kind.FEEDER, Kind.AGGREGATOR})
 
@@ -23,6 +25,8 @@ def compile_blueprint(blueprint: Blueprint, catalogue: Catalogue) -> Program:
     entry = linker.flow(blueprint.flow, None, None, owned=False)
     nodes = linker.nodes
     pure = all(node.spec.pure for node in nodes.values())
+    called = functions_called(blueprint)
+    functions = frozenset().union(*called.values())
     keeps_memory = any(node.spec.keeps_memory(node.parameters) for node in nodes.values())
     return Program(
         name=blueprint.name,
@@ -31,9 +35,16 @@ def compile_blueprint(blueprint: Blueprint, catalogue: Catalogue) -> Program:
         settings=blueprint.settings,
         trigger=_trigger(entry),
         pure=pure,
-        immediate=pure and not keeps_memory and not any(node.spec.kind in _LOOPING for node in nodes.values()),
+        immediate=pure
+        and not functions
+        and not keeps_memory
+        and not any(node.spec.kind in _LOOPING for node in nodes.values()),
         has_response=any(node.spec.answers for node in nodes.values()),
+        functions=functions,
+        calling=calling_nodes(nodes, frozenset(called)) if called else frozenset(),
+        needs_ports=not pure or bool(functions),
         keeps_memory=keeps_memory,
+        variables=named_variables(blueprint),
         required_components=tuple(linker.components),
         inputs=blueprint.inputs,
         outputs=blueprint.outputs,

@@ -12,6 +12,7 @@ from make_bridge.engine.apps.module import Collection, ModuleSpec
 from make_bridge.engine.blueprint.filters import Passes
 from make_bridge.engine.blueprint.mapping import Mapper
 from make_bridge.engine.blueprint.model import Settings
+from make_bridge.engine.blueprint.variables import NamedVariables
 from make_bridge.engine.iml import Scope
 from make_bridge.engine.values import Value
 
@@ -145,8 +146,16 @@ class Program:
     has_response: bool
     immediate: bool
     """Pure and without loops: a run costs about as much as reading its input."""
+    functions: frozenset[str]
+    """Functions of the team that it calls: names that are none of the language."""
+    calling: frozenset[int]
+    """The modules at which a run may have to wait for one."""
+    needs_ports: bool
+    """It touches the world, or calls functions of the team."""
     keeps_memory: bool
     """A module keeps something from run to run, which has to be read before and stored with the outcome."""
+    variables: NamedVariables | None
+    """Custom variables that an expression names, which have to be read before; None for nearly all programs."""
     required_components: tuple[Component, ...]
     inputs: tuple[Field, ...]
     outputs: tuple[Field, ...]

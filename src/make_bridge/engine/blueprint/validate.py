@@ -13,6 +13,7 @@ from make_bridge.engine.blueprint.link import Catalogue
 from make_bridge.engine.blueprint.model import Blueprint, Branch, Module, Route
 from make_bridge.engine.blueprint.settings import feeder_id
 from make_bridge.engine.blueprint.structure_checks import Place, check_known, check_place
+from make_bridge.engine.blueprint.variables import expression_texts
 from make_bridge.engine.iml import limits
 from make_bridge.engine.schedule.shapes import schedule_mistakes
 
@@ -37,19 +38,7 @@ def validate(blueprint: Blueprint, catalogue: Catalogue) -> list[Finding]:
 
 def _expression_length(node: Module) -> int:
     """Return how many characters stand in texts with expressions, wherever a module may have some."""
-    filters = [node.filter, *(branch.condition for branch in node.branches), *node.merge_filters]
-    sides = [(one.a, one.b) for found in filters if found is not None for group in found.groups for one in group]
-    waiting: list[object] = [node.mapper, node.flags, sides, [output.mappings for output in node.outputs]]
-    length = 0
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, str):
-            length += len(value) if "{{" in value else 0
-        elif isinstance(value, Mapping):
-            waiting.extend(value.values())
-        elif isinstance(value, list | tuple):
-            waiting.extend(value)
-    return length
+    return sum(map(len, expression_texts(node)))
 
 
 def _check_whole(blueprint: Blueprint, catalogue: Catalogue) -> Iterator[Finding]:

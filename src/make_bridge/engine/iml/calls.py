@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from make_bridge.engine.expression_errors import ExpressionError
+from make_bridge.engine.iml import limits
 from make_bridge.engine.iml.compiled import Compiled, Evaluator
 from make_bridge.engine.iml.functions.parameters import Convert, Parameter
 from make_bridge.engine.iml.functions.signature import Function, OnNull, Run, SpecialForm
-from make_bridge.engine.iml.scope import Scope
+from make_bridge.engine.iml.scope import CallingScope, Scope
 from make_bridge.engine.iml.syntax import Call
 from make_bridge.engine.values import ERASE, IGNORE, Value
 
@@ -26,7 +27,7 @@ def compile_call(
     A blueprint can so be imported and repaired although it calls what does not exist.
     """
     if function is None:
-        return _failing(call, f"The function {call.name}() does not exist.")
+        return _function_of_team(call, arguments)
     if not function.required <= len(arguments) <= function.most:
         return _failing(call, _wrong_count(function, len(arguments)))
     if isinstance(function, SpecialForm):
@@ -43,6 +44,29 @@ def compile_call(
     return _first_varies(
         call, function, arguments[0].evaluate, parameters[0].convert, _prepared(function, constants, compiling)
     )
+
+
+def _function_of_team(call: Call, arguments: tuple[Compiled, ...]) -> Evaluator:
+    """Call what is no function of the language, in a scope that knows more of them."""
+    readers = tuple(argument.evaluate for argument in arguments)
+    unknown = _failing(call, f"The function {call.name}() does not exist.")
+
+    def evaluate(scope: Scope) -> Value:
+        if not isinstance(scope, CallingScope):
+            return unknown(scope)
+        try:
+            scope.budget.step(limits.TEAM_FUNCTION)
+            given = [_plain(read(scope)) for read in readers]
+            return scope.call(call.name, given)
+        except ExpressionError as error:
+            error.locate_call(call.position, call.name, None, ())
+            raise
+
+    return evaluate
+
+
+def _plain(value: Value) -> Value:
+    return None if value is IGNORE or value is ERASE else value
 
 
 def _failing(call: Call, message: str) -> Evaluator:

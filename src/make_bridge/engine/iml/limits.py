@@ -30,6 +30,9 @@ EXPRESSION_FREE: Final = 512
 EXPRESSION_SHIFT: Final = 3
 """In longer ones 2**3 characters cost one operation."""
 
+TEAM_FUNCTION: Final = 1000
+"""Operations that a call of a team's own function counts as: so one mapper makes a hundred."""
+
 # -- What a template may be -------------------------------------------------------------------------------------------
 
 EXPRESSION: Final = 65_536

@@ -91,3 +91,16 @@ class Scope(Protocol):
     def budget(self) -> Budget:
         """What this evaluation may still use."""
         ...
+
+
+class CallingScope:
+    """A scope that knows functions of a team, beside those of the language: where one is called, it waits.
+
+    A class and no protocol, so that a call can ask its scope at once whether it is one.
+    """
+
+    __slots__ = ()
+
+    def call(self, name: str, arguments: list[Value]) -> Value:
+        """Return what the function gives; raises ExpressionError when there is none, or it fails."""
+        raise NotImplementedError

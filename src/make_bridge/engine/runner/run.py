@@ -12,6 +12,7 @@ from make_bridge.engine.apps.module import Collection, Kind
 from make_bridge.engine.blueprint.program import MergeNode, Node, Program
 from make_bridge.engine.ports import Ports
 from make_bridge.engine.runner.beginning import check_inputs, refresh_variables
+from make_bridge.engine.runner.calling import CallingState, CallingWalker
 from make_bridge.engine.runner.request import ResumePoint, RunRequest
 from make_bridge.engine.runner.result import Ending, RunError, RunResult, RunWarning, Status, Step
 from make_bridge.engine.runner.state import Ended, RunState
@@ -32,8 +33,7 @@ _STATUSES: Final[dict[Ending, Status]] = {
 
 async def run(program: Program, request: RunRequest, ports: Ports) -> RunResult:
     """Run the program and return what came of it."""
-    state = RunState(program, request, ports)
-    walker = Walker(state)
+    state, walker = _begin(program, request, ports)
     started = state.monotonic()
     cycles, ended = 0, Ended(Ending.FINISHED)
     try:
@@ -51,6 +51,14 @@ async def run(program: Program, request: RunRequest, ports: Ports) -> RunResult:
         ended = await close(state, end)
     duration = int((state.monotonic() - started) * _MICROSECONDS)
     return _result(state, ended, cycles, duration)
+
+
+def _begin(program: Program, request: RunRequest, ports: Ports) -> tuple[RunState, Walker]:
+    if program.functions and ports.functions is not None:
+        calling = CallingState(program, request, ports, ports.functions)
+        return calling, CallingWalker(calling, ports.functions)
+    state = RunState(program, request, ports)
+    return state, Walker(state)
 
 
 def _ran_dry(state: RunState) -> bool:

@@ -30,6 +30,7 @@ from make_bridge.engine.runner.faults import (
 from make_bridge.engine.runner.frames import Collector, Frame, LoopFrame, RouteFrame
 from make_bridge.engine.runner.holding import BUNDLE, COLLECTED, LARGE, LIST
 from make_bridge.engine.runner.log import UNMEASURED
+from make_bridge.engine.runner.outcome import Outcome
 from make_bridge.engine.runner.performer import perform
 from make_bridge.engine.runner.result import Ending, Step
 from make_bridge.engine.runner.state import Ended, RunState
@@ -80,7 +81,7 @@ class Walker:
                 if node.performs:
                     node = await self._perform(node)
                 else:
-                    node = _STEPS[node.__class__](self, node)
+                    node = STEPS[node.__class__](self, node)
                 if self._pause_at and self._is_due():
                     await self._pause()
             if not stack:
@@ -234,7 +235,11 @@ class Walker:
             given = node.mapper.evaluate(run)
         except Exception as error:  # noqa: BLE001  the scenario's error, or kept as ours
             return self._failed(node, operation, None, error)
-        outcome = await perform(run, node, operation, given)
+        return self._performed(node, operation, given, await perform(run, node, operation, given))
+
+    def _performed(self, node: Node, operation: int, given: Collection, outcome: Outcome | None) -> Node | None:
+        """Go on with what came of a call; None is that nobody knows."""
+        run = self._run
         if outcome is None:
             park_possibly_done(run, node, operation)
             return None
@@ -384,7 +389,7 @@ def _code(node: Node) -> Callable[[ModuleCall], Bundles]:
     return code
 
 
-_STEPS: Final[dict[type[Node], Callable[[Walker, Node], Node | None]]] = {
+STEPS: Final[dict[type[Node], Callable[[Walker, Node], Node | None]]] = {
     WorkNode: Walker._module,  # noqa: SLF001  the table is part of the class
     RouterNode: Walker._router,  # noqa: SLF001
     ConditionNode: Walker._condition,  # noqa: SLF001

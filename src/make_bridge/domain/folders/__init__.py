@@ -1,0 +1,1 @@
+"""Folders: how a team sorts its scenarios."""

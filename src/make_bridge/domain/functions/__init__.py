@@ -1,0 +1,1 @@
+"""Custom functions: JavaScript of a team, which expressions call by its name."""
