@@ -29,16 +29,21 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from make_bridge.domain.credential_requests.model import RequestLimits
 from make_bridge.domain.data_stores.model import DataStoreLimits
 from make_bridge.domain.deliveries.model import DeliveryLimits
 from make_bridge.domain.executions.incomplete import IncompleteLimits
 from make_bridge.domain.executions.journal import JournalConfig
+from make_bridge.domain.folders.model import FolderLimits
+from make_bridge.domain.functions.model import FunctionLimits
 from make_bridge.domain.oauth.model import OAuthLimits
 from make_bridge.domain.organizations.model import LONGEST_OVERLAP, CredentialLimits
 from make_bridge.domain.reports.model import ReportLimits
 from make_bridge.domain.scenarios.inbound import InboundLimits
+from make_bridge.domain.scenarios.learning import LearningLimits
 from make_bridge.domain.usage.model import QuotaConfig
 from make_bridge.domain.users.model import MemberLimits, SessionLimits, SignInLimits
+from make_bridge.domain.variables.model import VariableLimits
 from make_bridge.engine.runner.request import RunLimits
 from make_bridge.faces.edge.addresses import Addresses
 from make_bridge.faces.edge.config import BodyLimits, ConnectionLimits, EdgeConfig, EdgeLimits, RateLimits
@@ -46,7 +51,13 @@ from make_bridge.faces.edge.hosts import HostRule
 from make_bridge.faces.edge.origins import read_origin
 from make_bridge.faces.edge.shape_errors import sentence_of
 from make_bridge.kernel.errors import ConfigurationError
+from make_bridge.kernel.roles import ALL_ROLES, FORWARDED, Role
+from make_bridge.platform.bus.redis_streams import StreamsConfig
+from make_bridge.platform.cache.config import FarConfig
+from make_bridge.platform.coordination.zookeeper_config import ZooKeeperConfig, ZooKeeperTls, read_auth
+from make_bridge.platform.database.freshness import ReplicaLimits
 from make_bridge.platform.database.pools import PoolLimits
+from make_bridge.platform.database.versions import LockPatience
 from make_bridge.platform.egress.breaker import BreakerLimits
 from make_bridge.platform.egress.circuits import CircuitsConfig
 from make_bridge.platform.egress.client import EgressConfig
@@ -56,16 +67,26 @@ from make_bridge.platform.limits.port import Rate
 from make_bridge.platform.queue.jobs import JobLimits
 from make_bridge.platform.queue.leases import ClaimRules
 from make_bridge.platform.redis.config import RedisConfig, is_redis_address
+from make_bridge.platform.sandbox.config import SandboxConfig
 from make_bridge.platform.security.certificates import CertificateFiles, own_files
+from make_bridge.platform.security.internal_context import MOST_WAIT_SECONDS
 from make_bridge.platform.security.passwords import PasswordCost
-from make_bridge.platform.security.portal_tokens import ExpectedClaims
+from make_bridge.platform.security.portal_tokens import LEEWAY, ExpectedClaims
+from make_bridge.platform.sharding.config import BalanceConfig
+from make_bridge.platform.sharding.moving_model import MovingConfig
+from make_bridge.platform.upstreams.balancing import RuleName
 
 PREFIX: Final = "MAKE_BRIDGE_"
 DEFAULTS: Final = Path(__file__).with_name("make-bridge.default.toml")
 _CONFIG: Final = "CONFIG"
 # Names that belong to parts which are not in this version: they are recognised, and said to have no effect.
-_LATER: Final = ("ELASTICSEARCH_URL", "OTLP_ENDPOINT", "REPLICA_URLS", "ZOOKEEPER_HOSTS")
+_LATER: Final = ("ELASTICSEARCH_URL", "OTLP_ENDPOINT")
 _LAST_SHARD: Final = 1023
+_MOST_REPLICAS: Final = 8
+_LEAVE_SECONDS: Final = 3.0
+# For how long connections without a call outlive the door: behind a proxy, and before callers who know no other server.
+PROXIED_SECONDS: Final = 3.0
+_ALONE_SECONDS: Final = 1.0
 _NODE_ID: Final = r"[A-Za-z0-9._-]{1,64}"
 
 
@@ -86,6 +107,24 @@ def _shards(value: object) -> object:
             raise ValueError(f"must name each shard once, by a number from 0 to {_LAST_SHARD}, as NUMBER=URL")
         shards[number] = url
     return shards
+
+
+def _replicas(value: object) -> object:
+    """Take ``NUMBER=URL`` entries; a shard may have several replicas."""
+    entries = value.split() if isinstance(value, str) else value or []
+    if not isinstance(entries, list):
+        raise ValueError("must be entries of the form NUMBER=URL")  # noqa: TRY004 - Pydantic reports ValueError only
+    replicas: dict[str, list[str]] = {}
+    for entry in entries:
+        number, _, url = str(entry).partition("=")
+        if number == "directory":
+            raise ValueError("names shards only: what the directory holds lets people in, and is read where it is true")
+        if not number.isascii() or not number.isdigit() or int(number) > _LAST_SHARD:
+            raise ValueError(f"must name shards by a number from 0 to {_LAST_SHARD}, as NUMBER=URL")
+        replicas.setdefault(number, []).append(url)
+    if any(len(urls) > _MOST_REPLICAS for urls in replicas.values()):
+        raise ValueError(f"may name {_MOST_REPLICAS} replicas of a shard at most")
+    return replicas
 
 
 def _postgresql(value: SecretStr) -> SecretStr:
@@ -143,6 +182,7 @@ def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgresql)]
+ZooKeeperHost = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}$")]
 Bytes = Annotated[int, Field(ge=1024, le=256 * 1024 * 1024)]
 RateMost = Annotated[int, Field(ge=0, le=10_000_000)]
 RateSeconds = Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]
@@ -161,27 +201,78 @@ class Settings(BaseSettings):
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_self_signed: bool
+    roles: Annotated[tuple[Role, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)]
+    advertise_url: Annotated[str, AfterValidator(_origin)] | None = None
+    node_weight: Annotated[int, Field(ge=0, le=1000)]
+    balancing: RuleName
+    node_check_seconds: Annotated[float, Field(ge=0.1, le=60, allow_inf_nan=False)]
+    node_rise: Annotated[int, Field(ge=1, le=100)]
+    node_fall: Annotated[int, Field(ge=1, le=100)]
+    node_connections: Annotated[int, Field(ge=1, le=10_000)]
+    node_connect_seconds: Annotated[float, Field(ge=0.05, le=60, allow_inf_nan=False)]
+    forward_seconds: Annotated[float, Field(ge=1, le=MOST_WAIT_SECONDS, allow_inf_nan=False)]
+    servers_seconds: Annotated[float, Field(ge=0.1, le=5, allow_inf_nan=False)]
+    leave_seconds: Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)] | None = None
+    last_calls_seconds: Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)] | None = None
     node_id: Annotated[str, Field(pattern=f"^{_NODE_ID}$")] | None = None
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(lambda level: str(level).lower())
     ]
+    metrics_token_file: Path | None = None
 
     data_dir: Path
     root_key_file: Path | None = None
     database_url: DatabaseUrl | None = None
     migration_url: DatabaseUrl | None = None
     shard_urls: Annotated[dict[int, DatabaseUrl], NoDecode, BeforeValidator(_shards)] = Field(default_factory=dict)
+    replica_urls: Annotated[dict[int, tuple[DatabaseUrl, ...]], NoDecode, BeforeValidator(_replicas)] = Field(
+        default_factory=dict
+    )
+    replica_lag_seconds: Annotated[float, Field(ge=0.05, le=10, allow_inf_nan=False)]
+    replica_look_seconds: Annotated[float, Field(ge=0.01, le=0.5, allow_inf_nan=False)]
+    replica_back_seconds: Annotated[float, Field(ge=1, le=600, allow_inf_nan=False)]
+    replica_wait_seconds: Annotated[float, Field(ge=0.05, le=10, allow_inf_nan=False)]
     database_connections: Annotated[int, Field(ge=1, le=1000)]
     database_wait_seconds: Seconds
+    shard_load_seconds: Annotated[float, Field(ge=0.1, le=3600, allow_inf_nan=False)]
+    shard_imbalance: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)]
     database_start_seconds: Annotated[float, Field(ge=0, le=3600)]
+    clock_skew_seconds: Annotated[float, Field(gt=0, le=LEEWAY, allow_inf_nan=False)]
+    clock_look_seconds: Seconds
+    moving_pause_seconds: Annotated[float, Field(ge=0.1, le=2, allow_inf_nan=False)]
+    moving_grace_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]
+    moving_batch: Annotated[int, Field(ge=10, le=100_000)]
+    moving_at_once: Annotated[int, Field(ge=1, le=16)]
     statement_timeout_seconds: Seconds
+    directory_statement_timeout_seconds: Seconds
+    engine_statement_timeout_seconds: Seconds
+    report_statement_timeout_seconds: Seconds
     lock_timeout_seconds: Seconds
+    migration_lock_seconds: Seconds
+    migration_lock_tries: Annotated[int, Field(ge=1, le=1000)]
+    slow_query_ms: Annotated[int, Field(ge=0, le=3_600_000)]
+    slow_query_fingerprints: Annotated[int, Field(ge=1, le=10_000)]
     idle_in_transaction_seconds: Seconds
     redis_url: Annotated[SecretStr, AfterValidator(_redis)] | None = None
     redis_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
     redis_seconds: Annotated[float, Field(ge=0.001, le=1, allow_inf_nan=False)]
     redis_probe_seconds: Annotated[float, Field(ge=0.05, le=60, allow_inf_nan=False)]
     redis_connections: Annotated[int, Field(ge=1, le=64)]
+    zookeeper_hosts: Annotated[tuple[ZooKeeperHost, ...], NoDecode, BeforeValidator(_split), Field(max_length=9)]
+    zookeeper_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._-]{1,64}){1,4}$")]
+    zookeeper_session_seconds: Annotated[float, Field(ge=1, le=40, allow_inf_nan=False)]
+    zookeeper_answer_seconds: Annotated[float, Field(ge=0.1, le=30, allow_inf_nan=False)]
+    zookeeper_auth_file: Path | None = None
+    zookeeper_ca_file: Path | None = None
+    zookeeper_cert_file: Path | None = None
+    zookeeper_key_file: Path | None = None
+
+    cache_far_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]
+    cache_far_bytes: Annotated[int, Field(ge=1024, le=4 * 1024 * 1024)]
+    event_bus: Literal["redis", "postgresql"]
+    event_stream_length: Annotated[int, Field(ge=100, le=1_000_000)]
+    event_stream_bytes: Annotated[int, Field(ge=0, le=1_048_576)]
+    event_look_seconds: Annotated[float, Field(ge=0.4, le=60, allow_inf_nan=False)]
 
     hook_body_bytes: Bytes
     api_body_bytes: Bytes
@@ -214,7 +305,6 @@ class Settings(BaseSettings):
     rate_flow: RateMost
     rate_flow_seconds: RateSeconds
     rate_keys: Annotated[int, Field(ge=100, le=10_000_000)]
-    rate_servers_seconds: Annotated[float, Field(ge=0.1, le=5, allow_inf_nan=False)]
     token_issuers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
     token_audiences: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
     portal_key_overlap_seconds: Annotated[int, Field(ge=0, le=LONGEST_OVERLAP)]
@@ -245,6 +335,8 @@ class Settings(BaseSettings):
     webhook_response_seconds: Seconds
     webhook_tolerance_longest_seconds: Annotated[int, Field(ge=1, le=86_400)]
     webhook_window_longest_seconds: Annotated[int, Field(ge=1, le=2_592_000)]
+    webhook_learned_calls: Annotated[int, Field(ge=1, le=1000)]
+    webhook_learned_fields: Annotated[int, Field(ge=1, le=500)]
     drain_seconds: Seconds
     journal_result_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)]
     incomplete_per_scenario: Annotated[int, Field(ge=1, le=1_000_000)]
@@ -270,6 +362,9 @@ class Settings(BaseSettings):
     webhook_disable_days: Annotated[int, Field(ge=1, le=365)]
     webhook_disable_attempts: Annotated[int, Field(ge=1, le=10_000)]
     webhook_secret_overlap_hours: Annotated[int, Field(ge=0, le=8760)]
+    credential_requests: Annotated[int, Field(ge=1, le=10_000)]
+    credential_request_credentials: Annotated[int, Field(ge=1, le=100)]
+    credential_request_days: Annotated[int, Field(ge=1, le=90)]
     oauth_plain_http: bool
     oauth_applications: Annotated[int, Field(ge=1, le=10_000)]
     oauth_attempts: Annotated[int, Field(ge=1, le=1_000_000)]
@@ -285,6 +380,21 @@ class Settings(BaseSettings):
     data_store_records: Annotated[int, Field(ge=1, le=100_000_000)]
     data_store_bytes: Annotated[int, Field(ge=1024 * 1024, le=1024**4)]
     data_stores: Annotated[int, Field(ge=1, le=10_000)]
+    scenario_folders: Annotated[int, Field(ge=1, le=10_000)]
+    scenario_folder_depth: Annotated[int, Field(ge=1, le=100)]
+    custom_functions: Literal["on", "off"]
+    custom_function_count: Annotated[int, Field(ge=1, le=10_000)]
+    custom_function_characters: Annotated[int, Field(ge=100, le=100_000)]
+    custom_function_changes: Annotated[int, Field(ge=1, le=10_000)]
+    custom_function_seconds: Annotated[float, Field(ge=0.01, le=10, allow_inf_nan=False)]
+    custom_function_wait_seconds: Annotated[float, Field(ge=0.1, le=60, allow_inf_nan=False)]
+    custom_function_memory_bytes: Annotated[int, Field(ge=8 * 1024 * 1024, le=1024**3)]
+    custom_function_input_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)]
+    custom_function_output_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)]
+    custom_function_processes: Annotated[int, Field(ge=2, le=64)]
+    custom_variables: Annotated[int, Field(ge=1, le=1000)]
+    custom_variable_bytes: Annotated[int, Field(ge=16, le=65_536)]
+    custom_variable_changes: Annotated[int, Field(ge=1, le=100_000)]
     usage_look_seconds: Annotated[float, Field(ge=0.1, le=5, allow_inf_nan=False)]
     usage_near_percent: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
     usage_deferred: Annotated[int, Field(ge=0, le=1_000_000)]
@@ -301,19 +411,51 @@ class Settings(BaseSettings):
     team_call_concurrency: Annotated[int, Field(ge=1, le=100_000)]
 
     @model_validator(mode="after")
-    def _agree(self) -> "Settings":
+    def _agree_on_databases(self) -> "Settings":
         """Refuse what is right by itself and wrong together."""
         if self.database_url is None and (self.shard_urls or self.migration_url):
             raise ValueError(f"{PREFIX}SHARD_URLS and {PREFIX}MIGRATION_URL need {PREFIX}DATABASE_URL beside them")
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY belong together: give both or neither")
-        if self.tls_cert is not None and self.tls_self_signed:
-            raise ValueError(f"{PREFIX}TLS_SELF_SIGNED makes a certificate of its own: leave it out beside a given one")
+        shards = (set(self.shard_urls) or {0}) if self.database_url is not None else set()
+        if unknown := set(self.replica_urls) - shards:
+            numbers = ", ".join(map(str, sorted(unknown)))
+            raise ValueError(f"{PREFIX}REPLICA_URLS names replicas of the shard {numbers}, which this server has not")
+        if self.replica_back_seconds < 2 * self.replica_lag_seconds:
+            raise ValueError(f"{PREFIX}REPLICA_BACK_SECONDS must be at least twice {PREFIX}REPLICA_LAG_SECONDS")
         if self.shard_urls and self.root_key_file is None:
             raise ValueError(
                 f"{PREFIX}ROOT_KEY_FILE must be set beside {PREFIX}SHARD_URLS, so that all processes share one key: "
                 "write 64 random hexadecimal characters into a file only this program's user can read, and name it"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _agree_on_certificates(self) -> "Settings":
+        """Refuse a certificate without its key, and two at once."""
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY belong together: give both or neither")
+        if self.tls_cert is not None and self.tls_self_signed:
+            raise ValueError(f"{PREFIX}TLS_SELF_SIGNED makes a certificate of its own: leave it out beside a given one")
+        if (self.zookeeper_cert_file is None) != (self.zookeeper_key_file is None):
+            raise ValueError(f"{PREFIX}ZOOKEEPER_CERT_FILE and {PREFIX}ZOOKEEPER_KEY_FILE belong together")
+        if self.zookeeper_cert_file is not None and self.zookeeper_ca_file is None:
+            raise ValueError(f"{PREFIX}ZOOKEEPER_CERT_FILE is for TLS: give {PREFIX}ZOOKEEPER_CA_FILE beside it")
+        return self
+
+    @model_validator(mode="after")
+    def _agree_on_roles(self) -> "Settings":
+        """Refuse services apart without what they share."""
+        if self.is_apart and (self.database_url is None or self.root_key_file is None):
+            raise ValueError(
+                f"services apart ({PREFIX}ROLES) need {PREFIX}DATABASE_URL and {PREFIX}ROOT_KEY_FILE, the same for all "
+                "of them: they meet in one database"
+            )
+        if self.is_apart and self.public_url is None:
+            raise ValueError(
+                f"services apart ({PREFIX}ROLES) need {PREFIX}PUBLIC_URL: the address of the gateway, for links that "
+                "the others make"
+            )
+        if self.is_apart and self.mode == "demo":
+            raise ValueError(f"the demo has all services in one process: leave {PREFIX}ROLES out")
         return self
 
     @classmethod
@@ -327,6 +469,41 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: options of the command line, environment, files."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def is_apart(self) -> bool:
+        """Say whether this process has some of the services only."""
+        return frozenset(self.roles) != ALL_ROLES
+
+    @property
+    def is_called_by_gateways(self) -> bool:
+        """Say whether the world is kept out: this process is no gateway."""
+        return Role.GATEWAY not in self.roles
+
+    @property
+    def advertised(self) -> str | None:
+        """Return where gateways call this process; None for those that none calls."""
+        if not self.is_called_by_gateways or FORWARDED.isdisjoint(self.roles):
+            return None
+        if self.advertise_url is not None:
+            return self.advertise_url
+        if self.host in {"0.0.0.0", "::"}:  # noqa: S104 - read, not bound
+            return f"{'https' if self.has_tls else 'http'}://{socket.gethostname()}:{self.port}"
+        return self.local_url
+
+    @property
+    def farewell_seconds(self) -> float:
+        """Return how long a process serves on after it was told to end."""
+        if self.leave_seconds is not None:
+            return self.leave_seconds
+        return _LEAVE_SECONDS if self.is_apart else 0.0
+
+    @property
+    def open_seconds(self) -> float:
+        """Return how long idle connections stay open after the last new one: longer than a proxy keeps them."""
+        if self.last_calls_seconds is not None:
+            return self.last_calls_seconds
+        return PROXIED_SECONDS if self.is_apart or self.trusted_proxies else _ALONE_SECONDS
 
     @property
     def is_embedded(self) -> bool:
@@ -395,7 +572,10 @@ class Settings(BaseSettings):
             limits=limits,
             # A name of this machine belongs to its other servers too, which may well speak plain HTTP.
             is_https=self.origin.startswith("https://") and not self.tls_self_signed,
-            hosts=HostRule.of(
+            is_internal=self.is_called_by_gateways,
+            hosts=None
+            if self.is_called_by_gateways
+            else HostRule.of(
                 (urlsplit(self.origin).hostname or "", self.host, *self.allowed_hosts),
                 takes_public_numbers=self.public_url is None,
             ),
@@ -430,6 +610,42 @@ class Settings(BaseSettings):
             seconds=self.redis_seconds,
             probe_seconds=self.redis_probe_seconds,
             connections=self.redis_connections,
+        )
+
+    def zookeeper(self) -> ZooKeeperConfig | None:
+        """Produce where ZooKeeper is, if there is one; reads the file of its password."""
+        if not self.zookeeper_hosts:
+            return None
+        tls = None
+        if self.zookeeper_ca_file is not None:
+            tls = ZooKeeperTls(
+                authority=self.zookeeper_ca_file, certificate=self.zookeeper_cert_file, key=self.zookeeper_key_file
+            )
+        return ZooKeeperConfig(
+            hosts=self.zookeeper_hosts,
+            path=self.zookeeper_path,
+            session_seconds=self.zookeeper_session_seconds,
+            answer_seconds=self.zookeeper_answer_seconds,
+            auth=None if self.zookeeper_auth_file is None else read_auth(self.zookeeper_auth_file),
+            tls=tls,
+        )
+
+    def far_cache(self) -> FarConfig:
+        """Produce how much of Redis the far cache uses."""
+        return FarConfig(seconds=self.cache_far_seconds, most_bytes=self.cache_far_bytes)
+
+    def streams(self, node: str, secret: bytes) -> StreamsConfig | None:
+        """Produce how events pass through Redis, where they do."""
+        redis = self.redis()
+        if redis is None or self.event_bus != "redis":
+            return None
+        return StreamsConfig(
+            redis=redis,
+            node=node,
+            most_messages=self.event_stream_length,
+            payload_bytes=self.event_stream_bytes,
+            look_seconds=self.event_look_seconds,
+            secret=secret,
         )
 
     def client_connections(self) -> ConnectionLimits:
@@ -493,6 +709,37 @@ class Settings(BaseSettings):
             stores=self.data_stores,
         )
 
+    def folder_limits(self) -> FolderLimits:
+        """Produce how many folders a team may have, and how deep."""
+        return FolderLimits(folders=self.scenario_folders, depth=self.scenario_folder_depth)
+
+    def function_limits(self) -> FunctionLimits:
+        """Produce how many custom functions there may be, and how long."""
+        return FunctionLimits(
+            per_team=self.custom_function_count,
+            characters=self.custom_function_characters,
+            changes=self.custom_function_changes,
+        )
+
+    def sandbox(self) -> SandboxConfig:
+        """Produce what one call of a custom function may use."""
+        return SandboxConfig(
+            seconds=self.custom_function_seconds,
+            memory_bytes=self.custom_function_memory_bytes,
+            input_bytes=self.custom_function_input_bytes,
+            output_bytes=self.custom_function_output_bytes,
+            processes=self.custom_function_processes,
+            wait_seconds=self.custom_function_wait_seconds,
+        )
+
+    def variable_limits(self) -> VariableLimits:
+        """Produce how many custom variables there may be, and how large."""
+        return VariableLimits(
+            variables=self.custom_variables,
+            text_bytes=self.custom_variable_bytes,
+            changes=self.custom_variable_changes,
+        )
+
     def journal(self) -> JournalConfig:
         """Produce what the journal of effects keeps."""
         return JournalConfig(most_result_bytes=self.journal_result_bytes)
@@ -502,6 +749,10 @@ class Settings(BaseSettings):
         return InboundLimits(
             tolerance=self.webhook_tolerance_longest_seconds, window=self.webhook_window_longest_seconds
         )
+
+    def learning(self) -> LearningLimits:
+        """Produce when a webhook has learned enough."""
+        return LearningLimits(calls=self.webhook_learned_calls, fields=self.webhook_learned_fields)
 
     def incomplete(self) -> IncompleteLimits:
         """Produce the limits of the store of incomplete executions."""
@@ -551,6 +802,14 @@ class Settings(BaseSettings):
             overlap_hours=self.webhook_secret_overlap_hours,
         )
 
+    def credential_request_limits(self) -> RequestLimits:
+        """Produce the limits of requests for credentials."""
+        return RequestLimits(
+            requests=self.credential_requests,
+            credentials=self.credential_request_credentials,
+            days=self.credential_request_days,
+        )
+
     def oauth(self) -> OAuthLimits:
         """Produce the limits of OAuth."""
         return OAuthLimits(
@@ -584,12 +843,42 @@ class Settings(BaseSettings):
         """Produce how many calls are in flight at once."""
         return TurnLimits(per_host=self.host_concurrency, per_team=self.team_call_concurrency)
 
+    def replicas(self) -> ReplicaLimits:
+        """Produce when a replica is read."""
+        return ReplicaLimits(
+            lag=self.replica_lag_seconds,
+            look=self.replica_look_seconds,
+            back=self.replica_back_seconds,
+            wait=self.replica_wait_seconds,
+        )
+
+    def moving(self, owner: str) -> MovingConfig:
+        """Produce the limits of moves from shard to shard; ``owner`` names the process that runs them."""
+        return MovingConfig(
+            owner=owner,
+            pause=self.moving_pause_seconds,
+            grace=self.moving_grace_seconds,
+            batch=self.moving_batch,
+            at_once=self.moving_at_once,
+        )
+
+    def migration_patience(self) -> LockPatience:
+        """Produce how migrations wait for locks."""
+        return LockPatience(seconds=self.migration_lock_seconds, tries=self.migration_lock_tries)
+
+    def balance(self) -> BalanceConfig:
+        """Produce when shards are looked at, and what is uneven."""
+        return BalanceConfig(seconds=self.shard_load_seconds, most=self.shard_imbalance)
+
     def pools(self) -> PoolLimits:
         """Produce the limits of a database pool."""
         return PoolLimits(
             max_size=self.database_connections,
             wait=self.database_wait_seconds,
             statement_timeout=self.statement_timeout_seconds,
+            directory_statement_timeout=self.directory_statement_timeout_seconds,
+            engine_statement_timeout=self.engine_statement_timeout_seconds,
+            report_statement_timeout=self.report_statement_timeout_seconds,
             lock_timeout=self.lock_timeout_seconds,
             idle_in_transaction=self.idle_in_transaction_seconds,
         )

@@ -8,7 +8,9 @@ import typer
 from make_bridge import __version__
 from make_bridge.cli.lazy import Deferred, Family, group_of
 
+_ARCHIVES: Final = "make_bridge.cli.organization_archives"
 _AUDIT: Final = "make_bridge.cli.audit"
+_BACKUPS: Final = "make_bridge.cli.backups"
 _BLUEPRINTS: Final = "make_bridge.cli.blueprints"
 _EVENTS: Final = "make_bridge.cli.events"
 _JOBS: Final = "make_bridge.cli.jobs"
@@ -18,24 +20,52 @@ _KEYS: Final = "make_bridge.cli.keys"
 _OPERATIONS: Final = "make_bridge.cli.operations"
 _REPORTS: Final = "make_bridge.cli.reports"
 _ROTATIONS: Final = "make_bridge.cli.rotations"
+_MOVING: Final = "make_bridge.cli.moving"
 _SERVING: Final = "make_bridge.cli.serving"
+_SHARDS: Final = "make_bridge.cli.shards"
 _TOKENS: Final = "make_bridge.cli.tokens"
 
 COMMANDS: Final[Mapping[str, Deferred | Family]] = {
     "serve": Deferred(
         module=_SERVING,
         function="serve",
-        help="Serve everything: the database too, unless an external one is set.",
+        help="Serve everything, or some of the services: the database too, unless an external one is set.",
     ),
     "migrate": Deferred(
         module=_SERVING,
         function="migrate",
         help="Bring the databases to the newest version; serve does the same when it may.",
     ),
+    "backup": Deferred(
+        module=_BACKUPS,
+        function="backup",
+        help="Save all databases as of one moment beside servers that run; `backup check DIR` verifies a backup's "
+        "files.",
+    ),
+    "restore": Deferred(
+        module=_BACKUPS,
+        function="restore",
+        help="Bring a backup back into an empty installation that nobody serves, and migrate it where it is older.",
+    ),
+    "upgrade": Deferred(
+        module="make_bridge.cli.upgrade",
+        function="upgrade",
+        help="Rehearse an upgrade: apply pending migrations to a copy, and print what each costs and holds up.",
+    ),
     "doctor": Deferred(
         module="make_bridge.cli.doctor",
         function="doctor",
         help="Check configuration, keys, disk, database and pages; ends with 1 when something is wrong.",
+    ),
+    "health": Deferred(
+        module="make_bridge.cli.health",
+        function="health",
+        help="Ask a server on this machine whether it is ready; ends with 1 when it is not.",
+    ),
+    "nginx": Deferred(
+        module="make_bridge.cli.nginx",
+        function="nginx",
+        help="Print a configuration for an nginx before these servers; `nginx -t -c FILE` checks it.",
     ),
     "demo": Deferred(
         module="make_bridge.cli.demonstration",
@@ -45,7 +75,22 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
     "reference": Deferred(
         module="make_bridge.cli.reference",
         function="reference",
-        help="Write out every module, function, event or route this server knows, as Markdown, JSON or OpenAPI.",
+        help="Write out modules, functions, events, routes, settings or commands, as Markdown, JSON or OpenAPI.",
+    ),
+    "database": Family(
+        help="How the databases do.",
+        commands={
+            "advise": Deferred(
+                module="make_bridge.cli.advice",
+                function="advise_indexes",
+                help="Propose indexes to make or drop, with reasons and the statements to run; it runs none of them.",
+            ),
+            "slow": Deferred(
+                module="make_bridge.cli.slow_statements",
+                function="show_slow",
+                help="Show which statements took too long in a server on this machine, with their plans.",
+            ),
+        },
     ),
     "org": Family(
         help="Integrators.",
@@ -55,6 +100,22 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
                 function="create_organization",
                 help="Create an organization and print what the integrator needs. The secret and the token are shown "
                 "this once.",
+            ),
+            "list": Deferred(
+                module=_SHARDS,
+                function="list_organizations",
+                help="List organizations over all shards, in the order of their ids, with figures of today.",
+            ),
+            "export": Deferred(
+                module=_ARCHIVES,
+                function="export_organization",
+                help="Write an organization to a file for another installation: what it made and set, not what it ran.",
+            ),
+            "import": Deferred(
+                module=_ARCHIVES,
+                function="import_organization",
+                help="Bring an organization from another installation in, with its ids, webhook addresses, keys and "
+                "tokens.",
             ),
             "shred": Deferred(
                 module=_ROTATIONS,
@@ -66,6 +127,68 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
                 function="organization_limits",
                 help="Show an organization's limits with what it has used this month (UTC), and set those that are "
                 "given.",
+            ),
+        },
+    ),
+    "customer": Family(
+        help="Customers of integrators.",
+        commands={
+            "erase": Deferred(
+                module="make_bridge.cli.customers",
+                function="erase_customer",
+                help="Erase a customer for good: integrations, connections, runs, stored data. Its audit rows stay, by "
+                "number.",
+            ),
+        },
+    ),
+    "shards": Family(
+        help="The databases that hold the organizations' data.",
+        commands={
+            "list": Deferred(
+                module=_SHARDS,
+                function="list_shards",
+                help="List shards with their state, weight, organizations and load; ends with 1 when one is away.",
+            ),
+            "add": Deferred(
+                module=_SHARDS,
+                function="add_shard",
+                help="Make an empty database a shard, beside servers that run; repeat it when it breaks off.",
+            ),
+            "remove": Deferred(
+                module=_SHARDS,
+                function="remove_shard",
+                help="Take an empty shard out of the map for good; its number is never given again.",
+            ),
+            "weight": Deferred(
+                module=_SHARDS,
+                function="weigh_shard",
+                help="Change what a shard takes beside the others; who lives there stays until a rebalance.",
+            ),
+            "pin": Deferred(
+                module=_SHARDS,
+                function="pin_organization",
+                help="Say where an organization is to live, whatever the ring proposes.",
+            ),
+            "unpin": Deferred(
+                module=_SHARDS,
+                function="unpin_organization",
+                help="Leave it to the ring again where an organization is to live.",
+            ),
+            "move": Deferred(
+                module=_MOVING,
+                function="move_organization",
+                help="Move an organization to another shard while it works, finish a move, or give it up.",
+            ),
+            "moves": Deferred(module=_MOVING, function="list_moves", help="List the moves that are not finished."),
+            "rebalance": Deferred(
+                module=_MOVING,
+                function="rebalance",
+                help="Move organizations to the shards they are proposed for, a few side by side.",
+            ),
+            "drain": Deferred(
+                module=_MOVING,
+                function="drain",
+                help="Move every organization away from a shard, which takes no new ones from now on.",
             ),
         },
     ),

@@ -1,10 +1,10 @@
 """``demo``: the demo organization's credentials and templates, made on the first call."""
 
-from make_bridge.boot import ensure_demo
 from make_bridge.cli.operations import domain
 from make_bridge.cli.options import Config, DataDir, Json
 from make_bridge.cli.output import as_facts, as_json, as_table, command, say
 from make_bridge.settings import load_settings
+from make_bridge.wiring.faces import ensure_demo
 
 
 @command

@@ -11,6 +11,7 @@ from make_bridge.boot import open_domain
 from make_bridge.cli.options import Config, DataDir, Json
 from make_bridge.cli.output import as_json, as_table, command
 from make_bridge.kernel.errors import BridgeError
+from make_bridge.platform.coordination.zookeeper_session import examine as examine_zookeeper
 from make_bridge.platform.redis.client import examine
 from make_bridge.platform.security.root_key import RootKey
 from make_bridge.settings import LoadedSettings, load_settings
@@ -72,6 +73,8 @@ async def _database(loaded: LoadedSettings) -> str:
     async with AsyncExitStack() as stack:
         domain = await open_domain(stack, loaded, lines.append, join=True)
         await domain.shards.reach()
+        for number, reason in domain.shards.away().items():
+            raise BridgeError(f"Shard {number}: {reason}")
     place = "embedded" if loaded.settings.is_embedded else "external"
     return f"{place}, answers, every migration applied" + (f" ({', '.join(lines)})" if lines else "")
 
@@ -79,6 +82,11 @@ async def _database(loaded: LoadedSettings) -> str:
 async def _redis(loaded: LoadedSettings) -> str:
     config = loaded.settings.redis()
     return "none: servers divide rate limits among themselves" if config is None else await examine(config)
+
+
+async def _zookeeper(loaded: LoadedSettings) -> str:
+    config = loaded.settings.zookeeper()
+    return "none: processes lead by leases in the database" if config is None else await examine_zookeeper(config)
 
 
 async def _pages(loaded: LoadedSettings) -> str:
@@ -93,5 +101,6 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("disk", _disk),
     ("database", _database),
     ("redis", _redis),
+    ("zookeeper", _zookeeper),
     ("pages", _pages),
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from make_bridge.boot import Domain, open_domain
+from make_bridge.boot import open_domain
 from make_bridge.cli.options import Config, DataDir, Json, Organization, read_json_file
 from make_bridge.cli.output import as_facts, as_json, as_table, command, complain, say
 from make_bridge.domain.organizations.messages import NewOrganization, OrganizationCreated
@@ -17,6 +17,7 @@ from make_bridge.kernel.errors import InvalidInput
 from make_bridge.kernel.ids import OrganizationId, TemplateId
 from make_bridge.platform.security.portal_tokens import mint_portal_token
 from make_bridge.settings import load_settings
+from make_bridge.wiring.domain import Domain
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""``reference``: modules, functions, events and routes this server knows, written out from their own descriptions.
+"""``reference``: modules, functions, events, routes, settings and commands, written out from their own descriptions.
 
 `make docs` writes the pages in ``docs/reference/`` with it, and a test compares them, so that a page can
 neither be forgotten nor say anything the program does not do.
@@ -14,8 +14,10 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
+from make_bridge.cli.commands_page import commands_as_data, commands_page
 from make_bridge.cli.options import Json
 from make_bridge.cli.output import as_json
+from make_bridge.cli.settings_page import settings_as_data, settings_page
 from make_bridge.engine.apps.catalogue import APPS, CATALOGUE
 from make_bridge.engine.apps.fields import Field
 from make_bridge.engine.apps.module import Effect, Kind, ModuleSpec
@@ -45,7 +47,7 @@ _EFFECTS: Final = {
     Effect.REPEATABLE: "writes, and may safely be repeated",
     Effect.WRITE: "writes: never repeated without knowing how the first attempt ended",
 }
-_NOTE: Final = "<!-- Written by `make docs` from the program itself: change the descriptions there. -->"
+NOTE: Final = "<!-- Written by `make docs` from the program itself: change the descriptions there. -->"
 
 
 class Subject(StrEnum):
@@ -56,6 +58,8 @@ class Subject(StrEnum):
     EVENTS = "events"
     OPENAPI = "openapi"
     MAKE_API = "make-api"
+    SETTINGS = "settings"
+    COMMANDS = "commands"
 
 
 def reference(
@@ -63,7 +67,7 @@ def reference(
     *,
     as_json_: Json = False,
 ) -> None:
-    """Write out every module, function, event or route this server knows, as Markdown, JSON or OpenAPI."""
+    """Write out modules, functions, events, routes, settings or commands, as Markdown, JSON or OpenAPI."""
     if subject is Subject.OPENAPI:
         typer.echo(openapi_document(), nl=False)
         return
@@ -84,7 +88,7 @@ def modules_page() -> str:
     lines = [
         "# Modules",
         "",
-        _NOTE,
+        NOTE,
         "",
         f"{len(CATALOGUE)} modules in {len(APPS)} apps. Parameters are fixed when a scenario is set up; mapped fields",
         "are evaluated for every bundle. A module that is in a blueprint but not here is named by `make-bridge",
@@ -171,7 +175,7 @@ def functions_page() -> str:
     lines = [
         "# Functions",
         "",
-        _NOTE,
+        NOTE,
         "",
         f"{total} functions of the expression language, written between `{{{{` and `}}}}`. Arguments are separated",
         "by `;`, those in brackets may be left out. The examples are evaluated at 2026-03-31T10:20:30.400Z in UTC;",
@@ -212,7 +216,7 @@ def events_page() -> str:
     lines = [
         "# Events",
         "",
-        _NOTE,
+        NOTE,
         "",
         f"{len(EVENTS)} types of events. Each is told in the envelope of CloudEvents 1.0: `id`, `source` (whose it",
         "is), `type`, `subject` (what it is about), `time`, `tenant` (the organization), `trace` (the request that",
@@ -279,10 +283,11 @@ def make_api_page() -> str:
     lines = [
         "# Make's API",
         "",
-        _NOTE,
+        NOTE,
         "",
         f"Of {len(found)} endpoints of Make's API {counts['supported']} are supported, {counts['partial']} in part,",
-        f"and {counts['absent']} are absent. What this server has beside them stands in [openapi.json](openapi.json).",
+        f"and {counts['absent']} are absent. What this server has beside them stands in",
+        "[openapi.json](reference/openapi.json).",
     ]
     for group in make_api.ENDPOINTS:
         lines += ["", f"## {group}", "", "| endpoint | | |", "|---|---|---|"]
@@ -301,4 +306,6 @@ _SUBJECTS: Final[dict[Subject, tuple[Callable[[], str], _Data]]] = {
     Subject.FUNCTIONS: (functions_page, _all_functions_as_data),
     Subject.EVENTS: (events_page, _events_as_data),
     Subject.MAKE_API: (make_api_page, _make_api_as_data),
+    Subject.SETTINGS: (lambda: settings_page(NOTE), settings_as_data),
+    Subject.COMMANDS: (lambda: commands_page(NOTE), commands_as_data),
 }

@@ -9,7 +9,6 @@ from typing import Annotated, Final
 
 import typer
 
-from make_bridge.boot import Domain
 from make_bridge.cli.operations import domain, operator
 from make_bridge.cli.options import Config, DataDir, Json, Organization
 from make_bridge.cli.output import as_facts, as_json, as_table, command, complain, measuring, say
@@ -18,6 +17,7 @@ from make_bridge.domain.reports.model import Grouping, ReportForm, ReportKind, R
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import Conflict, InvalidInput, NotFound, Unavailable
 from make_bridge.kernel.ids import JobId
+from make_bridge.wiring.domain import Domain
 
 _LOOK_SECONDS: Final = 0.3
 _UNFINISHED: Final = frozenset({ReportState.WAITING, ReportState.RUNNING})

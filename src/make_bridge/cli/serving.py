@@ -8,9 +8,9 @@ import socket
 import ssl
 import sys
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 import uvicorn
@@ -20,6 +20,7 @@ from make_bridge.boot import Serving, open_domain, open_server
 from make_bridge.cli.options import Config, DataDir
 from make_bridge.cli.output import command, complain, say
 from make_bridge.faces.edge.connections import protocol_of, watch
+from make_bridge.faces.edge.protocol import BridgeHttpProtocol
 from make_bridge.kernel.clock import SystemClock
 from make_bridge.kernel.collector import calm_collector
 from make_bridge.kernel.errors import BridgeError, ConfigurationError
@@ -28,10 +29,12 @@ from make_bridge.platform.security.certificates import follow, server_context
 from make_bridge.platform.security.own_certificate import ensure_own
 from make_bridge.platform.security.own_memory import refuse_dumps
 from make_bridge.settings import LoadedSettings, Settings, load_settings
+from make_bridge.wiring.services import Farewell
 
 _BACKLOG = 2048
 # Files that are open besides the connections of clients: databases, calls out, pages.
 _SPARE_FILES = 1024
+_LOOK_SECONDS = 0.02
 
 
 class Server(uvicorn.Server):
@@ -41,17 +44,49 @@ class Server(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, tls: ssl.SSLContext | None = None, handshake_seconds: float = 10.0
+        self,
+        config: uvicorn.Config,
+        tls: ssl.SSLContext | None = None,
+        handshake_seconds: float = 10.0,
+        *,
+        open_seconds: float = 1.0,
     ) -> None:
-        """Listen with TLS when there is a context for it."""
+        """Listen, with TLS when there is a context for it; idle connections outlive the door by ``open_seconds``."""
         super().__init__(config)
         self._tls = tls
+        self._open_seconds = open_seconds
         self._handshake_seconds = handshake_seconds if tls is not None else None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture nothing."""
         yield
+
+    def say_goodbye(self) -> None:
+        """Make each answer from now on its connection's last, while new connections are still taken."""
+        self._protocol.is_ending = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no connection any more, and those that are open leave in their own time, as far as there is any.
+
+        A proxy keeps idle connections and may be sending on one at the moment in which it is closed here; of a change
+        it then never knows whether it was made. So each stays open until it was used once more, or for longer than a
+        proxy keeps one that it does not use: it is never this side that closes one between two calls.
+        """
+        self.say_goodbye()
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._open_seconds):
+                while self.server_state.connections:  # noqa: ASYNC110 - uvicorn keeps a set and tells nobody
+                    await asyncio.sleep(_LOOK_SECONDS)
+        await super().shutdown(sockets)
+
+    @property
+    def _protocol(self) -> type[BridgeHttpProtocol]:
+        return cast("type[BridgeHttpProtocol]", self.config.http_protocol_class)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
@@ -72,7 +107,13 @@ class Server(uvicorn.Server):
 
 def serve(
     *,
-    roles: Annotated[str | None, typer.Option("--roles", help="Services of this process; without it all.")] = None,
+    roles: Annotated[
+        str | None,
+        typer.Option(
+            "--roles",
+            help="Some of gateway, bridge, templates, scenarios and worker, with commas; all without it.",
+        ),
+    ] = None,
     host: Annotated[str | None, typer.Option("--host", help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option("--port", help="The port to listen on.")] = None,
     data_dir: DataDir = None,
@@ -84,16 +125,13 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option("--tls-key", help="Its key.")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Serve the demo organization and its page.")] = False,
 ) -> None:
-    """Serve everything: the database too, unless an external one is set."""
+    """Serve everything, or some of the services: the database too, unless an external one is set."""
     refuse_dumps()
     overrides = {
-        "host": host, "port": port, "data_dir": data_dir, "mode": "demo" if demo else None,
+        "roles": roles, "host": host, "port": port, "data_dir": data_dir, "mode": "demo" if demo else None,
         "tls_self_signed": tls_self_signed or None, "tls_cert": tls_cert, "tls_key": tls_key,
     }  # fmt: skip
     try:
-        if roles is not None:
-            message = "This version runs all services in one process: leave --roles out."
-            raise ConfigurationError(message)
         loaded = load_settings(config, overrides)
         for warning in loaded.warnings:
             complain(warning)
@@ -123,10 +161,12 @@ async def _serve(loaded: LoadedSettings) -> None:
             timeout_keep_alive=math.ceil(settings.idle_seconds),
             timeout_graceful_shutdown=int(settings.drain_seconds),
         )
-        server = Server(config, tls, settings.client_connections().head_seconds)
+        head_seconds = settings.client_connections().head_seconds
+        server = Server(config, tls, head_seconds, open_seconds=settings.open_seconds)
+        ending = _Ending(server, serving.farewell)
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, _stop, server)
+            loop.add_signal_handler(name, ending.begin)
         calm_collector()
         _announce(loaded, serving)
         watching = asyncio.create_task(watch(server.server_state.connections))
@@ -160,8 +200,25 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     return server_context(files)
 
 
-def _stop(server: Server) -> None:
-    server.should_exit = True
+class _Ending:
+    """From the first signal to the end of listening; a second signal does not wait for anybody."""
+
+    def __init__(self, server: Server, farewell: Farewell) -> None:
+        self._server = server
+        self._farewell = farewell
+        self._saying: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        if self._saying is not None or not self._farewell.seconds:
+            self._server.should_exit = True
+            return
+        self._server.say_goodbye()
+        say("Ending: others are told first …")
+        self._saying = asyncio.create_task(self._farewell.say(), name="farewell")
+        self._saying.add_done_callback(lambda _: self._stop())
+
+    def _stop(self) -> None:
+        self._server.should_exit = True
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -180,7 +237,12 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _announce(loaded: LoadedSettings, serving: Serving) -> None:
     settings = loaded.settings
-    say(f"Make Bridge serves at {settings.origin}")
+    if settings.is_called_by_gateways:
+        say(f"Make Bridge serves its gateways at {settings.advertised or settings.local_url}")
+    else:
+        say(f"Make Bridge serves at {settings.origin}")
+    if settings.is_apart:
+        say(f"  services        {', '.join(settings.roles)}")
     if settings.tls_self_signed and (files := settings.tls_files()) is not None:
         say(f"  certificate     {files.certificate.resolve()} (clients on Node trust it by NODE_EXTRA_CA_CERTS)")
     if serving.demo is not None:
@@ -198,5 +260,7 @@ def _announce(loaded: LoadedSettings, serving: Serving) -> None:
 async def migrate(*, data_dir: DataDir = None, config: Config = None) -> None:
     """Bring the databases to the newest version; serve does the same when it may."""
     async with AsyncExitStack() as stack:
-        await open_domain(stack, load_settings(config, {"data_dir": data_dir}), say, join=True)
+        opened = await open_domain(stack, load_settings(config, {"data_dir": data_dir}), say, join=True)
+        if away := opened.shards.away():
+            raise ConfigurationError(f"Shards that were not reached: {', '.join(map(str, away))}. Repeat this later.")
     say("Every database is at its newest version.")

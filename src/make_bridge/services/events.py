@@ -5,6 +5,7 @@ A test compares it with the classes there are.
 
 from typing import Final
 
+from make_bridge.domain.credential_requests.messages import CredentialDeclined, CredentialHandedOver
 from make_bridge.domain.deliveries.messages import EndpointDisabled
 from make_bridge.domain.executions.incomplete_messages import (
     ExecutionFailed,
@@ -37,6 +38,7 @@ from make_bridge.domain.scenarios.messages import (
     ScenarioDeleted,
     ScenarioEdited,
 )
+from make_bridge.domain.templates.messages import TemplatePublished, TemplateWithdrawn
 from make_bridge.domain.usage.messages import UsageLimitNear, UsageLimitReached, UsageLimitsChanged
 from make_bridge.kernel.messages import Event
 from make_bridge.platform.audit.messages import AuditAnchored
@@ -50,6 +52,8 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     BlueprintSaved,
     ConnectionAuthorized,
     ConnectionNeedsConsent,
+    CredentialDeclined,
+    CredentialHandedOver,
     EndpointDisabled,
     DataKeyRotated,
     ExecutionFailed,
@@ -76,6 +80,8 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     ScenarioDeleted,
     ScenarioEdited,
     ScenarioPaused,
+    TemplatePublished,
+    TemplateWithdrawn,
     UsageLimitNear,
     UsageLimitReached,
     UsageLimitsChanged,

@@ -6,16 +6,22 @@ from make_bridge.faces.edge.witness import Witness
 from make_bridge.kernel.clock import Clock
 from make_bridge.platform.audit.refusals import Refusals
 from make_bridge.platform.audit.sealer import Sealer, SealerConfig
+from make_bridge.platform.coordination.port import CandidacyOf
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.settings import LoadedSettings, Settings
 
 
-def sealer_of(shards: Shards, key: AuditKey, metrics: Metrics, loaded: LoadedSettings) -> Sealer:
+def sealer_of(
+    shards: Shards, key: AuditKey, metrics: Metrics, loaded: LoadedSettings, candidacy_of: CandidacyOf
+) -> Sealer:
     """Return what chains committed rows, on the shards that this process leads."""
     settings = loaded.settings
     config = SealerConfig(
-        node=loaded.node_id, anchor_rows=settings.audit_anchor_rows, kept_days=settings.audit_retention_days
+        node=loaded.node_id,
+        anchor_rows=settings.audit_anchor_rows,
+        kept_days=settings.audit_retention_days,
+        candidacy_of=candidacy_of,
     )
     return Sealer(shards, key, metrics, config)
 

@@ -9,6 +9,7 @@ from make_bridge.domain.oauth.idle_renewal import IdleConfig, IdleRenewal
 from make_bridge.domain.oauth.keeping import TokenKeeper
 from make_bridge.domain.oauth.revoking import Revoking
 from make_bridge.domain.organizations.keys import DataKeys, OrganizationReader
+from make_bridge.platform.coordination.port import CandidacyOf
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.egress.client import EgressClient
 from make_bridge.platform.observability.metrics import Metrics
@@ -69,10 +70,15 @@ def wire_oauth(ground: OAuthGround) -> OAuthParts:
     )
 
 
-def idle_renewal_of(shards: Shards, tokens: TokenKeeper, metrics: Metrics, loaded: LoadedSettings) -> IdleRenewal:
+def idle_renewal_of(
+    shards: Shards, tokens: TokenKeeper, metrics: Metrics, loaded: LoadedSettings, candidacy_of: CandidacyOf
+) -> IdleRenewal:
     """Return what renews connections that no run uses, on the shards that this process leads."""
     settings = loaded.settings
     config = IdleConfig(
-        node=loaded.node_id, idle_seconds=settings.oauth_idle_renew_seconds, at_once=settings.oauth_idle_at_once
+        node=loaded.node_id,
+        idle_seconds=settings.oauth_idle_renew_seconds,
+        at_once=settings.oauth_idle_at_once,
+        candidacy_of=candidacy_of,
     )
     return IdleRenewal(shards, tokens, metrics, config)

@@ -6,6 +6,7 @@ from typing import Annotated
 from starlette.requests import Request
 from starlette.responses import Response
 
+from make_bridge.domain.folders.messages import FolderId
 from make_bridge.domain.scenarios.messages import (
     CreateScenario,
     DescribeScenario,
@@ -14,11 +15,12 @@ from make_bridge.domain.scenarios.messages import (
     ScenarioFacts,
 )
 from make_bridge.domain.scenarios.model import interface_of
-from make_bridge.faces.api_v2.bodies import CloneScenarioBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import JsonObject, Operation, access, require_organization, respond, row_id
 from make_bridge.faces.api_v2.paging import CurrentPage, narrowed
 from make_bridge.faces.api_v2.parameters import THE_ORGANIZATION, VERSION
+from make_bridge.faces.api_v2.revisions import tagged
+from make_bridge.faces.api_v2.scenario_bodies import CloneScenarioBody
 from make_bridge.faces.api_v2.scenarios import scenario
 from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.edge.gates import Call, CurrentCall
@@ -64,12 +66,12 @@ class BlueprintRoutes:
         answer = {
             "blueprint": blueprint,
             "scheduling": facts.scenario.scheduling,
-            "idSequence": _last_id(blueprint.get("flow")) + 1,
+            "idSequence": next_module_id(blueprint),
             "created": instant(facts.scenario.created_at),
             "last_edit": instant(facts.edited_at),
             "metadata": {"input_spec": declared["input"] or [], "output_spec": declared["output"] or []},
         }
-        return respond({"code": "OK", "response": answer})
+        return tagged(respond({"code": "OK", "response": answer}), facts.revision)
 
     async def list_versions(self, scenario_id: ScenarioPath, call: CurrentCall) -> Response:
         """List the versions of a scenario's blueprint, newest first."""
@@ -93,6 +95,7 @@ class BlueprintRoutes:
             blueprint=await self.api.queries.ask(call.context, GetBlueprint(scenario_id=scenario_id)),
             name=body.name,
             scheduling=facts.scenario.scheduling,
+            folder_id=_folder_of_copy(body, facts),
         )
         made = await self.api.commands.execute(call.context, command)
         return respond({"scenario": narrowed(scenario(await self._find(call, made.id)), page)})
@@ -101,6 +104,12 @@ class BlueprintRoutes:
         return await self.api.queries.ask(
             call.context, DescribeScenario(scenario_id=scenario_id, team_id=call.context.team_id)
         )
+
+
+def _folder_of_copy(body: CloneScenarioBody, facts: ScenarioFacts) -> FolderId | None:
+    if "folder_id" in body.model_fields_set:
+        return None if body.folder_id is None else FolderId(body.folder_id)
+    return facts.folder_id if body.team_id == facts.scenario.team_id else None
 
 
 def _version(request: Request) -> int | None:
@@ -112,9 +121,9 @@ def _version(request: Request) -> int | None:
     return int(text)
 
 
-def _last_id(flow: object) -> int:
-    """Return the largest number a module has, on any route and in any error handler."""
-    largest, left = 0, [flow]
+def next_module_id(blueprint: JsonObject) -> int:
+    """Return a number that no module has yet, on any route and in any error handler."""
+    largest, left = 0, [blueprint.get("flow")]
     while left:
         nodes = left.pop()
         for node in nodes if isinstance(nodes, list) else ():
@@ -124,7 +133,7 @@ def _last_id(flow: object) -> int:
                 largest = max(largest, node["id"])
             routes = node.get("routes")
             left += [node.get("onerror"), *(_flows(routes) if isinstance(routes, list) else ())]
-    return largest
+    return largest + 1
 
 
 def _flows(routes: list[object]) -> list[object]:

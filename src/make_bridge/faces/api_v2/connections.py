@@ -21,7 +21,8 @@ from make_bridge.domain.connections.messages import (
     VerifyConnection,
 )
 from make_bridge.domain.connections.types import type_of
-from make_bridge.faces.api_v2.bodies import NameBody, NewConnectionBody, ValuesBody
+from make_bridge.domain.oauth.messages import HasScopes
+from make_bridge.faces.api_v2.connection_bodies import NameBody, NewConnectionBody, ScopesBody, ValuesBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import (
     JsonObject,
@@ -71,6 +72,7 @@ class ConnectionRoutes:
                 method="POST", path=f"{one}/set-data", endpoint=self.set_connection_data, access=write, body=values
             ),
             Operation(method="POST", path=f"{one}/test", endpoint=verify, access=read),
+            Operation(method="POST", path=f"{one}/scoped", endpoint=self.check_scopes, access=read, body=ScopesBody),
             Operation(method="GET", path=f"{one}/editable-data-schema", endpoint=schema, access=read),
         ]
 
@@ -119,6 +121,12 @@ class ConnectionRoutes:
         """Say whether a connection's values are good; of those to this server's own API."""
         verified = await self.api.queries.ask(call.context, VerifyConnection(component_id=connection_id))
         return respond({"verified": verified})
+
+    async def check_scopes(self, connection_id: ConnectionPath, call: CurrentCall) -> Response:
+        """Say whether a connection has all of these scopes; one that knows no scopes lacks none."""
+        body = parse_object(call.body, ScopesBody, max_depth=self.api.json_depth)
+        query = HasScopes(connection_id=connection_id, scopes=tuple(body.scope))
+        return respond({"connection": {"scoped": await self.api.queries.ask(call.context, query)}})
 
     async def get_editable_schema(self, connection_id: ConnectionPath, call: CurrentCall) -> Response:
         """Name the values that can be set."""

@@ -17,7 +17,7 @@ from make_bridge.domain.data_stores.messages import (
     UpdateDataStore,
 )
 from make_bridge.domain.data_structures.messages import DataStructureId
-from make_bridge.faces.api_v2.bodies import DataStoreChangesBody, NewDataStoreBody
+from make_bridge.faces.api_v2.data_bodies import DataStoreChangesBody, NewDataStoreBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import (
     Operation,
@@ -35,6 +35,7 @@ from make_bridge.kernel.ids import TeamId
 
 DataStorePath = Annotated[DataStoreId, row_id("data store")]
 _MEGABYTE: Final = 1024 * 1024
+_SORTABLE: Final = frozenset({"id", "name", "records", "size", "maxSize", "teamId"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class DataStoreRoutes:
         """List the data stores of a team."""
         found = await self.api.queries.ask(call.context, ListDataStores(team_id=required_team(call)))
         rows: list[Mapping[str, Any]] = [data_store(store) for store in found]
-        shown = part_of(rows, page, sort_by="name")
+        shown = part_of(rows, page, sort_by="name", sortable=_SORTABLE)
         return respond({"dataStores": shown, "pg": page.describe(limit=MAX_LIMIT, sort_by="name")})
 
     async def create_data_store(self, call: CurrentCall, page: CurrentPage) -> Response:

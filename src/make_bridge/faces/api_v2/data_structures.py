@@ -16,7 +16,7 @@ from make_bridge.domain.data_structures.messages import (
     ListDataStructures,
     UpdateDataStructure,
 )
-from make_bridge.faces.api_v2.bodies import CloneStructureBody, DataStructureChangesBody, NewDataStructureBody
+from make_bridge.faces.api_v2.data_bodies import CloneStructureBody, DataStructureChangesBody, NewDataStructureBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import (
     Operation,
@@ -34,6 +34,7 @@ from make_bridge.kernel.ids import TeamId
 
 DataStructurePath = Annotated[DataStructureId, row_id("data structure")]
 _LISTED: Final = frozenset({"id", "name", "teamId"})
+_SORTABLE: Final = frozenset({"id", "name", "teamId"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class DataStructureRoutes:
         """List the data structures of a team; the descriptions only when they are asked for."""
         found = await self.api.queries.ask(call.context, ListDataStructures(team_id=required_team(call)))
         wanted = page if page.columns or page.all_columns else page.with_columns(_LISTED)
-        shown = part_of([data_structure(structure) for structure in found], wanted, sort_by="name")
+        shown = part_of([data_structure(structure) for structure in found], wanted, sort_by="name", sortable=_SORTABLE)
         return respond({"dataStructures": shown, "pg": page.describe(limit=MAX_LIMIT, sort_by="name")})
 
     async def create_data_structure(self, call: CurrentCall, page: CurrentPage) -> Response:

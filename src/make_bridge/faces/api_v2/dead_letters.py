@@ -14,8 +14,8 @@ from make_bridge.domain.executions.dead_letter_messages import (
     ReplayDeadLetters,
     ReplayRangeOfDeadLetters,
 )
-from make_bridge.faces.api_v2.bodies import ReplayRangeBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
+from make_bridge.faces.api_v2.execution_bodies import ReplayRangeBody
 from make_bridge.faces.api_v2.operations import Operation, access, respond
 from make_bridge.faces.api_v2.paging import CurrentPage, narrowed
 from make_bridge.faces.api_v2.parameters import OF_SCENARIO, one_of

@@ -1,7 +1,8 @@
 """What the API is given by ``boot``: the buses, the way in, and the teams."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from make_bridge.domain.functions.checking import CodeChecks, NoChecks
 from make_bridge.faces.edge.authentication import Authenticator
 from make_bridge.faces.edge.config import BodyLimits
 from make_bridge.faces.edge.teams import Organizations, Teams
@@ -29,5 +30,6 @@ class ApiDependencies:
     waiter: OutcomeWaiter | None = None
     """Where a responsive run waits; without one it does not."""
     responsive_run_seconds: float = 40.0
+    code_checks: CodeChecks = field(default_factory=NoChecks)
     turnstile: Turnstile | None = None
     witness: Witness | None = None

@@ -18,6 +18,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,15}")
 _MOST: Final = 1000
 _MOST_TYPES: Final = 50
 _USUAL: Final = 100
+_LONGEST_TYPE: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,8 @@ class EventRoutes:
         types = tuple(request.query_params.getlist("type"))
         if len(types) > _MOST_TYPES:
             raise InvalidInput(f"Name at most {_MOST_TYPES} types.", code="invalid_page")
+        if any(len(name) > _LONGEST_TYPE or "\0" in name for name in types):
+            raise InvalidInput("type is the name of a type of events.", code="invalid_page")
         limit = min(_number(request, "limit", _USUAL), _MOST)
         query = ListEvents(after=after, types=types or None, limit=limit)
         found = await self.api.queries.ask(call.context, query)

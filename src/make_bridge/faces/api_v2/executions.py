@@ -25,14 +25,15 @@ _MOST_BYTES: Final = 1_000_000_000
 _STATUSES: Final = {0: "RUNNING", 1: "SUCCESS", 2: "WARNING", 3: "ERROR"}
 
 
-def _read_execution_id(text: object) -> ExecutionId:
+def read_execution_id(text: object) -> ExecutionId:
+    """Return an id of the right form; raises NotFound."""
     if isinstance(text, str) and is_execution_id(text):
         return ExecutionId(text)
     raise NotFound("There is no such execution of this scenario.")
 
 
 ScenarioPath = Annotated[ScenarioId, row_id("scenario")]
-ExecutionPath = Annotated[ExecutionId, BeforeValidator(_read_execution_id)]
+ExecutionPath = Annotated[ExecutionId, BeforeValidator(read_execution_id)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class ExecutionRoutes:
         last = request.query_params.get("pg[last]")
         query = ListExecutions(
             scenario_id=scenario_id,
-            before=None if last is None else _read_execution_id(last),
+            before=None if last is None else read_execution_id(last),
             limit=page.offset + limit,
         )
         rows = await self.api.queries.ask(call.context, query)

@@ -2,7 +2,8 @@
 
 ``signature`` and ``dedupe`` are ours, Make has neither; their secrets are written and never read: an answer says how
 many there are. The address is a secret itself, since whoever knows it may start the scenario: it is told to those who
-may write scenarios. Learning is a mark and nothing more: this product has no editor that would draw a structure of it.
+may write scenarios. While a webhook learns, each call adds to the structure that ``interface`` shows, in the form that
+data structures and the interface of a webhook module have; after a number of calls it has learned enough.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ from make_bridge.domain.scenarios.hook_messages import DeleteHook, DescribeHook,
 from make_bridge.domain.scenarios.inbound import DedupeRule
 from make_bridge.domain.scenarios.messages import CreateHook
 from make_bridge.domain.scenarios.signatures import TIMED, SignatureRule
-from make_bridge.faces.api_v2.bodies import DedupeBody, HookChangesBody, HookDataBody, NewHookBody, SignatureBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import (
     JsonObject,
@@ -27,14 +27,22 @@ from make_bridge.faces.api_v2.operations import (
     respond,
     row_id,
 )
-from make_bridge.faces.api_v2.paging import MAX_LIMIT, CurrentPage, narrowed, part_of
+from make_bridge.faces.api_v2.paging import MAX_LIMIT, CurrentPage, Page, narrowed, part_of
 from make_bridge.faces.api_v2.parameters import CONFIRMED, IS_ASSIGNED, THE_TEAM, text
+from make_bridge.faces.api_v2.scenario_bodies import (
+    DedupeBody,
+    HookChangesBody,
+    HookDataBody,
+    NewHookBody,
+    SignatureBody,
+)
 from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.edge.gates import Call, CurrentCall
 from make_bridge.kernel.ids import HookId, TeamId
 
 TYPE_NAME: Final = text("typeName", "Those of one type.", longest=64)
 HookPath = Annotated[HookId, row_id("webhook")]
+_SORTABLE: Final = frozenset({"id", "name", "type", "typeName", "enabled", "scenarioId"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +80,13 @@ class HookRoutes:
         """List the webhooks of a team."""
         found = await self.api.queries.ask(call.context, ListHooks(team_id=required_team(call)))
         chosen = [self._shape(facts) for facts in found if _is_asked_for(facts, request)]
-        shown = part_of(chosen, page, sort_by="name")
+        shown = part_of(chosen, page, sort_by="name", sortable=_SORTABLE)
         return respond({"hooks": shown, "pg": page.describe(limit=MAX_LIMIT, sort_by="name")})
 
     async def get_hook(self, hook_id: HookPath, call: CurrentCall, page: CurrentPage) -> Response:
         """Show one webhook."""
         found = await self.api.queries.ask(call.context, DescribeHook(hook_id=hook_id))
-        return respond({"hook": narrowed(self._shape(found), page)})
+        return self._show(found, page)
 
     async def update_hook(self, hook_id: HookPath, call: CurrentCall, page: CurrentPage) -> Response:
         """Set what a webhook asks of its callers; what is absent stays, null takes it away."""
@@ -91,7 +99,7 @@ class HookRoutes:
             name=msgspec.UNSET if body.name is None else body.name,
         )
         changed = await self.api.commands.execute(call.context, command)
-        return respond({"hook": narrowed(self._shape(changed), page)})
+        return self._show(changed, page)
 
     async def create_hook(self, call: CurrentCall, page: CurrentPage) -> Response:
         """Make a webhook; it takes calls at once, and starts a scenario as soon as one has it."""
@@ -100,7 +108,7 @@ class HookRoutes:
         command = CreateHook(team_id=TeamId(body.team_id), name=body.name, type_name=body.type_name, data=data)
         made = await self.api.commands.execute(call.context, command)
         found = await self.api.queries.ask(call.context, DescribeHook(hook_id=made.id))
-        return respond({"hook": narrowed(self._shape(found), page)})
+        return self._show(found, page)
 
     async def delete_hook(self, hook_id: HookPath, request: Request, call: CurrentCall) -> Response:
         """Delete a webhook that no scenario has."""
@@ -132,11 +140,11 @@ class HookRoutes:
         return await self._set(call, EditHook(hook_id=hook_id, enabled=False))
 
     async def start_learning(self, hook_id: HookPath, call: CurrentCall) -> Response:
-        """Mark that a webhook is to learn what calls look like."""
+        """Have a webhook learn what its next calls look like, and forget what it had learned."""
         return await self._set(call, EditHook(hook_id=hook_id, data={"learning": True}))
 
     async def stop_learning(self, hook_id: HookPath, call: CurrentCall) -> Response:
-        """Take that mark away."""
+        """Have a webhook learn no more; what it has learned stays."""
         return await self._set(call, EditHook(hook_id=hook_id, data={"learning": False}))
 
     async def _set(self, call: Call, command: EditHook) -> Response:
@@ -145,6 +153,9 @@ class HookRoutes:
 
     def _address(self, facts: HookFacts) -> str | None:
         return f"{self.api.public_url}/hook/{facts.token}" if facts.token else None
+
+    def _show(self, facts: HookFacts, page: Page) -> Response:
+        return respond({"hook": narrowed(self._shape(facts) | {"interface": facts.interface}, page)})
 
     def _shape(self, facts: HookFacts) -> JsonObject:
         return hook(facts) | {"udid": facts.token or None, "url": self._address(facts)}

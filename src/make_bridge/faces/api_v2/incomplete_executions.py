@@ -30,8 +30,8 @@ from make_bridge.domain.executions.incomplete_messages import (
 )
 from make_bridge.domain.executions.messages import Execution
 from make_bridge.domain.scenarios.messages import GetScenario
-from make_bridge.faces.api_v2.bodies import AnswerIncompleteBody, ChosenBody, EditIncompleteBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
+from make_bridge.faces.api_v2.execution_bodies import AnswerIncompleteBody, ChosenBody, EditIncompleteBody
 from make_bridge.faces.api_v2.operations import Operation, access, require_confirmation, respond
 from make_bridge.faces.api_v2.paging import MAX_LIMIT, CurrentPage, part_of
 from make_bridge.faces.api_v2.parameters import CONFIRMED, THE_SCENARIO
@@ -46,6 +46,8 @@ _HEX: Final = frozenset("0123456789abcdef")
 _LENGTH: Final = 32
 _ANSWERS: Final = {DONE: "done", NOT_DONE: "notDone"}
 JsonObject = dict[str, Any]
+_SORTABLE: Final = frozenset({"id", "created", "reason", "size", "resolved", "attempts"})
+_LOGS_SORTABLE: Final = frozenset({"id", "imtId", "status", "duration", "operations", "timestamp"})
 
 
 def _read_id(text: object) -> str:
@@ -110,7 +112,7 @@ class IncompleteRoutes:
         query = ListIncompleteExecutions(scenario_id=_scenario_of(request), limit=MAX_LIMIT)
         rows = [_row(record) for record in await self.api.queries.ask(call.context, query)]
         newest_first = page if page.sort_by or page.direction else page.newest_first()
-        shown = part_of(rows, newest_first, sort_by="created")
+        shown = part_of(rows, newest_first, sort_by="created", sortable=_SORTABLE)
         described = newest_first.describe(limit=MAX_LIMIT, sort_by="created", direction="desc")
         return respond({"dlqs": shown, "pg": described})
 
@@ -186,7 +188,7 @@ class IncompleteRoutes:
         """List the executions that tried it again, newest first."""
         rows = await self._attempts(call, record_id)
         newest_first = page if page.sort_by or page.direction else page.newest_first()
-        shown = part_of(rows, newest_first, sort_by="imtId")
+        shown = part_of(rows, newest_first, sort_by="imtId", sortable=_LOGS_SORTABLE)
         return respond({"dlqLogs": shown, "pg": newest_first.describe(limit=MAX_LIMIT, sort_by="imtId")})
 
     async def get_dlq_log(self, record_id: RecordPath, execution_id: str, call: CurrentCall) -> Response:

@@ -18,7 +18,7 @@ from make_bridge.domain.connections.messages import (
     ListComponents,
 )
 from make_bridge.domain.connections.types import create_fields, types_of
-from make_bridge.faces.api_v2.bodies import KeyChangesBody, NewKeyBody
+from make_bridge.faces.api_v2.connection_bodies import KeyChangesBody, NewKeyBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import (
     JsonObject,

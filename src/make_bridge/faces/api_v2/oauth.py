@@ -23,7 +23,7 @@ from make_bridge.domain.oauth.messages import (
     OAuthConnection,
     UpdateOAuthApplication,
 )
-from make_bridge.faces.api_v2.bodies import ConsentBody, NewOAuthConnectionBody, OAuthApplicationBody
+from make_bridge.faces.api_v2.connection_bodies import ConsentBody, NewOAuthConnectionBody, OAuthApplicationBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import (
     Operation,

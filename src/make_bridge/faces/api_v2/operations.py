@@ -22,6 +22,7 @@ from starlette.responses import Response
 from make_bridge.faces.api_v2.parameters import PAGED, TEAM, THE_TEAM, Parameter
 from make_bridge.faces.edge.access import Gate
 from make_bridge.faces.edge.authentication import Credentials
+from make_bridge.faces.edge.doors import MakeRoute
 from make_bridge.faces.edge.gates import Access, Call
 from make_bridge.faces.portal.operations import IDEMPOTENCY_PARAMETER, PERMISSION, body_schema
 from make_bridge.faces.portal.wire import Problem
@@ -67,11 +68,11 @@ def row_id(noun: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def route(operation: Operation, gate: Gate, tag: str, *, root: str = ROOT) -> APIRoute:
-    """Make the route of one row."""
+def route(operation: Operation, gate: Gate, tag: str, *, root: str = ROOT, make: MakeRoute = APIRoute) -> APIRoute:
+    """Make the route of one row; ``make`` is the kind of route."""
     words = operation.endpoint.__name__.split("_")
     summary = (operation.endpoint.__doc__ or "").partition("\n")[0].strip().rstrip(".")
-    return APIRoute(
+    return make(
         root + operation.path,
         operation.endpoint,
         methods=[operation.method],
@@ -106,9 +107,9 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     return described if operation.method == "GET" else [*described, IDEMPOTENCY_PARAMETER]
 
 
-def respond(answer: JsonObject) -> Response:
+def respond(answer: JsonObject, *, status: int = 200) -> Response:
     """Return an answer as JSON."""
-    return Response(_ENCODE(answer), media_type="application/json")
+    return Response(_ENCODE(answer), status_code=status, media_type="application/json")
 
 
 def required_team(call: Call) -> TeamId:

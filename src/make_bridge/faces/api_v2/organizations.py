@@ -25,6 +25,7 @@ from make_bridge.kernel.ids import OrganizationId
 
 OrganizationPath = Annotated[OrganizationId, row_id("organization")]
 _LISTED: Final = frozenset({"id", "name", "zone", "timezoneId"})
+_SORTABLE: Final = frozenset({"id", "name", "timezoneId", "zone"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ class OrganizationRoutes:
         """List the organizations of this token: its own."""
         wanted = page if page.columns or page.all_columns else page.with_columns(_LISTED)
         found = await self.api.organizations.get(call.context.organization_id)
-        shown = part_of([self._organization(found)], wanted, sort_by="name")
+        shown = part_of([self._organization(found)], wanted, sort_by="name", sortable=_SORTABLE)
         return respond({"organizations": shown, "pg": page.describe(limit=MAX_LIMIT, sort_by="name")})
 
     async def get_organization(
@@ -82,6 +83,7 @@ class OrganizationRoutes:
             "zone": self.api.public_url.partition("://")[2],
             "serviceName": "Make Bridge",
             "productName": "Make Bridge",
+            "countryId": None,
             "externalId": None,
         }
 

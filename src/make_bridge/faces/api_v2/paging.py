@@ -66,11 +66,14 @@ async def read_page(request: Request) -> Page:
 CurrentPage = Annotated[Page, Depends(read_page)]
 
 
-def part_of(rows: Sequence[Mapping[str, Any]], page: Page, *, sort_by: str) -> list[dict[str, Any]]:
-    """Sort, cut and narrow rows that are all at hand; raises InvalidInput for a column they do not have."""
+def part_of(
+    rows: Sequence[Mapping[str, Any]], page: Page, *, sort_by: str, sortable: frozenset[str]
+) -> list[dict[str, Any]]:
+    """Sort, cut and narrow rows that are all at hand; raises InvalidInput for a column that sorts no such list."""
     key = page.sort_by or sort_by
-    if rows and key not in rows[0]:
-        raise InvalidInput(f"This list cannot be sorted by {key[:50]!r}.", code="invalid_page")
+    if key not in sortable:
+        names = ", ".join(sorted(sortable))
+        raise InvalidInput(f"This list cannot be sorted by {key[:50]!r}, only by {names}.", code="invalid_page")
     ordered = sorted(rows, key=lambda row: _comparable(row[key]), reverse=page.direction == "desc")
     end = None if page.limit is None else page.offset + page.limit
     return [narrowed(row, page) for row in ordered[page.offset : end]]

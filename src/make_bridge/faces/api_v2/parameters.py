@@ -7,7 +7,7 @@ every route and holds that it reads nothing that is not told.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from make_bridge.kernel.ids import MAX_ID
 
@@ -18,19 +18,20 @@ _COUNT: Final = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One parameter of a query."""
+    """One parameter of a query, or a header."""
 
     name: str
     description: str
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
     required: bool = False
+    place: Literal["query", "header"] = "query"
 
     def described(self) -> dict[str, Any]:
         """Return it as OpenAPI has it."""
         schema = dict(self.schema)
         return {
             "name": self.name,
-            "in": "query",
+            "in": self.place,
             "required": self.required,
             "description": self.description,
             "schema": schema,
@@ -56,6 +57,15 @@ CHOSEN: Final = Parameter(
 )
 IS_ACTIVE: Final = Parameter(
     name="isActive", description="Those that are switched on, or off.", schema={"type": "boolean"}
+)
+IF_MATCH: Final = Parameter(
+    name="If-Match",
+    place="header",
+    description="The ETag of what the change is meant for: another is answered with 412, and nothing is changed.",
+)
+OF_FOLDER: Final = Parameter(name="folderId", description="Those in one folder.", schema=_ROW_ID)
+IN_FOLDER: Final = Parameter(
+    name="parentId", description="Those in one folder. Without it: those at the top.", schema=_ROW_ID
 )
 IS_ASSIGNED: Final = Parameter(
     name="assigned", description="Those that a scenario has, or none.", schema={"type": "boolean"}

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from make_bridge.domain.data_stores.messages import AddRecord, ChangeRecord, DeleteRecords, ListRecords, Record
 from make_bridge.domain.data_stores.messages import ReplaceRecord as Replace
 from make_bridge.engine.dates import iso_text
-from make_bridge.faces.api_v2.bodies import NewRecordBody, RecordBody, RecordKeysBody
+from make_bridge.faces.api_v2.data_bodies import NewRecordBody, RecordBody, RecordKeysBody
 from make_bridge.faces.api_v2.data_stores import DataStorePath
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import JsonObject, Operation, access, require_confirmation, respond

@@ -19,9 +19,9 @@ from make_bridge.domain.reports.model import (
     media_type,
 )
 from make_bridge.domain.reports.views import MOST
-from make_bridge.faces.api_v2.bodies import NewReportBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.downloads import Download
+from make_bridge.faces.api_v2.execution_bodies import NewReportBody
 from make_bridge.faces.api_v2.operations import ROOT, Operation, access, respond
 from make_bridge.faces.api_v2.paging import CurrentPage, narrowed
 from make_bridge.faces.edge.body import parse_object

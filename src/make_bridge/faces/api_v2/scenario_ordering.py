@@ -9,9 +9,9 @@ from typing import Annotated
 from starlette.responses import Response
 
 from make_bridge.domain.scenarios.messages import GetOrdering, GetScenario, Ordering, SetOrdering
-from make_bridge.faces.api_v2.bodies import OrderingBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import JsonObject, Operation, access, respond, row_id
+from make_bridge.faces.api_v2.scenario_bodies import OrderingBody
 from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.edge.gates import CurrentCall
 from make_bridge.kernel.ids import ScenarioId

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from make_bridge.domain.executions.messages import GetExecution, GetUsage, RunScenario
+from make_bridge.domain.folders.messages import FolderId
 from make_bridge.domain.scenarios.hook_messages import DescribeHook
 from make_bridge.domain.scenarios.messages import (
     ActivateScenario,
@@ -26,13 +27,7 @@ from make_bridge.domain.scenarios.messages import (
     SetInterface,
 )
 from make_bridge.domain.scenarios.model import named_hook, with_interface
-from make_bridge.faces.api_v2.bodies import (
-    DeclaredBody,
-    NewInterfaceBody,
-    NewScenarioBody,
-    RunScenarioBody,
-    ScenarioChangesBody,
-)
+from make_bridge.domain.templates.messages import GetPublicTemplate
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.api_v2.operations import (
     JsonObject,
@@ -43,12 +38,20 @@ from make_bridge.faces.api_v2.operations import (
     row_id,
 )
 from make_bridge.faces.api_v2.paging import MAX_LIMIT, CurrentPage, Page, narrowed
-from make_bridge.faces.api_v2.parameters import CHOSEN, IS_ACTIVE, OF_ORGANIZATION
+from make_bridge.faces.api_v2.parameters import CHOSEN, IF_MATCH, IS_ACTIVE, OF_FOLDER, OF_ORGANIZATION
+from make_bridge.faces.api_v2.revisions import expected_revision, tagged
+from make_bridge.faces.api_v2.scenario_bodies import (
+    DeclaredBody,
+    NewInterfaceBody,
+    NewScenarioBody,
+    RunScenarioBody,
+    ScenarioChangesBody,
+)
 from make_bridge.faces.edge.body import parse_object, parse_optional
 from make_bridge.faces.edge.gates import Call, CurrentCall
 from make_bridge.faces.portal.wire import CENTICREDITS, instant
 from make_bridge.kernel.errors import InvalidInput, NotFound
-from make_bridge.kernel.ids import MAX_ID, HookId, ScenarioId, TeamId
+from make_bridge.kernel.ids import MAX_ID, HookId, ScenarioId, TeamId, TemplateId
 
 ScenarioPath = Annotated[ScenarioId, row_id("scenario")]
 _MOST_IDS: Final = 1000
@@ -76,11 +79,13 @@ class ScenarioRoutes:
                 path="/scenarios",
                 endpoint=self.list_scenarios,
                 access=read,
-                query=(OF_ORGANIZATION, CHOSEN, IS_ACTIVE),
+                query=(OF_ORGANIZATION, CHOSEN, IS_ACTIVE, OF_FOLDER),
             ),
             Operation(method="POST", path="/scenarios", endpoint=self.create_scenario, access=save, body=create),
             Operation(method="GET", path=one, endpoint=self.get_scenario, access=read),
-            Operation(method="PATCH", path=one, endpoint=self.update_scenario, access=save, body=change),
+            Operation(
+                method="PATCH", path=one, endpoint=self.update_scenario, access=save, body=change, query=(IF_MATCH,)
+            ),
             Operation(method="DELETE", path=one, endpoint=self.delete_scenario, access=write),
             Operation(method="POST", path=f"{one}/start", endpoint=self.start_scenario, access=write),
             Operation(method="POST", path=f"{one}/stop", endpoint=self.stop_scenario, access=write),
@@ -93,7 +98,14 @@ class ScenarioRoutes:
                 is_body_required=False,
             ),
             Operation(method="GET", path=f"{one}/interface", endpoint=self.get_interface, access=read),
-            Operation(method="PATCH", path=f"{one}/interface", endpoint=self.set_interface, access=write, body=declare),
+            Operation(
+                method="PATCH",
+                path=f"{one}/interface",
+                endpoint=self.set_interface,
+                access=write,
+                body=declare,
+                query=(IF_MATCH,),
+            ),
             Operation(method="GET", path=f"{one}/usage", endpoint=self.get_scenario_usage, access=read),
         ]
 
@@ -106,13 +118,15 @@ class ScenarioRoutes:
     async def create_scenario(self, call: CurrentCall, page: CurrentPage) -> Response:
         """Make a scenario from a blueprint; it is switched off."""
         body = parse_object(call.body, NewScenarioBody, max_depth=self.api.json_depth)
-        team_id = TeamId(body.team_id)
+        body = await self._on_template(call, body)
+        team_id, blueprint = TeamId(body.team_id), body.blueprint or {}
         command = CreateScenario(
             team_id=team_id,
-            hook_id=await self._named_hook(call, team_id, body.blueprint),
-            blueprint=_declaring(body.blueprint, body.metadata),
+            hook_id=await self._named_hook(call, team_id, blueprint),
+            blueprint=_declaring(blueprint, body.metadata),
             scheduling=body.scheduling,
             name=body.name,
+            folder_id=None if body.folder_id is None else FolderId(body.folder_id),
         )
         made = await self.api.commands.execute(call.context, command)
         return await self._show(call, made.id, page)
@@ -121,7 +135,9 @@ class ScenarioRoutes:
         """Show one scenario."""
         return await self._show(call, scenario_id, page)
 
-    async def update_scenario(self, scenario_id: ScenarioPath, call: CurrentCall, page: CurrentPage) -> Response:
+    async def update_scenario(
+        self, scenario_id: ScenarioPath, request: Request, call: CurrentCall, page: CurrentPage
+    ) -> Response:
         """Change a scenario, all or nothing; what is absent stays."""
         body = parse_object(call.body, ScenarioChangesBody, max_depth=self.api.json_depth)
         await self._find(call, scenario_id)
@@ -131,6 +147,9 @@ class ScenarioRoutes:
             description=body.description,
             scheduling=body.scheduling,
             blueprint=None if body.blueprint is None else _declaring(body.blueprint, body.metadata),
+            folder_id=None if body.folder_id is None else FolderId(body.folder_id),
+            out_of_folder="folder_id" in body.model_fields_set and body.folder_id is None,
+            expected=expected_revision(request),
         )
         await self.api.commands.execute(call.context, command)
         return await self._show(call, scenario_id, page)
@@ -160,7 +179,7 @@ class ScenarioRoutes:
         body = parse_optional(call.body, RunScenarioBody, max_depth=self.api.json_depth) or RunScenarioBody()
         if not (await self._find(call, scenario_id)).scenario.is_active:
             raise InvalidInput("Scenario is not activated. Start it first.", code="not_activated")
-        command = RunScenario(scenario_id=scenario_id, inputs=body.data or {})
+        command = RunScenario(scenario_id=scenario_id, inputs=body.data or {}, callback_url=body.callback_url)
         execution_id = await self.api.commands.execute(call.context, command)
         waiter = self.api.waiter
         if not body.responsive or waiter is None:
@@ -177,15 +196,17 @@ class ScenarioRoutes:
 
     async def get_interface(self, scenario_id: ScenarioPath, call: CurrentCall) -> Response:
         """Show what a scenario takes and gives."""
-        await self._find(call, scenario_id)
+        facts = await self._find(call, scenario_id)
         found = await self.api.queries.ask(call.context, GetInterface(scenario_id=scenario_id))
-        return respond({"interface": {"input": found.input, "output": found.output}})
+        return tagged(respond({"interface": {"input": found.input, "output": found.output}}), facts.revision)
 
-    async def set_interface(self, scenario_id: ScenarioPath, call: CurrentCall) -> Response:
+    async def set_interface(self, scenario_id: ScenarioPath, request: Request, call: CurrentCall) -> Response:
         """Declare what a scenario takes and gives."""
         body = parse_object(call.body, NewInterfaceBody, max_depth=self.api.json_depth).interface
         await self._find(call, scenario_id)
-        command = SetInterface(scenario_id=scenario_id, input=body.input, output=body.output)
+        command = SetInterface(
+            scenario_id=scenario_id, input=body.input, output=body.output, expected=expected_revision(request)
+        )
         await self.api.commands.execute(call.context, command)
         return await self.get_interface(scenario_id, call)
 
@@ -199,6 +220,18 @@ class ScenarioRoutes:
             for day in days
         ]  # fmt: skip
         return respond({"data": data})
+
+    async def _on_template(self, call: Call, body: NewScenarioBody) -> NewScenarioBody:
+        """Fill what a new scenario does not say with the public template it is based on."""
+        if body.basedon is None:
+            if body.blueprint is None:
+                raise InvalidInput("Give a blueprint, or with basedon the public template it is in.")
+            return body
+        found = await self.api.queries.ask(call.context, GetPublicTemplate(template_id=TemplateId(body.basedon)))
+        if body.blueprint is not None:
+            return body
+        said = {"blueprint": found.blueprint, "scheduling": body.scheduling or found.scheduling}
+        return body.model_copy(update=said | {"name": body.name or found.template.name})
 
     async def _named_hook(self, call: Call, team_id: TeamId, blueprint: JsonObject) -> HookId | None:
         """Return the team's free webhook that a blueprint names; one that names another's is given a new one."""
@@ -217,7 +250,8 @@ class ScenarioRoutes:
         )
 
     async def _show(self, call: Call, scenario_id: ScenarioId, page: Page) -> Response:
-        return respond({"scenario": narrowed(scenario(await self._find(call, scenario_id)), page)})
+        facts = await self._find(call, scenario_id)
+        return tagged(respond({"scenario": narrowed(scenario(facts), page)}), facts.revision)
 
 
 def scenario(facts: ScenarioFacts) -> JsonObject:
@@ -228,7 +262,7 @@ def scenario(facts: ScenarioFacts) -> JsonObject:
         "name": found.name,
         "description": facts.description or None,
         "teamId": found.team_id,
-        "folderId": None,
+        "folderId": facts.folder_id,
         "hookId": found.hook_id,
         "deviceId": None,
         "deviceScope": None,
@@ -272,6 +306,7 @@ def _read_list(request: Request, call: Call, page: Page) -> FindScenarios:
         team_id=call.context.team_id,
         ids=_ids(request),
         is_active=_truth(request.query_params.get("isActive")),
+        folder_id=folder_of(request, "folderId"),
         sort_by=cast("Literal['id', 'name']", sort_by),
         is_descending=page.direction == "desc",
         offset=page.offset,
@@ -286,6 +321,16 @@ def _ids(request: Request) -> tuple[int, ...] | None:
     if len(asked) > _MOST_IDS or not all(_ID.fullmatch(text) for text in asked):
         raise InvalidInput(f"id[] names at most {_MOST_IDS} scenarios, by whole numbers.", code="invalid_page")
     return tuple(min(int(text), MAX_ID) for text in asked)
+
+
+def folder_of(request: Request, name: str) -> FolderId | None:
+    """Return the folder that a parameter of the query names."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not _ID.fullmatch(text):
+        raise InvalidInput(f"{name} is the number of a folder.", code="invalid_page")
+    return FolderId(min(int(text), MAX_ID))
 
 
 def _truth(text: str | None) -> bool | None:

@@ -1,7 +1,7 @@
 """Teams: list, make, show, delete. A customer's team is shown here too, but comes and goes with the customer."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,6 +25,7 @@ from make_bridge.faces.edge.gates import CurrentCall
 from make_bridge.kernel.ids import TeamId
 
 TeamPath = Annotated[TeamId, row_id("team")]
+_SORTABLE: Final = frozenset({"id", "name", "organizationId", "activeScenarios", "operationsLimit", "type"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +49,17 @@ class TeamRoutes:
         """List the teams of an organization."""
         require_organization(request, call)
         found = await self.api.queries.ask(call.context, FindTeams())
-        shown = part_of([_team(team) for team in found], page, sort_by="name")
+        shown = part_of([_team(team) for team in found], page, sort_by="name", sortable=_SORTABLE)
         return respond({"teams": shown, "pg": page.describe(limit=MAX_LIMIT, sort_by="name")})
 
     async def create_team(self, call: CurrentCall, page: CurrentPage) -> Response:
         """Make a team that is no customer's."""
         body = parse_object(call.body, NewTeamBody, max_depth=self.api.json_depth)
         body.require_organization(call.context.organization_id)
-        made = await self.api.commands.execute(call.context, CreateTeam(name=body.name))
+        made = await self.api.commands.execute(
+            call.context,
+            CreateTeam(name=body.name, operations_limit=body.operations_limit, transfer_limit=body.transfer_limit),
+        )
         return respond({"team": narrowed(_team(made), page)})
 
     async def get_team(self, team_id: TeamPath, call: CurrentCall, page: CurrentPage) -> Response:
@@ -77,5 +81,7 @@ def _team(team: Team) -> JsonObject:
         "organizationId": team.organization_id,
         "activeScenarios": team.active_scenarios,
         "operationsLimit": team.operations_limit,
+        # Make's clients expect this one as a text.
+        "transferLimit": None if team.transfer_limit is None else str(team.transfer_limit),
         "type": "standard",
     }

@@ -11,11 +11,18 @@ from typing import Annotated, Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from make_bridge.domain.usage.messages import GetMonth, Limits, Month, SetLimits, SumUsage, UsedDay
+from make_bridge.domain.usage.messages import GetMonth, GetTeamMonth, Limits, Month, SetLimits, SumUsage, UsedDay
 from make_bridge.faces.api_v2.bodies import LimitsBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
-from make_bridge.faces.api_v2.operations import Operation, access, respond, row_id
-from make_bridge.faces.api_v2.parameters import FIRST_DAY, LAST_DAY
+from make_bridge.faces.api_v2.operations import (
+    Operation,
+    access,
+    require_own_organization,
+    required_team,
+    respond,
+    row_id,
+)
+from make_bridge.faces.api_v2.parameters import FIRST_DAY, LAST_DAY, OF_ORGANIZATION, THE_TEAM
 from make_bridge.faces.edge.body import parse_object
 from make_bridge.faces.edge.gates import Call, CurrentCall
 from make_bridge.faces.portal.wire import CENTICREDITS
@@ -55,6 +62,13 @@ class UsageRoutes:
                 body=LimitsBody,
             ),
             Operation(method="GET", path=f"{team}/usage", endpoint=self.get_team_usage, access=read, query=days),
+            Operation(
+                method="GET",
+                path="/scenarios/consumptions",
+                endpoint=self.list_consumptions,
+                access=read,
+                query=(THE_TEAM, OF_ORGANIZATION),
+            ),
             Operation(method="GET", path=f"{team}/limits", endpoint=self.get_team_limits, access=read),
         ]
 
@@ -77,6 +91,23 @@ class UsageRoutes:
     async def get_team_limits(self, team_id: TeamPath, call: CurrentCall) -> Response:
         """Show what a team may use in a month (its customers' limit), what it has used, and how many runs wait."""
         return respond(_month(await self.api.queries.ask(call.context, GetMonth(team_id=team_id))))
+
+    async def list_consumptions(self, request: Request, call: CurrentCall) -> Response:
+        """Show what each scenario of a team has used this month; those that used nothing are left out."""
+        asked = request.query_params.getlist("organizationId")
+        if asked:
+            require_own_organization(asked, call)
+        month = await self.api.queries.ask(call.context, GetTeamMonth(team_id=required_team(call)))
+        used = [
+            {
+                "scenarioId": each.scenario_id,
+                "operations": each.operations,
+                "transfer": each.data_transfer,
+                "centicredits": each.operations * CENTICREDITS,
+            }
+            for each in month.scenarios
+        ]
+        return respond({"scenarioConsumptions": used, "lastReset": f"{month.first_day.isoformat()}T00:00:00.000Z"})
 
     async def set_organization_limits(self, organization_id: OrganizationPath, call: CurrentCall) -> Response:
         """Say what the organization may use in a month; a limit that is absent or null is no limit."""

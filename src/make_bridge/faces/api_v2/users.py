@@ -51,6 +51,7 @@ def _user(oneself: Oneself) -> JsonObject:
         "timezoneId": time_zones.id_of(oneself.timezone),
         "timezone": oneself.timezone,
         "locale": _LANGUAGE,
+        "countryId": None,
         "avatar": "",
         "features": {},
     }

@@ -31,8 +31,12 @@ from make_bridge.domain.deliveries.messages import (
 )
 from make_bridge.domain.deliveries.model import MessageState, read_message_id, shown_id
 from make_bridge.domain.deliveries.views import MOST
-from make_bridge.faces.api_v2.bodies import NewWebhookEndpointBody, ReplayFailedBody, WebhookEndpointChangesBody
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
+from make_bridge.faces.api_v2.execution_bodies import (
+    NewWebhookEndpointBody,
+    ReplayFailedBody,
+    WebhookEndpointChangesBody,
+)
 from make_bridge.faces.api_v2.operations import Operation, access, require_confirmation, respond, row_id
 from make_bridge.faces.api_v2.paging import CurrentPage, narrowed
 from make_bridge.faces.api_v2.parameters import CONFIRMED, one_of

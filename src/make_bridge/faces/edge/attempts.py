@@ -22,7 +22,7 @@ from typing import Final
 
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.errors import RateLimited
-from make_bridge.platform.cache.near import NearCache
+from make_bridge.platform.cache.near import NearCache, Traits
 from make_bridge.platform.limits.local import LocalRateLimit
 from make_bridge.platform.limits.port import RateLimit
 
@@ -70,7 +70,9 @@ class Attempts:
         self._strangers = strangers
         self._clock = clock
         self._block_seconds = block_seconds
-        self._blocked: NearCache[tuple[str, bytes], float] = NearCache(clock, seconds=block_seconds, most=keys)
+        self._blocked: NearCache[tuple[str, bytes], float] = NearCache(
+            clock, seconds=block_seconds, most=keys, traits=Traits(spread=0.0)
+        )
         self._familiar: NearCache[bytes, bool] = NearCache(clock, seconds=_FAMILIAR_SECONDS, most=keys)
 
     def admit(self, attempt: Attempt) -> None:

@@ -11,7 +11,7 @@ wrong stands in the log, under the request id of the answer.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +26,7 @@ from make_bridge.domain.organizations.messages import PortalKey
 from make_bridge.domain.organizations.model import ADMINISTRATOR_SUB, OWN_IDENTITY, ApiToken, permissions_of
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.context import Actor, ActorKind
-from make_bridge.kernel.errors import ConfigurationError, Unauthenticated
+from make_bridge.kernel.errors import ConfigurationError, Unauthenticated, Unavailable
 from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.security import portal_tokens
 from make_bridge.platform.security.portal_tokens import (
@@ -49,6 +49,9 @@ _INVALID: Final = (
     "of the right time. The server's log says under the request id what was wrong."
 )
 _UNKNOWN: Final = "This API token is not known here, or has expired."
+_CLOCK: Final = (
+    "This server's clock is wrong, so it lets no token in: try again, another server may take it. Tell its operator."
+)
 _WRONG_KIND: Final = "This address does not take this kind of credentials."
 
 
@@ -161,6 +164,8 @@ class Authenticator:
     clock: Clock
     max_token_bytes: int
     expected: ExpectedClaims
+    clock_is_off: Callable[[], bool] = lambda: False
+    """Whether this machine's clock is too wrong to judge a token by it."""
     _verifying: VerifyingKeys = field(init=False, repr=False, default_factory=VerifyingKeys)
 
     async def authenticate(
@@ -184,6 +189,9 @@ class Authenticator:
         return await self._by_portal_token(secret, request_id)
 
     async def _by_portal_token(self, compact: str, request_id: str) -> Identity:
+        if self.clock_is_off():
+            # By a slow clock a token would still be good whose use was forgotten long ago.
+            raise Unavailable(_CLOCK, code="clock_skew")
         facts: dict[str, object] = {}
         try:
             token = portal_tokens.read_token(compact)

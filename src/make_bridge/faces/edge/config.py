@@ -43,11 +43,13 @@ class ConnectionLimits:
 class EdgeConfig:
     """``is_https`` says that the public address is https, so browsers may be told to stay there.
 
-    Without ``hosts`` a request may name any.
+    Without ``hosts`` a request may name any. ``is_internal`` is for processes that only gateways call: these bring the
+    signed context, and the id that the request already has.
     """
 
     limits: EdgeLimits
     is_https: bool
+    is_internal: bool = False
     hosts: HostRule | None = None
     addresses: Addresses = field(default_factory=Addresses)
 

@@ -15,6 +15,7 @@ away for a moment first: cut off at once, most clients would see a broken connec
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ _NO_CONTENT: Final = 204
 _FOR_PAGES: Final = "/portal/api/"
 _LINGER_SECONDS: Final = 2.0
 _LINGER_BYTES: Final = 32 * 1024 * 1024
+_OUR_ID: Final = re.compile(rb"[0-9a-f]{32}")
 TakePlain = Callable[[PlainRequest], Awaitable[tuple[int, RawHeaders, bytes]]]
 
 
@@ -82,7 +84,9 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(receive, send, find_surface(self._surfaces, scope["path"]), self._config)
+        request_id = _given_id(scope["headers"]) if self._config.is_internal else None
+        surface = find_surface(self._surfaces, scope["path"])
+        exchange = Exchange(receive, send, surface, self._config, request_id or random_hex(16))
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         try:
             admitted = self._admit(scope, exchange)
@@ -141,7 +145,12 @@ class Edge:
         needs_host = scope["http_version"] == "1.1"
         allowed = None if scope["path"] in EXEMPT else self._config.hosts
         head = read_head(
-            scope["headers"], limits, keeps_identity=surface.keeps_identity, needs_host=needs_host, allowed=allowed
+            scope["headers"],
+            limits,
+            keeps_identity=surface.keeps_identity,
+            keeps_context=self._config.is_internal,
+            needs_host=needs_host,
+            allowed=allowed,
         )
         exchange.expect(head)
         client = scope.get("client")
@@ -172,9 +181,9 @@ class Exchange:
         *("more_headers", "request_id", "surface"),
     )
 
-    def __init__(self, receive: Receive, send: Send, surface: Surface, config: EdgeConfig) -> None:
+    def __init__(self, receive: Receive, send: Send, surface: Surface, config: EdgeConfig, request_id: str) -> None:
         """Begin with nothing read and nothing sent."""
-        self.request_id = random_hex(16)
+        self.request_id = request_id
         self.surface = surface
         self.more_headers: RawHeaders = []
         self._receive = receive
@@ -268,6 +277,12 @@ class Exchange:
 
     def _too_large(self) -> TooLarge:
         return _too_large(self.surface)
+
+
+def _given_id(headers: RawHeaders) -> str | None:
+    """Return the id that a gateway has given a request; only processes between themselves believe it."""
+    given = [value for name, value in headers if name == b"x-request-id"]
+    return given[0].decode() if len(given) == 1 and _OUR_ID.fullmatch(given[0]) else None
 
 
 def _is_preflight(scope: Scope) -> bool:

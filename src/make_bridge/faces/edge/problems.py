@@ -23,6 +23,7 @@ from starlette.routing import BaseRoute, Route
 from make_bridge.faces.edge import shape_errors
 from make_bridge.kernel.errors import (
     BridgeError,
+    ChangedMeanwhile,
     ConfigurationError,
     Conflict,
     DeadlineExceeded,
@@ -46,6 +47,7 @@ _STATUS: Final[Mapping[type[BridgeError], int]] = {
     PermissionDenied: 403,
     NotFound: 404,
     Conflict: 409,
+    ChangedMeanwhile: 412,
     Gone: 410,
     TooLarge: 413,
     LimitExceeded: 429,

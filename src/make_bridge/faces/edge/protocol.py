@@ -49,7 +49,9 @@ class _Cork:
 
 
 class BridgeHttpProtocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection. Once ``is_ending`` is set on the class, each answer is its connection's last, and says so."""
+
+    is_ending: bool = False
 
     def __init__(
         self,
@@ -116,7 +118,7 @@ class BridgeHttpProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if wire.is_closing():
             return
-        if self._is_last:
+        if self._is_last or self.is_ending:
             wire.write(written.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
             wire.close()
             return
@@ -143,6 +145,12 @@ class BridgeHttpProtocol(HttpToolsProtocol):
             super().shutdown()
         else:
             self._is_last = True
+
+    def on_headers_complete(self) -> None:
+        """Begin the answer; the last one takes its connection along."""
+        super().on_headers_complete()
+        if self.is_ending and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def on_message_begin(self) -> None:
         """Note that the parser holds a part of a request."""

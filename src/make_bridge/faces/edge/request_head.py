@@ -14,6 +14,7 @@ import msgspec
 from make_bridge.faces.edge.config import EdgeLimits
 from make_bridge.faces.edge.hosts import HostRule
 from make_bridge.kernel.errors import InvalidInput, TooLarge
+from make_bridge.platform.security.internal_context import HEADER
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -55,6 +56,7 @@ _IDENTITY_FAMILIES: Final = (b"x-auth-request-", b"x-authenticated-", b"x-forwar
                              b"x-forwarded-groups", b"x-forwarded-preferred-", b"x-goog-authenticated-")  # fmt: skip
 # The context our own processes pass to each other; from outside it is a forgery, on every surface.
 _OURS: Final = b"x-make-bridge-"
+_CONTEXT: Final = HEADER.encode()
 
 
 class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,10 +72,14 @@ def read_head(
     limits: EdgeLimits,
     *,
     keeps_identity: bool,
+    keeps_context: bool = False,
     needs_host: bool = True,
     allowed: HostRule | None = None,
 ) -> RequestHead:
-    """Measure and check the headers; raises TooLarge and InvalidInput. Without ``allowed`` any host may be named."""
+    """Measure and check the headers; raises TooLarge and InvalidInput. Without ``allowed`` any host may be named.
+
+    ``keeps_context`` leaves what our own processes tell each other: on a listener between them, and nowhere else.
+    """
     kept: RawHeaders = []
     size, hosts = 0, 0
     length, client_id = None, None
@@ -90,7 +96,7 @@ def read_head(
             is_chunked = True
         elif name == b"x-request-id":
             client_id = value.decode("ascii") if _CLIENT_ID.fullmatch(value) else client_id
-        elif _is_claim(name, keeps_identity=keeps_identity):
+        elif _is_claim(name, keeps_identity=keeps_identity, keeps_context=keeps_context):
             continue
         kept.append(pair)
     if needs_host and not hosts:
@@ -111,11 +117,11 @@ def check_address(path: bytes, query: bytes, limits: EdgeLimits) -> None:
 
 # The names of headers are few, and every request brings most of them; strangers can fill it, and only slow it down.
 @lru_cache(maxsize=256)
-def _is_claim(name: bytes, *, keeps_identity: bool) -> bool:
+def _is_claim(name: bytes, *, keeps_identity: bool, keeps_context: bool) -> bool:
     """Say whether a header claims an identity; ``_`` stands for ``-`` in the eyes of many programs."""
     plain = name.replace(b"_", b"-")
     if plain.startswith(_OURS):
-        return True
+        return not (keeps_context and name == _CONTEXT)
     return not keeps_identity and (plain in _IDENTITY or plain.startswith(_IDENTITY_FAMILIES))
 
 

@@ -85,7 +85,10 @@ def surfaces(bodies: BodyLimits) -> tuple[Surface, ...]:
         ),
         Surface(
             name="api",
-            prefixes=("/portal/api", "/api", "/flow-api", "/console/api", "/demo/api", "/internal", "/openapi.json"),
+            prefixes=(
+                *("/portal/api", "/api", "/flow-api", "/hand-over-api", "/console/api", "/demo/api", "/internal"),
+                "/openapi.json",
+            ),
             max_body=max(bodies.api, bodies.blueprint),
             forced=api,
             is_api=True,
@@ -102,7 +105,7 @@ def surfaces(bodies: BodyLimits) -> tuple[Surface, ...]:
         # it keeps its opener, a stranger to us, to say how far it is: any opener policy would cut that tie.
         Surface(
             name="wizard",
-            prefixes=("/flow",),
+            prefixes=("/flow", "/hand-over"),
             max_body=bodies.api,
             forced=(_NOSNIFF, _NO_REFERRER, _ANY_OPENER, _SAME_ORIGIN, _NO_DEVICES),
             defaults=(_CLOSED, _NO_STORE),
@@ -120,7 +123,7 @@ def surfaces(bodies: BodyLimits) -> tuple[Surface, ...]:
         ),
         Surface(
             name="page",
-            prefixes=("/demo",),
+            prefixes=("/demo", "/docs"),
             max_body=bodies.api,
             forced=(_NOSNIFF, _NO_REFERRER, _POP_UPS, _SAME_ORIGIN, _NO_DEVICES),
             defaults=(_CLOSED, _NO_STORE),

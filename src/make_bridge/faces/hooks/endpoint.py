@@ -16,6 +16,7 @@ from make_bridge.domain.executions.ingest import Ingest
 from make_bridge.domain.executions.senders import Senders
 from make_bridge.domain.executions.targets import Target, Targets
 from make_bridge.domain.executions.trigger import CallHead, require_key
+from make_bridge.engine.ports import WebhookResponse
 from make_bridge.faces.edge.body import read_bytes
 from make_bridge.faces.edge.pipeline import DirectFace
 from make_bridge.faces.edge.plain_http import PlainRequest
@@ -55,6 +56,9 @@ class HookEndpoint:
             if self._calls.rate.most:
                 await self._calls.require(target.hook_id)
         head = _head(request.method, request.scope["query_string"], request.headers.raw)
+        if target.only_learns:
+            learned = await self._ingest.learn(target, head, body)
+            return Response(learned.body, status_code=learned.status, headers=dict(learned.headers))
         execution_id, answer = await self._ingest.take(target, head, body)
         response = Response(answer.body, status_code=answer.status)
         for name, value in answer.headers:
@@ -72,8 +76,11 @@ class HookEndpoint:
         if self._calls.rate.most:
             await self._calls.require(target.hook_id)
         head = _head("POST", request.query, request.headers)
+        if target.only_learns:
+            learned = await self._ingest.learn(target, head, request.body)
+            return learned.status, _raw(learned), learned.body
         execution_id, answer = await self._ingest.take(target, head, request.body)
-        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+        headers = _raw(answer)
         headers.append((b"x-execution-id", execution_id.encode()))
         return answer.status, headers, answer.body
 
@@ -86,6 +93,10 @@ class HookEndpoint:
             given = next((value for name, value in headers if name == _API_KEY), b"")
             require_key(target.settings, given.decode("latin-1"))
         return target
+
+
+def _raw(answer: WebhookResponse) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
 
 
 def _head(method: str, query: bytes, headers: RawHeaders) -> CallHead:

@@ -1,14 +1,16 @@
-"""``/live``, ``/ready`` and ``/metrics``.
+"""``/live``, ``/ready``, ``/metrics`` and ``/slow-statements``.
 
 Alive means that the event loop turns: nothing else, so that a database outage restarts nobody.
-Ready means that the database answers. The counters are for the private side: another machine, or a
-proxy that speaks for one, finds nothing there without the operator's token.
+Ready means that the directory answers, and a shard: who lives on another is told to try again. The
+counters are for the private side: another machine, or a proxy that speaks for one, finds nothing there
+without the operator's token.
 """
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 import msgspec
 from starlette.requests import Request
@@ -16,6 +18,7 @@ from starlette.responses import Response
 
 from make_bridge.faces.edge.access import PublicRoute
 from make_bridge.kernel.errors import BridgeError, NotFound
+from make_bridge.platform.database.clock_skew import ClockWatch
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.redis.client import RedisClient
@@ -23,61 +26,79 @@ from make_bridge.platform.redis.client import RedisClient
 # Who asks learns within two seconds that the database is away.
 _PATIENCE = 1.5
 CountOf = Callable[[], Awaitable[int]]
+SlowOf = Callable[[], Sequence[Mapping[str, object]]]
+AgesOf = Callable[[], Awaitable[Mapping[str, float]]]
 _WITHOUT_REDIS = "Redis does not answer: each server lets its part of the rate limits through."
+_WITHOUT_SHARD = "Shard {} is away, and with it the organizations that live there: {}"
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _FORWARDING = frozenset({"forwarded", "true-client-ip", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"})
 
 
+@dataclass(slots=True, kw_only=True)
 class Operations:
-    """The endpoints with what they look at."""
+    """The endpoints with what they look at. Without ``token`` the counters are told to this machine only."""
 
-    def __init__(
-        self,
-        shards: Shards,
-        metrics: Metrics,
-        *,
-        token: str | None,
-        live_sessions: CountOf,
-        redis: RedisClient | None = None,
-    ) -> None:
-        """Without ``token`` the counters are told to this machine only."""
-        self._live_sessions = live_sessions
-        self._redis = redis
-        self._shards = shards
-        self._metrics = metrics
-        self._token = token
+    shards: Shards
+    counters: Metrics
+    clock: ClockWatch
+    token: str | None
+    live_sessions: CountOf
+    oldest: AgesOf
+    slow: SlowOf
+    redis: RedisClient | None = None
+    _is_leaving: bool = field(default=False, init=False)
+
+    def leave(self) -> None:
+        """Be ready no more: this process is about to end, and serves on until everybody has noticed."""
+        self._is_leaving = True
 
     async def live(self, _request: Request) -> Response:
         """Answer as long as the loop turns."""
         return _json({"status": "live"}, 200)
 
     async def ready(self, _request: Request) -> Response:
-        """Answer 200 when every database answers, else 503 with the reason; what serves without is only told."""
-        reasons = []
+        """Answer 200 when the directory and a shard answer, else 503 with the reason; what is missing else is told."""
+        reasons = ["This server is about to end."] if self._is_leaving else []
+        if self.clock.is_off():
+            reasons.append(self.clock.complaint)
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self._shards.reach()
+                await self.shards.reach()
         except (BridgeError, TimeoutError) as error:
             reasons.append(error.message if isinstance(error, BridgeError) else "The database does not answer.")
         if reasons:
             return _json({"status": "unready", "reasons": reasons}, 503)
         told: dict[str, object] = {"status": "ready"}
-        if self._redis is not None and not self._redis.is_up:
-            told["degraded"] = [_WITHOUT_REDIS]
+        degraded = [_WITHOUT_SHARD.format(number, reason) for number, reason in self.shards.away().items()]
+        if self.redis is not None and not self.redis.is_up:
+            degraded.append(_WITHOUT_REDIS)
+        if degraded:
+            told["degraded"] = degraded
         return _json(told, 200)
 
     async def metrics(self, request: Request) -> Response:
         """Answer the counters in the text format."""
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        known = self._token is not None and hmac.compare_digest(given.encode(), self._token.encode())
-        if not known and not _is_local(request):
-            raise NotFound("There is nothing at this address.")
-        # Counted when somebody asks. Without the database the other counters matter most, and this one stays.
+        self._require_operator(request)
+        # Counted when somebody asks. Without the database the other counters matter most, and these stay.
         with suppress(BridgeError, TimeoutError):
             async with asyncio.timeout(_PATIENCE):
-                self._metrics.sign_ins.sessions.set(await self._live_sessions())
-        return Response(self._metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+                self.counters.sign_ins.sessions.set(await self.live_sessions())
+                for queue_class, seconds in (await self.oldest()).items():
+                    self.counters.oldest.labels(queue_class).set(seconds)
+        return Response(self.counters.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def slow_statements(self, request: Request) -> Response:
+        """Answer which statements took too long in this process, the worst first."""
+        self._require_operator(request)
+        return _json({"statements": self.slow()}, 200)
+
+    def _require_operator(self, request: Request) -> None:
+        """Let in who knows the operator's token, and this machine; for anybody else there is nothing here."""
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        known = self.token is not None and hmac.compare_digest(given.encode(), self.token.encode())
+        if not known and not _is_local(request):
+            raise NotFound("There is nothing at this address.")
 
 
 def _is_local(request: Request) -> bool:
@@ -97,6 +118,7 @@ def ops_routes(operations: Operations) -> tuple[PublicRoute, ...]:
         PublicRoute("/live", operations.live, because="says only that the process runs"),
         PublicRoute("/ready", operations.ready, because="says only whether the process can serve"),
         PublicRoute("/metrics", operations.metrics, because="told to this machine only, checked by itself"),
+        PublicRoute("/slow-statements", operations.slow_statements, because="the same"),
     )
 
 

@@ -13,8 +13,10 @@ from fastapi import Depends
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, BeforeValidator
 
+from make_bridge.faces.edge.access import Gate
 from make_bridge.faces.edge.authentication import Credentials
-from make_bridge.faces.edge.gates import Access, TokenGate
+from make_bridge.faces.edge.doors import MakeRoute
+from make_bridge.faces.edge.gates import Access
 from make_bridge.faces.portal import wire
 from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import MAX_ID, CustomerId, ExecutionId, ScenarioId, TemplateId, TemplateVersionId
@@ -86,11 +88,11 @@ FlowPath = Annotated[str, BeforeValidator(_read_flow_id)]
 ExecutionPath = Annotated[ExecutionId, BeforeValidator(_read_execution_id)]
 
 
-def route(operation: Operation, gate: TokenGate, tag: str) -> APIRoute:
-    """Make the route of one row."""
+def route(operation: Operation, gate: Gate, tag: str, *, make: MakeRoute = APIRoute) -> APIRoute:
+    """Make the route of one row; ``make`` is the kind of route."""
     words = operation.endpoint.__name__.split("_")
     summary, _, description = (operation.endpoint.__doc__ or "").partition("\n")
-    return APIRoute(
+    return make(
         ROOT + operation.path,
         operation.endpoint,
         methods=[operation.method],

@@ -15,8 +15,7 @@ from starlette.routing import BaseRoute
 
 from make_bridge import __version__
 from make_bridge.faces.edge.access import PublicRoute
-from make_bridge.faces.edge.gates import TokenGate
-from make_bridge.faces.edge.teams import TeamChooser
+from make_bridge.faces.edge.doors import Doors
 from make_bridge.faces.portal.customers import CustomerRoutes
 from make_bridge.faces.portal.dependencies import PortalDependencies
 from make_bridge.faces.portal.drafting import DraftingRoutes
@@ -24,6 +23,7 @@ from make_bridge.faces.portal.integrations import IntegrationRoutes
 from make_bridge.faces.portal.operations import API_TOKEN, PORTAL_TOKEN, ROOT, Operation, route
 from make_bridge.faces.portal.scenarios import ScenarioActs, ScenarioRoutes
 from make_bridge.faces.portal.templates import TemplateRoutes
+from make_bridge.kernel.roles import Role
 
 PORTAL_ALIASES: Final[Mapping[str, str]] = {
     "/api/bridge": ROOT,
@@ -46,27 +46,29 @@ _SCHEMES: Final = {
 }
 
 
-def portal_routes(portal: PortalDependencies, *, also_described: Sequence[BaseRoute] = ()) -> list[BaseRoute]:
-    """Return the portal's routes and the description of them, and of other routes that the same listener serves."""
-    choose = TeamChooser(portal.organizations, portal.teams)
+def portal_routes(portal: PortalDependencies, doors: Doors) -> list[BaseRoute]:
+    """Return the portal's routes, as far as the doors lead anywhere."""
     acts = ScenarioActs(portal=portal)
-    tables: dict[str, list[Operation]] = {
-        "Integrations": IntegrationRoutes(portal=portal, acts=acts).operations(),
-        "Scenarios": ScenarioRoutes(portal=portal, acts=acts).operations(),
-        "Drafting": DraftingRoutes(portal=portal, acts=acts).operations(),
-        "Customers": CustomerRoutes(portal=portal).operations(),
-        "Templates": TemplateRoutes(portal=portal).operations(),
-    }
-    routes: list[BaseRoute] = [
-        route(
-            operation, TokenGate(operation.access, portal.authenticator, choose, portal.turnstile, portal.witness), tag
-        )
-        for tag, operations in tables.items()
-        for operation in operations
+    tables: list[tuple[str, Role, list[Operation]]] = [
+        ("Integrations", Role.BRIDGE, IntegrationRoutes(portal=portal, acts=acts).operations()),
+        ("Scenarios", Role.SCENARIOS, ScenarioRoutes(portal=portal, acts=acts).operations()),
+        ("Drafting", Role.SCENARIOS, DraftingRoutes(portal=portal, acts=acts).operations()),
+        ("Customers", Role.BRIDGE, CustomerRoutes(portal=portal).operations()),
+        ("Templates", Role.TEMPLATES, TemplateRoutes(portal=portal).operations()),
     ]
-    shown = _Description([*routes, *also_described], portal.config.public_url)
-    because = "the description of an open API is no secret"
-    return [*routes, PublicRoute("/openapi.json", shown.openapi, because=because)]
+    return [_route(doors, role, operation, tag) for tag, role, operations in tables if doors.serves(role)
+            for operation in operations]  # fmt: skip
+
+
+def _route(doors: Doors, role: Role, operation: Operation, tag: str) -> BaseRoute:
+    gate, make = doors.open(operation.access, role)
+    return route(operation, gate, tag, make=make)
+
+
+def description_route(routes: Sequence[BaseRoute], public_url: str) -> PublicRoute:
+    """Return the route that describes the others."""
+    shown = _Description(routes, public_url)
+    return PublicRoute("/openapi.json", shown.openapi, because="the description of an open API is no secret")
 
 
 class _Description:

@@ -23,7 +23,7 @@ _NONCE = "__CSP_NONCE__"
 
 
 class WizardPage:
-    """Serves ``/flow/{id}``."""
+    """Serves ``/flow/{id}``, and ``/hand-over/{id}`` for requests for credentials."""
 
     def __init__(self, folder: Path, organizations: Organizations) -> None:
         """``folder`` holds the built pages."""
@@ -75,6 +75,7 @@ def wizard_pages(page: WizardPage, folder: Path) -> tuple[PublicRoute | PublicMo
     return (
         PublicRoute("/favicon.ico", no_icon, because="every browser asks for it"),
         PublicRoute("/flow/{flow_id}", page.handle, because="the page is empty; its calls carry the flow's secret"),
+        PublicRoute("/hand-over/{flow_id}", page.handle, because="as empty; its calls carry the secret too"),
         PublicMount(
             "/portal/static",
             BuiltFiles(folder),

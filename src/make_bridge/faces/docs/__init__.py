@@ -1,0 +1,1 @@
+"""The description of both APIs as a page to read and to try."""
