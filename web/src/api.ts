@@ -247,6 +247,36 @@ export type FlowHint =
   | { type: "make-bridge:dirty"; flow: string; dirty: boolean }
   | { type: "make-bridge:done"; flow: string };
 
+// ── credential requests ───────────────────────────────────────────────────────────────────────────────────
+
+export type HandOverStatus = "pending" | "authorized" | "declined" | "expired";
+
+/** One connection or key that is asked for, and what became of it. */
+export interface AskedCredential {
+  id: string;
+  kind: "connection" | "key";
+  label: string;
+  description: string;
+  /** What it will be called, where whoever asks has said so. */
+  name: string;
+  app: string | null;
+  scopes: string[];
+  state: "pending" | "authorized" | "declined";
+  /** More scopes for a connection there is already. */
+  extends: boolean;
+  declineReason: string;
+  hasForm: boolean;
+  fields: FieldShape[];
+  providers: { id: number; name: string }[];
+}
+
+/** A request for credentials, as whoever has its link sees it. */
+export interface HandOverState {
+  integrator: { name: string };
+  request: { name: string; description: string; status: HandOverStatus; expiresAt: string };
+  credentials: AskedCredential[];
+}
+
 // ── demo ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface DemoSession {

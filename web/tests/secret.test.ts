@@ -2,7 +2,7 @@
 /** The flow's secret, and where hints and people are sent. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { originOf, webAddress } from "../wizard/src/hints";
-import { dropSecret, flowIdOf, takeSecret } from "../wizard/src/secret";
+import { dropSecret, flowIdOf, handOverIdOf, takeSecret } from "../wizard/src/secret";
 
 beforeEach(() => {
   sessionStorage.clear();
@@ -14,6 +14,12 @@ test("the flow's id is the last part of the address", () => {
   expect(flowIdOf("/flow/f1")).toBe("f1");
   expect(flowIdOf("/flow/f%2F1/")).toBe("f/1");
   expect(flowIdOf("/elsewhere")).toBeNull();
+});
+
+test("a request for credentials has an address of its own", () => {
+  expect(handOverIdOf("/hand-over/h1")).toBe("h1");
+  expect(handOverIdOf("/flow/f1")).toBeNull();
+  expect(flowIdOf("/hand-over/h1")).toBeNull();
 });
 
 test("the secret is read, taken out of the address, and survives a reload of the tab", () => {

@@ -1,4 +1,4 @@
-/** The flow API: every call carries the secret as a header, so that no cookie is needed, also inside a frame. */
+/** The flow API, and that of hand-overs: every call carries the secret as a header, so that no cookie is needed, also inside a frame. */
 
 import type {
   ApiProblem,
@@ -6,6 +6,7 @@ import type {
   ConsentWish,
   CreatedComponent,
   FlowState,
+  HandOverState,
   ReopenAnswer,
   Values,
 } from "../../src/api";
@@ -43,11 +44,37 @@ async function problemOf(response: Response): Promise<ApiProblem> {
   }
 }
 
-export class FlowClient {
+/** The calls of a link's holder, below one address. */
+export class LinkClient {
   constructor(
-    private readonly flowId: string,
+    private readonly root: string,
     private readonly secret: string,
   ) {}
+
+  protected async call<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
+    const headers: Record<string, string> = { Accept: "application/json", "Flow-Secret": this.secret };
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    let response: Response;
+    try {
+      response = await fetch(`${this.root}${path}`, {
+        method,
+        headers,
+        cache: "no-store",
+        credentials: "same-origin",
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    } catch (cause) {
+      throw new FlowFailure(0, { code: "network", detail: cause instanceof Error ? cause.message : String(cause) });
+    }
+    if (!response.ok) throw new FlowFailure(response.status, await problemOf(response));
+    return (await response.json()) as Answer;
+  }
+}
+
+export class FlowClient extends LinkClient {
+  constructor(flowId: string, secret: string) {
+    super(`/flow-api/${encodeURIComponent(flowId)}`, secret);
+  }
 
   state(): Promise<FlowState> {
     return this.call("GET", "");
@@ -78,23 +105,28 @@ export class FlowClient {
   reopen(): Promise<ReopenAnswer> {
     return this.call("POST", "/reopen");
   }
+}
 
-  private async call<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
-    const headers: Record<string, string> = { Accept: "application/json", "Flow-Secret": this.secret };
-    if (body !== undefined) headers["Content-Type"] = "application/json";
-    let response: Response;
-    try {
-      response = await fetch(`/flow-api/${encodeURIComponent(this.flowId)}${path}`, {
-        method,
-        headers,
-        cache: "no-store",
-        credentials: "same-origin",
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-    } catch (cause) {
-      throw new FlowFailure(0, { code: "network", detail: cause instanceof Error ? cause.message : String(cause) });
-    }
-    if (!response.ok) throw new FlowFailure(response.status, await problemOf(response));
-    return (await response.json()) as Answer;
+/** The calls of whoever answers a request for credentials. */
+export class HandOverClient extends LinkClient {
+  constructor(linkId: string, secret: string) {
+    super(`/hand-over-api/${encodeURIComponent(linkId)}`, secret);
+  }
+
+  state(): Promise<HandOverState> {
+    return this.call("GET", "");
+  }
+
+  fillIn(credentialId: string, values: Values): Promise<HandOverState> {
+    return this.call("POST", `/credentials/${encodeURIComponent(credentialId)}`, { values });
+  }
+
+  /** Begin a consent at a provider; what comes of it shows in the state. */
+  authorize(credentialId: string, applicationId: number | undefined): Promise<{ startUrl: string }> {
+    return this.call("POST", `/credentials/${encodeURIComponent(credentialId)}/authorize`, { applicationId });
+  }
+
+  decline(credentialId: string, reason: string): Promise<HandOverState> {
+    return this.call("POST", `/credentials/${encodeURIComponent(credentialId)}/decline`, { reason });
   }
 }

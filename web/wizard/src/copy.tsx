@@ -4,7 +4,7 @@ import { createContext, type ReactNode, useContext, useMemo } from "react";
 import { format, type MessageValues } from "../../src/message";
 
 export const ENGLISH = {
-  "app.loading": "Loading the set-up…",
+  "app.loading": "Loading…",
   "app.title": "{page} – {template}",
   "app.progress": "Progress",
   "app.step": "Step {index} of {of}",
@@ -130,6 +130,34 @@ export const ENGLISH = {
   "done.closing": "This window closes by itself.",
   "done.back": "Taking you back to {vendor}…",
   "done.back.link": "Go on now",
+
+  "hand.eyebrow": "{vendor} asks you to connect",
+  "hand.loading": "Request for credentials",
+  "hand.kept": "What you fill in is kept encrypted. Nobody can read it by this link again, and neither can you.",
+  "hand.until": "This link works until {date}.",
+  "hand.for": "For {app}",
+  "hand.more": "{label}: more rights",
+  "hand.more.text": "You are connected already. {vendor} asks for more than you agreed to then.",
+  "hand.scopes": "{n, plural, one {It asks for one right} other {It asks for # rights}}",
+  "hand.none": "{vendor} has not set up {label} yet, so it cannot be connected at this moment. Tell them, or decline.",
+  "hand.submit": "Hand over",
+  "hand.submit.label": "Hand over {label}",
+  "hand.decline": "Decline",
+  "hand.decline.label": "Decline {label}",
+  "hand.reason": "Why you decline",
+  "hand.reason.help": "You need not say. {vendor} sees it.",
+  "hand.keep": "Do not decline",
+  "hand.done": "Handed over",
+  "hand.done.said": "{label}: handed over.",
+  "hand.declined": "Declined",
+  "hand.declined.said": "{label}: declined.",
+  "hand.failed": "That could not be sent. What you filled in is still here.",
+  "hand.end.title": "All set",
+  "hand.end": "Thank you. {vendor} can use what you handed over.",
+  "hand.end.none": "You declined. {vendor} sees that, and what you wrote.",
+  "hand.ended.title": "This link has ended",
+  "hand.ended.text": "Nothing more can be handed over by it. Ask whoever sent you the link for a new one.",
+  "hand.load.title": "The request could not be loaded",
 
   "problem.expired.title": "This link has expired",
   "problem.expired.text":

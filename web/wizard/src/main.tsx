@@ -7,9 +7,10 @@ import { createRoot } from "react-dom/client";
 import { App } from "./app";
 import { lookOf } from "./brand";
 import { Spoken } from "./copy";
+import { EndedPage, HandOver } from "./hand-over/app";
 import { Headings } from "./heading";
 import { ExpiredPage } from "./pages/problem-page";
-import { flowIdOf, takeSecret } from "./secret";
+import { flowIdOf, handOverIdOf, takeSecret } from "./secret";
 import { theme, variablesFor } from "./theme";
 import "./mantine";
 import "../../src/palette.css";
@@ -17,7 +18,9 @@ import "./wizard.css";
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? "";
 const flowId = flowIdOf(location.pathname);
-const secret = flowId && takeSecret(flowId);
+const handOverId = handOverIdOf(location.pathname);
+const linkId = flowId ?? handOverId;
+const secret = linkId && takeSecret(linkId);
 const look = lookOf(location.search);
 const scheme = look.scheme ?? ("auto" as const);
 
@@ -50,7 +53,15 @@ if (root) {
         <QueryClientProvider client={queries}>
           <Spoken>
             <Headings>
-              {flowId && secret ? <App flowId={flowId} secret={secret} /> : <ExpiredPage vendor={null} />}
+              {flowId && secret ? (
+                <App flowId={flowId} secret={secret} />
+              ) : handOverId && secret ? (
+                <HandOver linkId={handOverId} secret={secret} />
+              ) : handOverId ? (
+                <EndedPage />
+              ) : (
+                <ExpiredPage vendor={null} />
+              )}
             </Headings>
           </Spoken>
         </QueryClientProvider>

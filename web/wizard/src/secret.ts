@@ -27,6 +27,12 @@ export function flowIdOf(path: string): string | null {
   return id ? decodeURIComponent(id) : null;
 }
 
+/** A request for credentials is another kind of link, to the same page. */
+export function handOverIdOf(path: string): string | null {
+  const id = /\/hand-over\/([^/]+)\/?$/.exec(path)?.[1];
+  return id ? decodeURIComponent(id) : null;
+}
+
 export function takeSecret(flowId: string): string | null {
   const fresh = location.hash.slice(1);
   if (!fresh) return fromStorage(flowId);

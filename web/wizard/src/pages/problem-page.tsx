@@ -3,12 +3,12 @@
 import { Button, Loader } from "@mantine/core";
 import type { ReactNode } from "react";
 import type { FlowFailure } from "../client";
-import { useSay } from "../copy";
+import { type PhraseKey, useSay } from "../copy";
 import { Glyph, type GlyphName } from "../glyph";
 import { Heading } from "../heading";
 import { Details } from "../notice";
 
-function Alone({ glyph, title, children }: { glyph: GlyphName; title: string; children: ReactNode }): ReactNode {
+export function Alone({ glyph, title, children }: { glyph: GlyphName; title: string; children: ReactNode }): ReactNode {
   return (
     <div className="page" data-kind="alone">
       <main className="sheet centred">
@@ -22,12 +22,12 @@ function Alone({ glyph, title, children }: { glyph: GlyphName; title: string; ch
   );
 }
 
-export function LoadingPage(): ReactNode {
+export function LoadingPage({ heading = "intro.eyebrow" }: { heading?: PhraseKey }): ReactNode {
   const say = useSay();
   return (
     <div className="page" data-kind="alone">
       <main className="sheet centred" aria-busy="true">
-        <h1 className="aside">{say("intro.eyebrow")}</h1>
+        <h1 className="aside">{say(heading)}</h1>
         <Loader size="md" aria-hidden="true" />
         <p className="muted" role="status">
           {say("app.loading")}
@@ -46,10 +46,17 @@ export function ExpiredPage({ vendor }: { vendor: string | null }): ReactNode {
   );
 }
 
-export function ProblemPage(props: { failure: FlowFailure; retry(): void; busy: boolean }): ReactNode {
+interface ProblemProps {
+  failure: FlowFailure;
+  retry(): void;
+  busy: boolean;
+  title?: PhraseKey;
+}
+
+export function ProblemPage({ title = "problem.load.title", ...props }: ProblemProps): ReactNode {
   const say = useSay();
   return (
-    <Alone glyph="cloud" title={say("problem.load.title")}>
+    <Alone glyph="cloud" title={say(title)}>
       <p className="lead" role="alert">
         {say("problem.load.text")}
       </p>
