@@ -6,14 +6,19 @@ from collections.abc import Callable
 from benchmarks import (
     acceptance,
     bundles,
+    bus,
+    cache,
     calls,
     claims,
     edge,
     executions,
     expressions,
     footprint,
+    gateway,
     jobs,
+    lists,
     neighbours,
+    scale,
     sealing,
 )
 from benchmarks.report import Report
@@ -22,14 +27,19 @@ from make_bridge.kernel.collector import calm_collector
 ALL: dict[str, Callable[[Report], None]] = {
     "acceptance": acceptance.run,
     "bundles": bundles.run,
+    "bus": bus.run,
+    "cache": cache.run,
     "calls": calls.run,
     "claims": claims.run,
     "edge": edge.run,
     "executions": executions.run,
     "expressions": expressions.run,
     "footprint": footprint.run,
+    "gateway": gateway.run,
     "jobs": jobs.run,
+    "lists": lists.run,
     "neighbours": neighbours.run,
+    "scale": scale.run,
     "sealing": sealing.run,
 }
 

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from benchmarks.report import Report
-from make_bridge.boot import Domain, open_domain
+from make_bridge.boot import open_domain
 from make_bridge.domain.organizations.keys import ListedOrigins
 from make_bridge.domain.organizations.messages import NewOrganization
 from make_bridge.faces.edge.access import GuardedRoute
@@ -36,6 +36,7 @@ from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.security.portal_tokens import mint_portal_token
 from make_bridge.settings import Settings, load_settings
+from make_bridge.wiring.domain import Domain
 
 _PATH = "/portal/api/bridge/integrations"
 _REQUESTS, _ROUNDS = 4_000, 5

@@ -24,7 +24,7 @@ from pgqueuer.queries import Queries
 from pgqueuer.types import QueueExecutionMode
 
 from benchmarks.report import Report
-from make_bridge.boot import Domain, open_domain
+from make_bridge.boot import open_domain
 from make_bridge.domain.executions.resuming import Resuming
 from make_bridge.domain.executions.worker import Machinery, Worker, WorkerConfig
 from make_bridge.domain.organizations.messages import NewOrganization
@@ -35,6 +35,7 @@ from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue.job_queue import JobQueue
 from make_bridge.platform.queue.jobs import Done, JobResult, JobType, JobTypes, NewJob, RunningJob
 from make_bridge.settings import load_settings
+from make_bridge.wiring.domain import Domain
 
 _JOBS = 10_000
 _SINGLE = 3_000
