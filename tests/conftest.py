@@ -24,9 +24,14 @@ NEEDS = "needs the server "
 # Server: where its program may be. What counts as present must agree with tools/test-servers.sh.
 SERVERS: dict[str, tuple[str, ...]] = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    # A library that is loaded before a program, which no PATH finds.
+    "libfaketime": tuple(
+        f"/usr/lib/{machine}-linux-gnu/faketime/libfaketime.so.1" for machine in ("x86_64", "aarch64")
+    ),
     "nginx": ("nginx", "/usr/sbin/nginx"),
     "postgresql-15": ("/usr/lib/postgresql/15/bin/postgres",),
     "redis-server": ("redis-server", "valkey-server"),
+    "zookeeper": ("/usr/share/zookeeper/bin/zkServer.sh",),
 }
 
 # Nothing of a test outlives a power cut, so its server need not wait for the disk.
@@ -34,13 +39,31 @@ HASTE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 WORKER = "PYTEST_XDIST_WORKER"
 # In a run with workers the files of these folders begin in this order: first those of the longest files (fault tests
 # take as long as servers take to come back), so that at the end no worker has one left for itself alone.
-FOLDERS = ("faults", "integration", "acceptance", "clients", "attacks", "contract", "fuzz", "architecture", "unit")
+FOLDERS = (
+    "faults",
+    "cluster",
+    "integration",
+    "acceptance",
+    "clients",
+    "docs",
+    "deploy",
+    "attacks",
+    "contract",
+    "fuzz",
+    "architecture",
+    "unit",
+)
+# Tests of these folders end and pause real processes and look at clocks: what fails there once is tried once more, and
+# the closing summary names it. A run in which many needed that fails all the same.
+TIMED = ("faults", "cluster", "integration", "acceptance", "clients", "docs", "deploy", "attacks")
+TRIES = int(os.environ.get("MAKE_BRIDGE_TEST_TRIES", "2"))
+MOST_TRIED_AGAIN = 5
 
 
 def find_server(name: str) -> Path | None:
     """Return the program of a server, or nothing when this machine has none."""
-    found = (shutil.which(candidate) for candidate in SERVERS[name])
-    return next((Path(program) for program in found if program), None)
+    found = (shutil.which(candidate) or candidate for candidate in SERVERS[name])
+    return next((Path(program) for program in found if Path(program).is_absolute() and Path(program).is_file()), None)
 
 
 @pytest.fixture(scope="session")
@@ -106,14 +129,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Lay the files of a run with workers in the order in which they begin; the tests of a file stay as they are."""
+    """Say which tests are tried again, and lay the files of a run with workers in the order in which they begin."""
+    for item in items:
+        if TRIES > 1 and folder_of(item) in TIMED:
+            item.add_marker(pytest.mark.flaky(reruns=TRIES - 1))
     if WORKER in os.environ:
         items.sort(key=turn_of)
 
 
+def folder_of(item: pytest.Item) -> str:
+    return item.nodeid.removeprefix("tests/").partition("/")[0]
+
+
 def turn_of(item: pytest.Item) -> int:
     """Say when a test's file begins: with its folder; one that is not listed, at the end."""
-    folder = item.nodeid.removeprefix("tests/").partition("/")[0]
+    folder = folder_of(item)
     return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
 
 
@@ -136,16 +166,29 @@ def skipped_for_a_server(config: pytest.Config) -> dict[str, list[str]]:
     return missing
 
 
+def tried_again(config: pytest.Config) -> dict[str, str]:
+    """Name the tests that failed at a first try, each with the whole of how."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return {report.nodeid: report.longreprtext for report in reporter.stats.get("rerun", [])} if reporter else {}
+
+
 def is_ci() -> bool:
     return os.environ.get("CI", "").lower() not in {"", "0", "false", "no"}
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if is_ci() and session.exitstatus == pytest.ExitCode.OK and skipped_for_a_server(session.config):
+    if session.exitstatus != pytest.ExitCode.OK:
+        return
+    if len(tried_again(session.config)) > MOST_TRIED_AGAIN or (is_ci() and skipped_for_a_server(session.config)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    again = tried_again(config)
+    if again:
+        terminalreporter.section(f"tried again after a failure: {len(again)} (a run may have {MOST_TRIED_AGAIN})")
+        for test, failure in again.items():
+            terminalreporter.line(f"{test}\n{failure}")
     for name, tests in sorted(skipped_for_a_server(config).items()):
         terminalreporter.section(f"no {name} on this machine: {len(tests)} skipped")
         for test in tests:

@@ -1,7 +1,8 @@
 """What the acceptance tests meet: a served product, an integrator with published templates, a shop that is called.
 
 The tests speak HTTP and nothing else, so the same ones run against every way to give the product its database: the
-embedded one, one external database, and directory and shard in two. Each is started when the first test asks for it.
+embedded one, one external database, and directory and shard in two with each service a process of its own. Each is
+started when the first test asks for it.
 """
 
 import json
@@ -94,7 +95,7 @@ def product_in(
 
 
 def _product(installation: Installation, shop: Target) -> Product:
-    server = installation.server().start()
+    server = installation.serve()
     integrator = new_organization(installation, server.url)
     return Product(
         installation=installation,

@@ -123,8 +123,8 @@ def test_what_two_readers_could_read_in_two_ways_is_refused(product, kind):
 
 
 NOWHERE = """
-/metrics/ /debug /.git/config /.env /docs /redoc /health?verbose /portal /portal/static/ /hook/ /hook/a/b /flow/ //live
-/portal/static/../../pyproject.toml /portal/static/%2e%2e/%2e%2e/pyproject.toml /portal/static/..%2f..%2fx
+/metrics/ /debug /.git/config /.env /docs/x /redoc /health?verbose /portal /portal/static/ /hook/ /hook/a/b /flow/
+//live /portal/static/../../pyproject.toml /portal/static/%2e%2e/%2e%2e/pyproject.toml /portal/static/..%2f..%2fx
 /portal/static/js/portal-integrations.js.map /portal/static/%00 /portal/static/index.html
 /portal/api/bridge/integrations.css /portal/api/bridge/integrations%2f
 """

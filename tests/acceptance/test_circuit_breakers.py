@@ -33,8 +33,8 @@ def test_a_broken_target_is_left_alone_and_said_to_be_while_another_organization
     [told] = until(lambda: paused(scene), "the breaker is open", within=WITHIN)
     assert (told["host"], told["state"]) == (product.shop.url.removeprefix("http://"), "open")
     assert "failed or were slow (the last: status 500)" in told["reason"]
-    assert product.server.metric("circuit_breakers_opened_total") >= 1
-    assert product.server.metric("circuit_breakers", state="open") >= 1
+    assert product.installation.metric("circuit_breakers_opened_total") >= 1
+    assert product.installation.metric("circuit_breakers", state="open") >= 1
 
     until(lambda: len(scene.logs()) >= 1, "a run has ended", within=WITHIN)
     calls = len(product.shop.calls_to(path))
@@ -43,7 +43,7 @@ def test_a_broken_target_is_left_alone_and_said_to_be_while_another_organization
     assert "are paused, because" in latest["message"]
     assert "Try again in " in latest["message"]
     assert calls < PLENTY + 1
-    assert product.server.metric("circuit_breaker_refusals_total") >= 1
+    assert product.installation.metric("circuit_breaker_refusals_total") >= 1
 
     other.call({})
     until(lambda: product.shop.calls_to(other_path), "the other organization's call arrives", within=WITHIN)

@@ -66,7 +66,7 @@ def test_a_given_up_job_is_listed_and_replayed_from_the_command_line(product: Pr
     assert job_id in installation.command("dead-letters", "list", *mine).stdout
     assert installation.ask("dead-letters", "replay", job_id, *mine) == {"executions": [], "jobs": [job_id]}
     job_when(product, job_id, "completed")
-    assert product.server.metric("jobs_total", type="executions.replay_dead_letters", result="completed") >= 2
+    assert product.installation.metric("jobs_total", type="executions.replay_dead_letters", result="completed") >= 2
 
 
 def test_a_stranger_s_token_finds_nothing(product: Product) -> None:

@@ -21,7 +21,7 @@ REGISTRY_HOSTS = tuple(
         ("npmmirror", "com"),
     )
 )
-LOCKS = ("audit", "bootstrap", "dev", "node", "runtime")
+LOCKS = ("audit", "bootstrap", "build", "dev", "node", "runtime")
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==(\S+)", re.MULTILINE)
 
 
@@ -82,6 +82,7 @@ def test_every_dependency_is_locked(project, locks):
         "runtime": project["project"]["dependencies"],
         "dev": [entry for entry in groups["dev"] if isinstance(entry, str)],
         "bootstrap": groups["bootstrap"],
+        "build": groups["build"],
         "node": groups["node"],
         "audit": groups["audit"],
     }

@@ -17,7 +17,16 @@ ENGINE_MAY_NOT_KNOW = frozenset(
 INPUT_AND_OUTPUT = frozenset({"aiohttp", "alembic", "fastapi", "psycopg", "psycopg_pool", "sqlalchemy", "starlette"})
 SQL = frozenset({"psycopg", "psycopg_pool", "sqlalchemy"})
 SLICES = frozenset(
-    {"organizations", "customers", "data_structures", "data_stores", "templates", "connections", "scenarios"}
+    {
+        "organizations",
+        "customers",
+        "data_structures",
+        "data_stores",
+        "functions",
+        "templates",
+        "connections",
+        "scenarios",
+    }
     | {
         "executions",
         "integrations",
@@ -30,6 +39,9 @@ SLICES = frozenset(
         "oauth",
         "users",
         "teams",
+        "folders",
+        "credential_requests",
+        "variables",
     }
 )
 

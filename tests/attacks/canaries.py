@@ -53,8 +53,8 @@ class Hit:
 class Sweep:
     """The canaries, and what is searched for them.
 
-    ``shown_by`` names, for canaries that the product shows by design, the places where it does; of both it holds how
-    their names begin.
+    ``shown_by`` names, for canaries that the product shows by design, the places where it does: of the canaries how
+    their names begin, of the places patterns of how theirs do.
     """
 
     shown_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -111,4 +111,7 @@ class Sweep:
                     yield Hit(canary=name, form=form, place=place, around=raw[max(at - 60, 0) : at + len(text) + 20])
 
     def _is_shown(self, canary: str, place: str) -> bool:
-        return any(canary.startswith(name) and place.startswith(places) for name, places in self.shown_by.items())
+        return any(
+            canary.startswith(name) and any(re.match(pattern, place) for pattern in patterns)
+            for name, patterns in self.shown_by.items()
+        )

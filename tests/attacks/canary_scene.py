@@ -36,6 +36,7 @@ _SWITCHED_OFF = 409
 SHOWN_BY = {
     "hook token": (
         "GET /api/v2/hooks",
+        r"GET /api/v2/scenarios/\d+/triggers",
         "GET /portal/api/bridge/scenarios",
         "GET /portal/api/bridge/integrations",
         "the wizard",
@@ -152,6 +153,8 @@ class CanaryScene:
         self._be_refused()
         self._sign_in()
         self._have_reports()
+        self._be_handed_credentials()
+        self._name_values_and_functions()
 
     def _add_what_there_is(self) -> None:
         data, sweep = self.installation.data_dir, self.sweep
@@ -394,6 +397,35 @@ class CanaryScene:
             done = lambda path=path: self.ask("GET", path)["report"]["state"] == "completed"  # noqa: E731
             until(done, "the report is finished", within=WITHIN)
             self.look(f"report of {kind}", self.api("GET", f"{path}/content"))
+
+    def _be_handed_credentials(self) -> None:
+        """Somebody with a link fills in a key, and leaves another open that was prefilled."""
+        keys = [{"type": "apikeyauth"}, {"type": "apikeyauth", "prefill": {"hard": {"key": canary("prefilled")}}}]
+        self.sweep.add("prefilled credential", keys[1]["prefill"]["hard"]["key"])  # type: ignore[index]
+        body = {"teamId": self.integrator.team_id, "keys": keys}
+        made = self.ask("POST", "/credential-requests/actions/create-by-credentials", body, shows_once=True)
+        page, _, secret = made["publicUri"].partition("#")
+        self.sweep.add("secret of a credential request's link", secret)
+        handed = canary("handed")
+        self.sweep.add("credential that was handed over", handed)
+        address, holder = page.replace("/hand-over/", "/hand-over-api/"), {"Flow-Secret": secret}
+        self.look("GET of a credential request", send("GET", address, headers=holder))
+        reply = send(
+            "POST",
+            f"{address}/credentials/{made['credentials'][0]['id']}",
+            headers=holder,
+            json_body={"values": {"key": handed, "placement": "header", "name": "X-Api-Key"}},
+        )
+        assert reply.status == 200, reply
+        self.look("POST to a credential request", reply)
+
+    def _name_values_and_functions(self) -> None:
+        """Nothing of them is a secret; what is read back of them is looked at all the same."""
+        team, value = self.integrator.team_id, {"name": "place", "typeId": 2, "value": "Vienna"}
+        self.ask("POST", f"/organizations/{self.integrator.organization_id}/variables", value)
+        self.ask("POST", f"/teams/{team}/variables", value)
+        code = {"name": "shout", "description": "", "code": "function shout(text) { return text + '!'; }"}
+        self.ask("POST", f"/functions?teamId={team}", code)
 
 
 async def _quote(request: web.Request) -> web.StreamResponse:

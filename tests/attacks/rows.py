@@ -158,13 +158,12 @@ OPEN = {
         "The schemes sign the body alone (and the time), never the query and the content type; within its window a "
         "signed call can be sent again unless the hook names its events."
     ),
-    "E35": "A second layer (network policy, egress proxy) belongs to the deployment and is not there yet.",
+    "E35": "The second layer, the network policy of the chart, is read as written: no cluster has enforced it here.",
     "F13": (
         "A run's sum is 20 million steps, which patterns can stretch to some 25 s of processor time, in this process "
         "and not in one that can be killed; its neighbours get their turn every 20 ms."
     ),
-    "G02": "A wrong column of a list without rows is not noticed: there is nothing to sort.",
-    "G11": "There is no `If-Match`: the API that is spoken has none. No change is lost, the last one stands.",
+    "G11": "Scenarios, their blueprints and interfaces have it; of anything else the last change stands.",
     "H13": (
         "What is changed within the second before its row is chained is not seen; a consistent roll-back of rows, head "
         "and anchors shows only against an anchor that was kept elsewhere (`audit verify --anchor`)."

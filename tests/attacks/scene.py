@@ -42,7 +42,7 @@ TABLES = {
     "shard": (
         *("audit", "blueprints", "connections", "customers", "data_store_records", "data_stores", "data_structures"),
         *("executions", "flows", "hooks", "idempotency", "jobs", "outbox", "queue", "reports", "scenarios", "teams"),
-        *("template_versions", "templates", "webhook_endpoints"),
+        *("scenario_folders", "template_versions", "templates", "webhook_endpoints"),
     ),
 }
 # What a job writes when it ends.
@@ -56,7 +56,7 @@ LIMITS = {
     "RATE_STRANGERS_SECONDS": "600",
     "RATE_API": "40",
     "RATE_API_SECONDS": "3600",
-    "RATE_SERVERS_SECONDS": "0.2",
+    "SERVERS_SECONDS": "0.2",
 }
 
 

@@ -60,6 +60,15 @@ IDS: dict[tuple[str, ...], str] = {
     ("report_id",): "SELECT id::text FROM shard.reports",
     ("job_id",): "SELECT id::text FROM shard.jobs",
     ("record_id",): "SELECT id::text FROM shard.incomplete_executions",
+    ("credential_request_id",): "SELECT id::text FROM shard.credential_requests",
+    ("function_id",): "SELECT id::text FROM shard.functions",
+    ("team_id", "variable_name"): "SELECT team_id::text, name FROM shard.custom_variables WHERE team_id IS NOT NULL",
+    ("organization_id", "variable_name"): (
+        "SELECT organization_id::text, name FROM shard.custom_variables WHERE team_id IS NULL"
+    ),
+    ("role_id",): "SELECT '1'",
+    ("template_url",): "SELECT '1'",
+    ("app_name", "app_version"): "SELECT 'http', '3'",
 }
 # Nothing of these was made; what they would show is in no other place than the database.
 NEVER_MADE = re.compile(r"/data-st|/job-batches|/parked-events|/dlqs/\{record_id\}/logs/")

@@ -187,9 +187,10 @@ def test_c23_the_counters_are_told_to_this_machine_by_its_own_name_alone(scene):
 
 
 INSIDE_PAGES = """
-/debug /debug/vars /debug/pprof /.git/HEAD /.git/config /.env /.well-known/security /docs /redoc /swagger /server-status
-/openapi.json.map /portal/static/js/portal-integrations.js.map /portal/static/wizard/index.html.map /actuator/env
-/health?verbose /api/v2/debug /internal /internal/answers /console/../.git/config /phpinfo.php /api/bridge/../../metrics
+/debug /debug/vars /debug/pprof /.git/HEAD /.git/config /.env /.well-known/security /docs/x /redoc /swagger
+/server-status /openapi.json.map /portal/static/js/portal-integrations.js.map /portal/static/wizard/index.html.map
+/actuator/env /health?verbose /api/v2/debug /internal /internal/answers /console/../.git/config /phpinfo.php
+/api/bridge/../../metrics
 """
 
 

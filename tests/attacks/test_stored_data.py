@@ -67,9 +67,11 @@ async def _store(acme, name="Contacts", team=None):
 
 
 @pytest.mark.attack("G02")
+@pytest.mark.parametrize("is_empty", [False, True], ids=["with rows", "empty"])
 @pytest.mark.parametrize("sort", SORTS)
-async def test_a_list_is_sorted_by_its_own_columns_only(acme, sort):
-    await _store(acme)
+async def test_a_list_is_sorted_by_its_own_columns_only(acme, sort, is_empty):
+    if not is_empty:
+        await _store(acme)
     listed = f"/data-stores?teamId={acme.facts.team_id}&pg[sortBy]={quote(sort)}"
     told = refusal(await acme.send("GET", listed), 400, "invalid_page")
     assert len(told["detail"]) < 200
@@ -200,6 +202,32 @@ async def test_two_editors_of_a_blueprint_leave_two_versions(acme, api):
         await api.queries.ask(context, GetBlueprint(scenario_id=scenario.id, version=number)) for number in range(2, 10)
     ]
     assert sorted(found for found in texts if any(found in json.dumps(document) for document in saved)) == texts
+
+
+@pytest.mark.attack("G11")
+async def test_of_editors_who_say_what_they_have_read_one_wins_and_the_others_are_told(acme, api):
+    context = administrator(acme.facts.organization_id)
+    create = CreateScenario(
+        team_id=TeamId(acme.facts.team_id), blueprint=blueprint(returns(1)), name="Orders",
+        scheduling={"type": "on-demand"},
+    )  # fmt: skip
+    target = f"/scenarios/{(await api.commands.execute(context, create)).id}"
+    tag = (await acme.send("GET", target)).header("etag")
+    assert (await acme.send("GET", f"{target}/blueprint")).header("etag") == tag
+    answers = await asyncio.gather(
+        *(acme.send("PATCH", target, {"name": f"Editor {n}"}, if_match=tag) for n in range(8))
+    )
+    assert sorted(answer.status for answer in answers) == [200] + [412] * 7
+    [won] = [answer for answer in answers if answer.status == 200]
+    assert (await acme.ask("GET", target))["scenario"]["name"] == won.json()["scenario"]["name"]
+    declared: dict[str, dict[str, list[str]]] = {"interface": {"input": [], "output": []}}
+    for stale in (tag, 'W/"other"', '"0"'):
+        refused = await acme.send("PATCH", f"{target}/interface", declared, if_match=stale)
+        refusal(refused, 412, "changed_meanwhile")
+    refusal(await acme.send("PATCH", target, {"name": "x"}, if_match="7"), 400, "invalid_header")
+    for fresh in (won.header("etag"), "*"):
+        taken = await acme.send("PATCH", target, {"name": f"With {len(fresh)}"}, if_match=fresh)
+        assert taken.status == 200, taken.body
 
 
 @pytest.mark.attack("G04")

@@ -39,6 +39,7 @@ PARAMETERS = {
     "store_id": "shard.data_stores",
     "data_structure_id": "shard.data_structures",
     "structure_id": "shard.data_structures",
+    "folder_id": "shard.scenario_folders",
     "execution_id": "shard.executions",
     "endpoint_id": "shard.webhook_endpoints",
     "report_id": "shard.reports",

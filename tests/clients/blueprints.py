@@ -24,3 +24,44 @@ def greeting() -> dict[str, Any]:
         "scheduling": {"type": "on-demand"},
         "metadata": {"version": 1, "instant": False, "scenario": {"roundtrips": 1, "dlq": False}},
     }
+
+
+def ordering(address: str, connection: int) -> dict[str, Any]:
+    """A scenario that notes an order, hands it to a shop with a connection, and gives back what the shop says.
+
+    What the shop does not take is kept as an incomplete execution.
+    """
+    noted = {
+        "id": 1,
+        "module": "util:SetVariable",
+        "version": 1,
+        "parameters": {},
+        "mapper": {"name": "order", "scope": "roundtrip", "value": "{{var.input.order}}"},
+    }
+    handed_over = {
+        "id": 2,
+        "module": "http:MakeRequest",
+        "version": 4,
+        "parameters": {"authenticationType": "oAuth", "oAuthAccount": connection},
+        "mapper": {
+            "url": address, "method": "post", "contentType": "json", "inputMethod": "jsonString",
+            "jsonStringBodyContent": '{"order": "{{1.order}}"}', "parseResponse": True, "stopOnHttpError": True,
+        },
+    }  # fmt: skip
+    given_back = {
+        "id": 3,
+        "module": "scenario-service:ReturnData",
+        "version": 2,
+        "parameters": {},
+        "mapper": {"received": "{{2.data.received}}"},
+    }
+    return {
+        "name": "Order",
+        "flow": [noted, handed_over, given_back],
+        "interface": {
+            "input": [{"name": "order", "type": "text", "required": True}],
+            "output": [{"name": "received", "type": "boolean"}],
+        },
+        "scheduling": {"type": "on-demand"},
+        "metadata": {"version": 1, "instant": False, "scenario": {"roundtrips": 1, "dlq": True}},
+    }

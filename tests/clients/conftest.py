@@ -1,5 +1,6 @@
 """A served product that speaks https, an organization, and the official clients at the versions the lock names."""
 
+import fcntl
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -35,13 +36,17 @@ def packages() -> None:
         if shutil.which(program) is None:
             pytest.skip(f"there is no {program} on this machine")
     lock, installed_lock = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
-    if installed_lock.exists() and installed_lock.stat().st_mtime >= lock.stat().st_mtime:
-        return
-    npm = subprocess.run(
-        ["npm", "ci", "--no-progress"], cwd=FOLDER, check=False, capture_output=True, text=True, timeout=INSTALL_SECONDS
-    )
-    if npm.returncode != 0:
-        pytest.skip(f"npm cannot install Make's clients here: {npm.stderr[-400:]}")
+    # Test processes run side by side, and npm begins by taking away what another one is about to use.
+    with lock.open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if installed_lock.exists() and installed_lock.stat().st_mtime >= lock.stat().st_mtime:
+            return
+        npm = subprocess.run(
+            ["npm", "ci", "--no-progress"],
+            cwd=FOLDER, check=False, capture_output=True, text=True, timeout=INSTALL_SECONDS,
+        )  # fmt: skip
+        if npm.returncode != 0:
+            pytest.skip(f"npm cannot install Make's clients here: {npm.stderr[-400:]}")
 
 
 @pytest.fixture(scope="session")

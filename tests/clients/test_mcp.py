@@ -43,3 +43,17 @@ def test_an_agent_finds_a_scenario_as_a_tool_and_runs_it(scenario: int, undeclar
     silent = mcp.ask("tools/call", name=f"run_scenario_{undeclared}", arguments={})
     assert silent["isError"] is True
     assert "Scenario is not activated" in silent["content"][0]["text"]
+
+
+def test_an_agent_runs_what_was_made_of_a_public_template(sdk: Sdk, operator: Operator, mcp: Mcp) -> None:
+    [found] = sdk("publicTemplates.list", {"name": "HTTP request on demand"})
+    shown = sdk("publicTemplates.getBlueprint", found["url"])
+    body = {"teamId": operator.account.team_id, "scheduling": shown["scheduling"], "blueprint": shown["blueprint"]}
+    number = sdk("scenarios.create", body)["id"]
+    sdk("scenarios.activate", number)
+    tools = {tool["name"]: tool for tool in mcp.ask("tools/list")["tools"]}
+    assert tools[f"run_scenario_{number}"]["inputSchema"]["required"] == ["address"]
+    address = f"{operator.target.url}/asked-by-an-agent"
+    answer = mcp.ask("tools/call", name=f"run_scenario_{number}", arguments={"address": address})
+    assert json.loads(answer["content"][0]["text"]) == {"status": 200, "answer": operator.target.answer}
+    sdk("scenarios.delete", number)

@@ -7,6 +7,7 @@ import pytest
 from clients.blueprints import greeting
 from clients.conftest import Operator
 from clients.drivers import MakeRefused, Sdk
+from support.network import send
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -123,3 +124,121 @@ def test_a_key_is_made_changed_and_deleted(sdk: Sdk, operator: Operator) -> None
     sdk("keys.delete", made["id"])
     with pytest.raises(MakeRefused):
         sdk("keys.get", made["id"])
+
+
+def test_folders_are_made_filled_moved_and_deleted(sdk: Sdk, team: int, scenario: int) -> None:
+    shop = sdk("folders.create", {"name": "Shop", "teamId": team})
+    orders = sdk("folders.create", {"name": "Orders", "teamId": team, "parentId": shop["id"]})
+    assert sdk("scenarios.update", scenario, {"folderId": orders["id"]})["folderId"] == orders["id"]
+    [found] = sdk("folders.list", team, {"childrenDepth": "all", "cols": ["path", "scenariosSubtreeTotal", "children"]})
+    below = {"path": "Shop/Orders", "scenariosSubtreeTotal": 1, "children": []}
+    assert found == {"path": "Shop", "scenariosSubtreeTotal": 1, "children": [below]}
+    assert [each["id"] for each in sdk("folders.list", team, {"parentId": shop["id"]})] == [orders["id"]]
+    assert sdk("folders.update", orders["id"], {"name": "Sales", "parentId": None})["path"] == "Sales"
+    sdk("folders.delete", shop["id"])
+    sdk("folders.delete", orders["id"])
+    assert sdk("folders.list", team) == []
+    assert sdk("scenarios.get", scenario)["folderId"] is None
+
+
+def test_what_clients_look_up_is_there(sdk: Sdk, operator: Operator) -> None:
+    assert {"id": 203, "name": "Czech Republic", "code": "CZE", "code2": "cz"} in sdk("enums.countries")
+    assert sdk("enums.regions") == [{"id": 1, "name": operator.account.zone}]
+    assert sdk("enums.connectedSystemApps")
+    owner = sdk("roles.list", {"organizationId": operator.integrator.organization_id})[0]
+    assert sdk("roles.get", owner["id"]) == owner
+    assert "scenarios:run" in {each["name"] for each in sdk("roles.permissions", {"roleCategory": "organization"})}
+
+
+def test_a_public_template_becomes_a_scenario_that_runs(sdk: Sdk, operator: Operator) -> None:
+    listed = sdk("publicTemplates.list", {"usedApps": ["http"], "name": "on demand"})
+    [found] = [each for each in listed if each["id"] < 1024]
+    assert sdk("publicTemplates.get", found["url"], {"cols": ["name"]}) == {"name": found["name"]}
+    shown = sdk("publicTemplates.getBlueprint", found["url"])
+    body = {"teamId": operator.account.team_id, "scheduling": shown["scheduling"], "blueprint": shown["blueprint"]}
+    made = sdk("scenarios.create", body)
+    sdk("scenarios.activate", made["id"])
+    run = sdk("scenarios.run", made["id"], {"address": f"{operator.target.url}/of-a-template"})
+    assert (run["status"], run["outputs"]) == (1, {"status": 200, "answer": operator.target.answer})
+    assert len(operator.target.calls_to("/of-a-template")) == 1
+    sdk("scenarios.delete", made["id"])
+
+
+def test_credentials_are_asked_for_handed_over_deleted_and_declined(sdk: Sdk, operator: Operator) -> None:
+    team_id = operator.account.team_id
+    connections = [
+        {"type": "google", "scope": ["https://www.googleapis.com/auth/drive"], "nameOverride": "Their Google"}
+    ]
+    keys = [{"type": "apikeyauth", "prefill": {"hard": {"placement": "header"}}}, {"type": "basicauth"}]
+    body = {"teamId": team_id, "connections": connections, "keys": keys}
+    made = sdk("credentialRequests.createByCredentials", body)
+    request, [google, key, basic] = made["request"], made["credentials"]
+    assert (request["name"], request["status"]) == ("Request for credentials", "pending")
+    assert [(one["component"], one["name"]) for one in made["credentials"]] == [
+        ("account", "google"), ("keychain", "apikeyauth"), ("keychain", "basicauth"),
+    ]  # fmt: skip
+    assert (google["nameOverride"], google["state"]) == ("Their Google", "pending")
+    assert request["id"] in {one["id"] for one in sdk("credentialRequests.list", team_id)}
+    assert sdk("credentialRequests.list", team_id, {"status": "authorized"}) == []
+    assert sdk("credentialRequests.get", request["id"], {"cols": ["id"]}) == {"id": request["id"]}
+    hand_over(operator, made["publicUri"], key["id"], {"key": "s3cret-of-the-shop"})
+    [_, handed, _] = sdk("credentialRequests.getDetail", request["id"])["credentials"]
+    assert handed["state"] == "authorized"
+    assert sdk("keys.get", int(handed["remoteId"]))["typeName"] == "apikeyauth"
+    assert sdk("credentialRequests.deleteCredential", key["id"])["state"] == "pending"
+    with pytest.raises(MakeRefused):
+        sdk("keys.get", int(handed["remoteId"]))
+    assert sdk("credentialRequests.declineCredential", basic["id"])["state"] == "declined"
+    assert sdk("credentialRequests.declineCredential", google["id"], "No")["declineReason"] == "No"
+    sdk("credentialRequests.delete", request["id"])
+    with pytest.raises(MakeRefused):
+        sdk("credentialRequests.get", request["id"])
+
+
+def test_credentials_are_asked_for_by_the_modules_that_need_them(sdk: Sdk, operator: Operator) -> None:
+    team_id = operator.account.team_id
+    modules = sdk("credentialRequests.listAppModulesWithCredentials", "http", 3)
+    assert "keychain:basicauth" in {module["type"] for module in modules}
+    assert {
+        one["type"] for one in sdk("credentialRequests.listAppModulesWithCredentials", "google-sheets", "latest")
+    } == {"account:google"}
+    credentials = [{"appName": "http", "appVersion": 3, "appModules": [modules[0]["id"]]}]
+    made = sdk("credentialRequests.createAction", {"teamId": team_id, "credentials": credentials, "name": "Mine"})
+    assert made["publicUri"].startswith(f"{operator.server.url}/hand-over/")
+    assert made["request"]["appNames"] == ["http"]
+    sdk("credentialRequests.delete", made["request"]["id"])
+    created = sdk(
+        "credentialRequests.create",
+        {"teamId": team_id, "name": "Theirs", "keys": [{"type": "basicauth"}], "provider": {"providerMakeUserId": 7}},
+    )
+    assert (created["name"], created["makeProviderId"]) == ("Theirs", "7")
+    sdk("credentialRequests.delete", created["id"])
+    data = {"apiKey": operator.account.token, "url": operator.server.url}
+    own = sdk("connections.create", {"name": "Own", "accountName": "make", "teamId": team_id, "data": data})
+    assert sdk("connections.scoped", own["id"], ["anything"]) is True
+    with pytest.raises(MakeRefused, match="no scopes to extend"):
+        sdk("credentialRequests.extendConnection", {"connectionId": own["id"], "scopes": ["more"]})
+    sdk("connections.delete", own["id"])
+
+
+def test_a_key_for_a_cipher_is_made(sdk: Sdk, operator: Operator) -> None:
+    body = {"name": "Cipher", "teamId": operator.account.team_id, "typeName": "aes-key"}
+    made = sdk("keys.create", body | {"parameters": {"key": "0" * 64, "keyEncoding": "hex"}})
+    assert made["typeName"] == "aes-key"
+    with pytest.raises(MakeRefused):
+        sdk("keys.create", body | {"parameters": {"key": "0" * 62, "keyEncoding": "hex"}})
+    sdk("keys.delete", made["id"])
+
+
+def hand_over(operator: Operator, public_uri: str, credential_id: str, values: dict[str, str]) -> None:
+    """Be the person with the link."""
+    page, _, secret = public_uri.partition("#")
+    address = page.replace("/hand-over/", "/hand-over-api/")
+    reply = send(
+        "POST",
+        f"{address}/credentials/{credential_id}",
+        headers={"Flow-Secret": secret},
+        json_body={"values": values},
+        certificate=operator.account.certificate,
+    )
+    assert reply.status == 200, reply

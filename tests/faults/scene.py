@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
+
 from faults.ledger import Plan
 from support.integrator import Connected, Integrator, new_organization
 from support.server import Installation
@@ -89,6 +91,19 @@ def build_scene(installation: Installation, url: str) -> Scene:
         options: Mapping[str, Any] = {"autoActivate": True, "scenario": {"name": blueprint["name"], "enable": True}}
         connected.append(customer.connect(version_id, {}, **options))
     return Scene(integrator=integrator, slow=connected[0], quick=connected[1])
+
+
+def scene_on(installation: Installation, url: str, shard: int) -> Scene:
+    """Build scenes until the ring has put one on a shard; of two shards each has about half."""
+    for _ in range(12):
+        scene = build_scene(installation, url)
+        with psycopg.connect(installation.directory_dsn) as connection:
+            found = connection.execute(
+                "SELECT shard FROM directory.placements WHERE organization_id = %s", (scene.integrator.organization_id,)
+            ).fetchone()
+        if found == (shard,):
+            return scene
+    raise AssertionError(f"no organization came to shard {shard}")
 
 
 def new_seed() -> int:

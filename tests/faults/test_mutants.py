@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +22,13 @@ ROOT = Path(__file__).resolve().parents[2]
 PATCHES = sorted(Path(__file__).with_name("mutants").glob("F-*.patch"))
 # The faults that this folder tests; each needs at least one mutant.
 FAULTS = (
-    *("F-01", "F-02", "F-03", "F-04", "F-05", "F-09", "F-10", "F-12", "F-20", "F-28", "F-30", "F-31", "F-32", "F-40"),
-    *("F-41", "F-42", "F-43", "F-44", "F-45", "F-46", "F-47", "F-48", "F-49", "F-57", "F-61", "F-62", "F-66"),
+    *(
+        f"F-{number:02}"
+        for number in (
+            *(1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 15, 16, 17, 20, 26, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38),
+            *(40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 60, 61, 62, 66),
+        )
+    ),
     # Attacks on people and on consents, by their row.
     *("F-B08", "F-B13", "F-I02", "F-I11"),
 )
@@ -75,7 +79,7 @@ def apply(patch: Path, copy: Path, *options: str) -> None:
     assert done.returncode == 0, f"{patch.name} does not fit the tree any more:\n{done.stderr}"
 
 
-def environment_of(copy: Path) -> Mapping[str, str]:
+def environment_of(copy: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     kept.pop("MAKE_BRIDGE_TEST_MUTANTS", None)
     return kept | {"PYTHONPATH": f"{copy / 'src'}:{copy / 'tests'}"}
@@ -112,7 +116,8 @@ def test_a_mutant_turns_its_test_red(patch: Path, tmp_path: Path) -> None:
     mutant = read(patch)
     copy = copy_of_tree(tmp_path)
     apply(patch, copy)
-    environment = environment_of(copy)
+    # One failure is what is wanted.
+    environment = environment_of(copy) | {"MAKE_BRIDGE_TEST_TRIES": "1"}
     where = subprocess.run([sys.executable, "-c", _WHERE], cwd=copy, env=environment, check=True, capture_output=True)
     assert where.stdout.decode().startswith(str(copy)), "the test would run the code as it is"
     report = tmp_path / "report.xml"

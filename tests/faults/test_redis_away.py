@@ -38,7 +38,7 @@ LIMITS = {
     "RATE_API_SECONDS": "3600",
     "RATE_HOOK": "1000000",
     "RATE_HOOK_SECONDS": "3600",
-    "RATE_SERVERS_SECONDS": "0.2",
+    "SERVERS_SECONDS": "0.2",
     "REDIS_PROBE_SECONDS": "0.2",
     # Long, so that only a Redis that is gone is one that does not answer, however busy the machine is.
     "REDIS_SECONDS": "1",

@@ -26,6 +26,9 @@ KINDS: Final[Mapping[str, str]] = {
     "batch_id": "batch",
     "batchId": "batch",
     "connection_id": "connection",
+    "connectionId": "connection",
+    "credential_id": "requested_credential",
+    "credential_request_id": "credential_request",
     "customer_id": "customer",
     "data_store_id": "data_store",
     "data_structure_id": "data_structure",
@@ -33,7 +36,11 @@ KINDS: Final[Mapping[str, str]] = {
     "endpoint_id": "endpoint",
     "exceptIds": "record",
     "execution_id": "execution",
+    "executionIds": "execution",
     "flow_id": "flow",
+    "folder_id": "folder",
+    "folderId": "folder",
+    "function_id": "function",
     "hook_id": "hook",
     "ids": "record",
     "instanceable_id": "version",
@@ -43,6 +50,7 @@ KINDS: Final[Mapping[str, str]] = {
     "message_id": "message",
     "organization_id": "organization",
     "organizationId": "organization",
+    "parentId": "folder",
     "parked_id": "parked",
     "record_id": "record",
     "report_id": "report",
@@ -53,12 +61,31 @@ KINDS: Final[Mapping[str, str]] = {
     "team_id": "team",
     "teamId": "team",
     "template_id": "template",
+    "template_url": "public_template",
     "templateId": "version",
     "token_id": "token",
 }
-LISTS: Final = frozenset({"ids", "exceptIds"})
-# Names that a caller chooses, within something that has an id of its own.
-NO_IDS: Final = frozenset({"key", "blueprintId", "clientId", "externalId", "timezoneId"})
+LISTS: Final = frozenset({"ids", "exceptIds", "executionIds"})
+# Names that a caller chooses, within something that has an id of its own, and numbers that are the same for everybody.
+NO_IDS: Final = frozenset(
+    {
+        "key",
+        "blueprintId",
+        "clientId",
+        "externalId",
+        "makeProviderId",
+        "role_id",
+        "roleId",
+        "timezoneId",
+        "typeId",
+        "userId",
+        "app_name",
+        "app_version",
+        "variable_name",
+    }
+)
+# What stands for such a name in a path; else it is "one".
+NAMED: Final[Mapping[str, str]] = {"app_name": "http", "app_version": "3", "role_id": "1"}
 LOOKS_LIKE_AN_ID: Final = re.compile(r"(?:^|_)ids?$|[a-z]Ids?$")
 # Bundles of the tests are parked at module 3.
 BLUEPRINT: Final = blueprint(
@@ -92,12 +119,21 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "createTemplate": {"blueprint": BLUEPRINT},
     "editTemplate": {"name": "New"},
     "replaceTemplate": {"name": "New"},
+    "v2CreateTemplate": {"blueprint": BLUEPRINT},
+    "v2UpdateTemplate": {"name": "New"},
     "v2UpdateOrganization": {"name": "New"},
     "v2CreateTeam": {"name": "New"},
     "v2CreateScenario": {"blueprint": BLUEPRINT},
     "v2UpdateScenario": {"name": "New"},
     "v2CloneScenario": {"name": "Copy"},
+    "v2CreateFolder": {"name": "New"},
+    "v2CreateOrganizationVariable": {"name": "new", "typeId": 2, "value": "v"},
+    "v2ChangeOrganizationVariable": {"value": "v"},
+    "v2CreateTeamVariable": {"name": "new", "typeId": 2, "value": "v"},
+    "v2ChangeTeamVariable": {"value": "v"},
+    "v2UpdateFolder": {"name": "New"},
     "v2RunScenario": {"data": {}},
+    "v2ReplayExecution": {},
     "v2SetInterface": {"interface": {"input": [], "output": []}},
     "v2CreateConnection": {"accountName": "New", "accountType": "oauth2", "accessToken": "t0ken-of-the-shop"},
     "v2RenameConnection": {"name": "New"},
@@ -115,6 +151,9 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "v2CreateDataStructure": {"name": "New"},
     "v2UpdateDataStructure": {"name": "New"},
     "v2CloneDataStructure": {},
+    "v2CreateFunction": {"name": "added", "description": "", "code": "function added(input) { return input; }"},
+    "v2CheckFunction": {"code": "function checked(input) { return input; }"},
+    "v2UpdateFunction": {"description": "New"},
     "v2DeleteDlqs": {},
     "v2RetryDlqs": {},
     "v2EditDlq": {"bundles": {"1": {"order": "b"}}},
@@ -134,6 +173,12 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "v2UpdateOauthApplication": APPLICATION,
     "v2CreateOauthConnection": {"name": "New"},
     "v2AuthorizeOauthConnection": {},
+    "v2CheckScopes": {"scope": ["orders"]},
+    "v2CreateCredentialRequest": {"keys": [{"type": "basicauth"}]},
+    "v2CreateByCredentials": {"keys": [{"type": "basicauth"}]},
+    "v2CreateByApps": {"credentials": [{"appName": "http", "appVersion": 3, "appModules": ["*"]}]},
+    "v2ExtendConnection": {"scopes": ["more"]},
+    "v2DeclineCredential": {},
 }
 # What a query says besides what is required: one of two, and this is the one.
 QUERIES: Final[Mapping[str, tuple[str, ...]]] = {"v2ListScenarios": ("organizationId",)}
@@ -199,6 +244,7 @@ class Belongings:
 async def _customer(own: Belongings) -> str:
     made = await own.portal("POST", "/customers", {"name": own.mark, "externalId": own.sub})
     own.known["team"] = str(made["teamId"])
+    await own.api("POST", f"/teams/{made['teamId']}/variables", {"name": "one", "typeId": 2, "value": own.mark})
     return str(made["id"])
 
 
@@ -269,6 +315,8 @@ async def _parked(own: Belongings) -> str:
 
 
 async def _organization(own: Belongings) -> str:
+    variable = {"name": "one", "typeId": 2, "value": own.mark}
+    await own.api("POST", f"/organizations/{own.party.id}/variables", variable)
     return str(own.party.id)
 
 
@@ -309,6 +357,19 @@ async def _stored_key(own: Belongings) -> str:
     return str((await own.api("POST", "/keys", body))["key"]["id"])
 
 
+async def _credential_request(own: Belongings) -> str:
+    keys = [{"type": "apikeyauth", "description": own.mark}]
+    body = {"name": own.mark, "teamId": int(await own.of("team")), "keys": keys}
+    made = await own.api("POST", "/credential-requests/actions/create-by-credentials", body)
+    own.known["requested_credential"] = str(made["credentials"][0]["id"])
+    return str(made["request"]["id"])
+
+
+async def _requested_credential(own: Belongings) -> str:
+    await own.of("credential_request")
+    return own.known["requested_credential"]
+
+
 async def _template(own: Belongings) -> str:
     made = await own.portal("POST", "/templates", {"blueprint": BLUEPRINT, "name": own.mark})
     return str(made["id"])
@@ -319,14 +380,31 @@ async def _version(own: Belongings) -> str:
     return str((await own.portal("POST", f"/templates/{template}/publish"))["publicVersionId"])
 
 
+async def _public_template(own: Belongings) -> str:
+    made = await own.api("POST", "/templates", {"blueprint": BLUEPRINT, "name": own.mark})
+    await own.api("POST", f"/templates/{made['template']['id']}/publish")
+    return str(made["template"]["id"])
+
+
 async def _flow(own: Belongings) -> str:
     path = f"/integrations/init/{await own.of('version')}?teamId={await own.of('team')}"
     return str((await own.portal("POST", path))["flow"]["id"])
 
 
+async def _folder(own: Belongings) -> str:
+    body = {"name": own.mark, "teamId": int(await own.of("team"))}
+    return str((await own.api("POST", "/scenarios-folders", body))["scenarioFolder"]["id"])
+
+
 async def _data_structure(own: Belongings) -> str:
     body = {"name": own.mark, "teamId": int(await own.of("team"))}
     return str((await own.api("POST", "/data-structures", body))["dataStructure"]["id"])
+
+
+async def _function(own: Belongings) -> str:
+    name = f"f{secrets.token_hex(4)}"
+    body = {"name": name, "description": own.mark, "code": f"function {name}(input) {{ return '{own.mark}'; }}"}
+    return str((await own.api("POST", f"/functions?teamId={await own.of('team')}", body))["function"]["id"])
 
 
 async def _data_store(own: Belongings) -> str:
@@ -340,12 +418,15 @@ _BUILDERS: Final[Mapping[str, Callable[[Belongings], Awaitable[str]]]] = {
     "application": _application,
     "batch": _batch,
     "connection": _connection,
+    "credential_request": _credential_request,
     "customer": _customer,
     "data_store": _data_store,
     "data_structure": _data_structure,
     "endpoint": _endpoint,
     "execution": _execution,
     "flow": _flow,
+    "folder": _folder,
+    "function": _function,
     "hook": _hook,
     "job": _job,
     "key": _key,
@@ -353,8 +434,10 @@ _BUILDERS: Final[Mapping[str, Callable[[Belongings], Awaitable[str]]]] = {
     "message": _message,
     "organization": _organization,
     "parked": _parked,
+    "public_template": _public_template,
     "record": _record,
     "report": _report,
+    "requested_credential": _requested_credential,
     "scenario": _scenario,
     "stored_key": _stored_key,
     "team": _team,

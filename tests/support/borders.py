@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from support.belongings import BODIES, KINDS, LISTS, LOOKS_LIKE_AN_ID, NO_IDS, QUERIES, Belongings
+from support.belongings import BODIES, KINDS, LISTS, LOOKS_LIKE_AN_ID, NAMED, NO_IDS, QUERIES, Belongings
 from support.bridge import Route
 
 PATH, QUERY, BODY = "path", "query", "body"
@@ -68,7 +68,9 @@ async def asked_for(route: Route, own: Belongings) -> Asked:
     if LISTS & route.body.keys():
         # Such a request does something with those it does not name, so it has to find one that waits.
         own.known.pop("record", None)
-    path = {name: "one" if name in NO_IDS else await own.of(KINDS[name]) for name in route.parameters(PATH)}
+    path = {
+        name: NAMED.get(name, "one") if name in NO_IDS else await own.of(KINDS[name]) for name in route.parameters(PATH)
+    }
     query = dict([_CONFIRMED] if _CONFIRMED[0] in route.parameters(QUERY) else [])
     for told in route.facts.get("parameters", ()):
         if told["in"] == QUERY and (told["required"] or told["name"] in QUERIES.get(route.name, ())):

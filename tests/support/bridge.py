@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from starlette.routing import BaseRoute
 
-from make_bridge.boot import Domain, open_domain
+from make_bridge.boot import open_domain
 from make_bridge.domain.organizations.messages import NewOrganization, OrganizationCreated
 from make_bridge.faces.api_v2.dependencies import ApiDependencies
 from make_bridge.faces.edge.authentication import Authenticator
@@ -32,6 +32,7 @@ from make_bridge.platform.egress.circuits import Circuits, CircuitsConfig
 from make_bridge.platform.security.portal_tokens import mint_portal_token
 from make_bridge.services.bridge import bridge_routes
 from make_bridge.settings import load_settings
+from make_bridge.wiring.domain import Domain
 from support.asgi import Answer, Client
 from support.edge import LIMITS, client_of
 from support.portal import PUBLIC_URL, Waiter
@@ -242,5 +243,6 @@ def _dependencies(domain: Domain) -> tuple[PortalDependencies, ApiDependencies]:
         json_depth=LIMITS.json_depth,
         public_url=PUBLIC_URL,
         bodies=LIMITS.bodies,
+        code_checks=domain.javascript.checks(),
     )
     return portal, api

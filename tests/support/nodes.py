@@ -15,6 +15,7 @@ from make_bridge.domain.executions.programs import Programs
 from make_bridge.domain.executions.resuming import Resuming
 from make_bridge.domain.executions.subscenarios import ChildCalls
 from make_bridge.domain.executions.surroundings import Surroundings
+from make_bridge.domain.executions.variables import StoredVariables
 from make_bridge.domain.executions.waiting import Waiting
 from make_bridge.domain.executions.worker import Machinery, Worker, WorkerConfig
 from make_bridge.engine.ports import Components, HttpRequest, HttpResponse, Mailer, NoComponents, NoMail, NoSleep
@@ -98,7 +99,7 @@ async def node(
         components=Nobody(),
         clock=SystemClock(),
         parking=Parking(documents=documents),
-        around=Surroundings(subscenarios=children.of, journals=journals),
+        around=Surroundings(subscenarios=children.of, journals=journals, variables=StoredVariables(shards)),
     )
     machinery = Machinery(
         shards=shards,

@@ -11,6 +11,11 @@ from typing import Any
 from make_bridge.domain.connections import handlers as connection_handlers
 from make_bridge.domain.connections.handlers import ComponentHandlers
 from make_bridge.domain.connections.opening import ComponentOpener
+from make_bridge.domain.credential_requests import handlers as request_handlers
+from make_bridge.domain.credential_requests import views as request_views
+from make_bridge.domain.credential_requests.handing_over import HandingOver
+from make_bridge.domain.credential_requests.handlers import CredentialRequestHandlers
+from make_bridge.domain.credential_requests.views import CredentialRequestViews
 from make_bridge.domain.executions.credential_uses import CredentialUses
 from make_bridge.domain.executions.credentials import OpenedByTeam
 from make_bridge.domain.oauth import views
@@ -138,8 +143,19 @@ class OAuthScene:
             own_origin=ORIGIN, limits=self.limits,
         )  # fmt: skip
         components = ComponentHandlers(sealing=self.keys, farewell=OAuthFarewell(revoking=self.revoking))
-        self.commands = CommandBus([*handlers.commands(), *connection_handlers.commands(components)], shards, self.keys)
-        self.queries = QueryBus(views.queries(), shards)
+        requests = CredentialRequestHandlers(sealing=self.keys, components=components)
+        self.commands = CommandBus(
+            [
+                *handlers.commands(),
+                *connection_handlers.commands(components),
+                *request_handlers.commands(requests),
+                *HandingOver(requests=requests, oauth=handlers).commands(),
+            ],
+            shards,
+            self.keys,
+        )
+        shown = CredentialRequestViews(organizations=organizations, sealing=self.keys)
+        self.queries = QueryBus([*views.queries(), *request_views.queries(shown)], shards)
         self.consents = Consents(
             shards=shards, sealing=self.keys, provider=calls, organizations=organizations, revoking=self.revoking,
             origin=ORIGIN, limits=self.limits,

@@ -19,10 +19,11 @@ from make_bridge.domain.organizations.model import ApiToken
 from make_bridge.domain.scenarios.messages import GetScenario, Scenario
 from make_bridge.faces.edge.authentication import Authenticator
 from make_bridge.faces.edge.config import RateLimits
+from make_bridge.faces.edge.doors import OpenDoors
 from make_bridge.faces.edge.limiters import Limiters
 from make_bridge.faces.edge.turnstile import Turnstile
 from make_bridge.faces.portal.dependencies import PortalConfig, PortalDependencies
-from make_bridge.faces.portal.routes import PORTAL_ALIASES, portal_routes
+from make_bridge.faces.portal.routes import PORTAL_ALIASES, description_route, portal_routes
 from make_bridge.kernel.clock import ManualClock
 from make_bridge.kernel.context import Context
 from make_bridge.kernel.errors import NotFound
@@ -30,6 +31,7 @@ from make_bridge.kernel.ids import CustomerId, OrganizationId, ScenarioId, TeamI
 from make_bridge.platform.limits.port import Rate
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.security.portal_tokens import ExpectedClaims, mint_portal_token, shared_key
+from make_bridge.services.bridge import token_gates
 from support.asgi import Answer, Client
 from support.edge import LIMITS, client_of
 
@@ -195,7 +197,9 @@ class Portal:
             limiters = Limiters.of(rates, self.clock, Metrics())
             self.turnstile = limiters.turnstile(self.directories, self.directories)
         cross_origin = self.turnstile.cross_origin if self.turnstile else None
-        self.routes: list[BaseRoute] = portal_routes(self._dependencies())
+        portal = self._dependencies()
+        served = portal_routes(portal, OpenDoors(token_gates(portal)))
+        self.routes: list[BaseRoute] = [*served, description_route(served, portal.config.public_url)]
         self.client: Client = client_of(self.routes, aliases=PORTAL_ALIASES, cross_origin=cross_origin)
 
     def forget(self) -> None:

@@ -68,15 +68,20 @@ class PostgresProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                **_unprivileged(),
+                **as_postgres(),
             )
         until(self._accepts, f"PostgreSQL accepts on port {self.port}", within=_PATIENCE)
+
+    def processes(self) -> list[int]:
+        """Return the server with all its sessions."""
+        assert self.process is not None, "PostgreSQL is not started"
+        return [self.process.pid, *children_of(self.process.pid)]
 
     def kill(self) -> None:
         """Kill it with all its sessions, as nothing can be caught or cleaned up; its data stay for the next start."""
         assert self.process is not None, "PostgreSQL is not started"
-        found = list(children_of(self.process.pid))
-        for pid in (self.process.pid, *found):
+        found = self.processes()
+        for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(_PATIENCE)
@@ -114,7 +119,7 @@ def own_postgres(postgres: Path) -> Iterator[PostgresProcess]:
 
 def _lay_cluster(server: PostgresProcess) -> None:
     """Give a server the files it begins with: a copy of those that were made once."""
-    user = _unprivileged()
+    user = as_postgres()
     if user:
         os.chown(server.directory, user["user"], user["group"])
     subprocess.run(["cp", "-a", _cluster(server.programs), server.directory / "data"], check=True, capture_output=True)
@@ -123,7 +128,7 @@ def _lay_cluster(server: PostgresProcess) -> None:
 @cache
 def _cluster(programs: Path) -> Path:
     """Make the files of a server, which takes a second of a processor; they are gone when this process is."""
-    directory, user = Path(tempfile.mkdtemp(prefix="make-bridge-cluster-")), _unprivileged()
+    directory, user = Path(tempfile.mkdtemp(prefix="make-bridge-cluster-")), as_postgres()
     atexit.register(shutil.rmtree, directory)
     if user:
         os.chown(directory, user["user"], user["group"])
@@ -141,7 +146,7 @@ def _cluster(programs: Path) -> Path:
     return directory / "data"
 
 
-def _unprivileged() -> dict[str, Any]:
+def as_postgres() -> dict[str, Any]:
     """Options for subprocess that make root's child somebody whom PostgreSQL accepts."""
     if os.geteuid() != 0:
         return {}

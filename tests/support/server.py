@@ -29,8 +29,11 @@ from support.network import Reply, free_port, send
 from support.postgres_process import PostgresProcess
 from support.waiting import until
 
-Layout = Literal["embedded", "external-one", "external-two"]
-LAYOUTS: tuple[Layout, ...] = ("embedded", "external-one", "external-two")
+Layout = Literal["embedded", "external-one", "external-two", "apart"]
+LAYOUTS: tuple[Layout, ...] = ("embedded", "external-one", "apart")
+"""In which whatever a customer sees is tested. The last is directory and shard in two, and each service by itself."""
+TWO: frozenset[Layout] = frozenset({"external-two", "apart"})
+_SERVICES = ("bridge", "templates", "scenarios", "worker")
 PROGRAM = Path(sys.executable).with_name("make-bridge")
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
@@ -88,6 +91,22 @@ class Installation:
         self.servers.append(server)
         return server
 
+    def serve(self) -> "ServerProcess":
+        """Start what is served in this layout, and return what the world calls."""
+        if self.layout != "apart":
+            return self.server().start()
+        gateway = self.server("gateway", ROLES="gateway")
+        # Nobody calls while they end: nobody has to be told first.
+        self.environment |= {"PUBLIC_URL": gateway.url, "LEAVE_SECONDS": "0"}
+        services = [self.server(role, ROLES=role).start(wait=False) for role in _SERVICES]
+        for service in services:
+            service.wait_ready()
+        return gateway.start()
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Read a metric: the sum over all processes that serve."""
+        return sum(server.metric(name, **labels) for server in self.servers if server.process is not None)
+
     def process_environment(self, settings: Mapping[str, str] | None = None) -> dict[str, str]:
         """The caller's environment without settings of its own, and ours."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE_BRIDGE_", "PYTEST_"))}
@@ -96,6 +115,8 @@ class Installation:
 
     def close(self) -> None:
         """End whatever still serves; one that does not end as it should is a failure."""
+        for server in self.servers:
+            server.ask_to_end()
         wrong = [complaint for server in self.servers if (complaint := server.end())]
         if self._cluster is not None:
             os.close(self._cluster)
@@ -112,6 +133,7 @@ class ServerProcess:
     port: int
     settings: Mapping[str, str]
     process: "subprocess.Popen[bytes] | None" = field(default=None)
+    _is_asked: bool = field(default=False)
 
     @property
     def url(self) -> str:
@@ -176,14 +198,20 @@ class ServerProcess:
     def resume(self) -> None:
         os.killpg(self._running().pid, signal.SIGCONT)
 
+    def ask_to_end(self) -> None:
+        """Ask it to end, whatever it is at, and wait for nothing."""
+        if self.process is not None and not self._is_asked:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGCONT)
+                self.process.send_signal(signal.SIGTERM)
+            self._is_asked = True
+
     def end(self) -> str | None:
-        """Ask it to end, whatever it is at; return what is wrong with how it did."""
-        process, self.process = self.process, None
+        """Ask it to end, and return what is wrong with how it did."""
+        self.ask_to_end()
+        process, self.process, self._is_asked = self.process, None, False
         if process is None:
             return None
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGCONT)
-            process.send_signal(signal.SIGTERM)
         try:
             status = process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -264,7 +292,7 @@ def installed_anew(
         key.write_text(secrets.token_hex(32))
         key.chmod(0o600)
         environment |= {"DATABASE_URL": external[0], "ROOT_KEY_FILE": str(key)}
-        if layout == "external-two":
+        if layout in TWO:
             environment["SHARD_URLS"] = f"0={external[1]}"
     installation = Installation(layout=layout, folder=folder, environment=environment, external=external)
     try:
@@ -286,7 +314,7 @@ def _migrated_data() -> Path:
 def _databases(layout: Layout, postgres: PostgresProcess) -> tuple[str, str]:
     name = f"bridge_{secrets.token_hex(4)}"
     directory = postgres.create(name)
-    return directory, postgres.create(f"{name}_shard") if layout == "external-two" else directory
+    return directory, postgres.create(f"{name}_shard") if layout in TWO else directory
 
 
 def show_logs(report: pytest.TestReport, folder: Path) -> None:

@@ -28,6 +28,7 @@ class SlowLine:
         self._open: set[asyncio.StreamWriter] = set()
         self._waiting: dict[int, bytes] = {}
         self._ends_flow = b""
+        self._ends_answers = b""
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="slow line", daemon=True)
 
@@ -55,11 +56,16 @@ class SlowLine:
         """Let everything arrive there and nothing come back, until the line is cut."""
         self._loop.call_soon_threadsafe(self._answering.clear)
 
+    def hold_answers_at(self, text: bytes) -> None:
+        """Hold answers from when this is asked: it arrives, and is done."""
+        self._ends_answers = text
+
     def cut(self) -> None:
         """Break all connections, with what is held; new ones work."""
         self._loop.call_soon_threadsafe(self._cut)
 
     def _cut(self) -> None:
+        self._ends_answers = b""
         for writer in list(self._open):
             writer.transport.abort()
         self._answering.set()
@@ -103,6 +109,8 @@ class SlowLine:
                 self._waiting[id(reader)] = piece
                 if self._ends_flow and self._ends_flow in piece:
                     self._flowing.clear()
+                if self._ends_answers and self._ends_answers in piece:
+                    self._answering.clear()
                 await self._flowing.wait()
                 if gate is not None:
                     await gate.wait()

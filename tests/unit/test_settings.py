@@ -41,6 +41,14 @@ def test_the_defaults_alone_make_a_server():
     assert loaded.settings.root_key_path.name == "root.key"
 
 
+def test_idle_connections_outlive_the_door_for_longer_behind_a_proxy(monkeypatch):
+    assert load_settings().settings.open_seconds == 1
+    monkeypatch.setenv("MAKE_BRIDGE_TRUSTED_PROXIES", "10.0.0.0/8")
+    assert load_settings().settings.open_seconds == 3
+    monkeypatch.setenv("MAKE_BRIDGE_LAST_CALLS_SECONDS", "0.5")
+    assert load_settings().settings.open_seconds == 0.5
+
+
 def test_a_token_may_name_the_public_address_and_what_is_set(monkeypatch):
     monkeypatch.setenv("MAKE_BRIDGE_PUBLIC_URL", "https://bridge.example.com")
     expected = load_settings().settings.tokens()
@@ -54,6 +62,14 @@ def test_calls_at_once_are_bounded_as_the_settings_say(monkeypatch):
     monkeypatch.setenv("MAKE_BRIDGE_HOST_CONCURRENCY", "3")
     turns = load_settings().settings.turns()
     assert (turns.per_host, turns.per_team) == (3, 100)
+
+
+def test_the_database_gives_up_the_statements_of_each_role_as_the_settings_say(monkeypatch):
+    for name, seconds in {"": 1, "DIRECTORY_": 2, "ENGINE_": 3, "REPORT_": 4}.items():
+        monkeypatch.setenv(f"MAKE_BRIDGE_{name}STATEMENT_TIMEOUT_SECONDS", str(seconds))
+    limits = load_settings().settings.pools()
+    by_role = [limits.of(role).statement_timeout for role in ("bridge_app", "bridge_directory", "bridge_engine")]
+    assert [*by_role, limits.report_statement_timeout] == [1, 2, 3, 4]
 
 
 def test_circuit_breakers_open_as_the_settings_say(monkeypatch):
@@ -157,9 +173,24 @@ def test_shards_are_numbered_addresses(monkeypatch, tmp_path):
     }
 
 
+def test_replicas_are_addresses_under_the_numbers_of_shards(monkeypatch):
+    monkeypatch.setenv("MAKE_BRIDGE_DATABASE_URL", "postgresql://a/d")
+    monkeypatch.setenv("MAKE_BRIDGE_REPLICA_URLS", "0=postgresql://b 0=postgresql://c:6000")
+    settings = load_settings().settings
+    urls = {number: [url.get_secret_value() for url in urls] for number, urls in settings.replica_urls.items()}
+    assert urls == {0: ["postgresql://b", "postgresql://c:6000"]}
+    assert (settings.replicas().lag, settings.replicas().back) == (0.5, 5.0)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
+        ("REPLICA_URLS", "postgresql://a", "MAKE_BRIDGE_REPLICA_URLS must name shards by a number from 0"),
+        ("REPLICA_URLS", "directory=postgresql://a", "MAKE_BRIDGE_REPLICA_URLS names shards only"),
+        ("REPLICA_URLS", "0=mysql://a", "must be an address that begins with postgresql://"),
+        ("REPLICA_URLS", "0=postgresql://a", "names replicas of the shard 0, which this server has not"),
+        ("REPLICA_URLS", " ".join(["0=postgresql://a"] * 9), "may name 8 replicas of a shard at most"),
+        ("REPLICA_LAG_SECONDS", "4", "must be at least twice MAKE_BRIDGE_REPLICA_LAG_SECONDS"),
         ("PORT", "eighty", "MAKE_BRIDGE_PORT must be a whole number."),
         ("PORT", "70000", "MAKE_BRIDGE_PORT must be 65535 or less."),
         ("MODE", "test", "MAKE_BRIDGE_MODE must be one of 'production' or 'demo'."),
@@ -212,11 +243,11 @@ def test_a_misspelt_name_is_a_warning_that_names_what_was_meant(monkeypatch, tmp
     own.write_text('loglevel = "debug"\n')
     monkeypatch.setenv("MAKE_BRIDGE_DATABSE_URL", "postgresql://u:hunter2@a/b")
     monkeypatch.setenv("MAKE_BRIDGE_WEATHER", "fine")
-    monkeypatch.setenv("MAKE_BRIDGE_ZOOKEEPER_HOSTS", "a:2181")
+    monkeypatch.setenv("MAKE_BRIDGE_OTLP_ENDPOINT", "http://a:4317")
     assert load_settings(own).warnings == (
         "MAKE_BRIDGE_DATABSE_URL is not a setting. Did you mean MAKE_BRIDGE_DATABASE_URL?",
+        "MAKE_BRIDGE_OTLP_ENDPOINT has no effect: this version does not use it yet.",
         "MAKE_BRIDGE_WEATHER is not a setting.",
-        "MAKE_BRIDGE_ZOOKEEPER_HOSTS has no effect: this version does not use it yet.",
         f"'loglevel' in {own} is not a setting. Did you mean log_level?",
     )
 

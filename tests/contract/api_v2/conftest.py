@@ -9,7 +9,9 @@ from support.postgres import open_shards
 @pytest.fixture(scope="module")
 async def api(postgres):
     async with open_shards(postgres, "two") as shards:
-        yield Api(shards)
+        api = Api(shards)
+        yield api
+        api.close()
 
 
 @pytest.fixture

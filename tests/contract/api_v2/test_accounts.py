@@ -61,6 +61,19 @@ async def test_a_team_is_made_shown_and_deleted(acme):
     assert (await acme.send("GET", path)).status == 404
 
 
+async def test_a_team_has_limits_of_its_own(acme):
+    body = {"name": "Bounded", "organizationId": acme.facts.organization_id, "operationsLimit": 1000}
+    made = (await acme.ask("POST", "/teams", body | {"transferLimit": "5000000"}))["team"]
+    # One is a number and one a text: so Make's clients read them.
+    assert (made["operationsLimit"], made["transferLimit"]) == (1000, "5000000")
+    told = (await acme.ask("GET", f"/teams/{made['id']}/limits"))["limits"]
+    assert (told["operations"], told["dataTransfer"]) == (1000, 5_000_000)
+    for wrong in ({"operationsLimit": -1}, {"transferLimit": "much"}, {"operationsLimit": 1.5}):
+        assert (await acme.send("POST", "/teams", body | wrong)).status == 422
+    free = (await acme.ask("POST", "/teams", {"name": "Free", "organizationId": acme.facts.organization_id}))["team"]
+    assert (free["operationsLimit"], free["transferLimit"]) == (None, None)
+
+
 async def test_teams_that_somebody_needs_stay(acme):
     customers = await acme.another_team("dana")
     for team_id, word in ((acme.facts.team_id, "own team"), (customers, "customer")):
@@ -95,3 +108,44 @@ async def test_what_clients_look_up_is_there(acme):
     roles = (await acme.ask("GET", "/users/roles?cols[]=identifier"))["usersRoles"]
     assert roles == [{"identifier": name} for name in ("owner", "admin", "editor", "operator", "viewer")]
     assert await acme.ask("GET", "/devices") == {"devices": []}
+    assert (await acme.ask("GET", "/enums/imt-regions"))["imtRegions"] == [{"id": 1, "name": "bridge.example"}]
+    [app] = (await acme.ask("GET", "/enums/connected-system-apps"))["connectedSystemApps"]
+    assert app["name"] == "http"
+
+
+async def test_countries_have_their_codes_and_a_number_of_their_own(acme):
+    found = (await acme.ask("GET", "/enums/countries"))["countries"]
+    assert {"id": 203, "name": "Czech Republic", "code": "CZE", "code2": "cz"} in found
+    assert len(found) == 249
+    assert [each["name"].casefold() for each in found] == sorted(each["name"].casefold() for each in found)
+    for column in ("id", "name", "code", "code2"):
+        assert len({each[column] for each in found}) == len(found)
+    assert all(len(each["code"]) == 3 and each["code"].isupper() and each["code"].isalpha() for each in found)
+    assert all(len(each["code2"]) == 2 and each["code2"].islower() and each["code2"].isalpha() for each in found)
+
+
+async def test_roles_are_found_one_by_one_and_say_what_they_allow(acme):
+    listed = (await acme.ask("GET", "/users/roles?category=organization"))["usersRoles"]
+    viewer = listed[-1]
+    assert (await acme.ask("GET", f"/users/roles/{viewer['id']}"))["usersRole"] == viewer
+    assert (await acme.ask("GET", f"/users/roles?roleId={viewer['id']}"))["usersRoles"] == [viewer]
+    assert (await acme.ask("GET", f"/users/roles?excludeRole[]={viewer['id']}"))["usersRoles"] == listed[:-1]
+    assert (await acme.ask("GET", "/users/roles?category=team"))["usersRoles"] == []
+    allowed = {
+        each["name"]: each for each in (await acme.ask("GET", "/users/roles/permissions"))["usersRolesPermissions"]
+    }
+    assert allowed["scenarios:read"]["category"] == "scenarios"
+    assert {name for role in listed[1:] for name in role["permissions"]} - set(allowed) == {
+        "password:own", "sessions:own", "user:read",
+    }  # fmt: skip
+    assert (await acme.ask("GET", "/users/roles/permissions?roleCategory=team"))["usersRolesPermissions"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("/99", 404), ("/owner", 404), ("?category=planet", 400), ("/permissions?roleCategory=x", 400)],
+    ids=["unknown", "no number", "odd category", "odd role category"],
+)
+async def test_roles_that_cannot_be_are_refused(acme, query, status):
+    assert (await acme.send("GET", f"/users/roles{query}")).status == status
+    assert (await acme.send("GET", "/users/roles?organizationId=1")).status == 404

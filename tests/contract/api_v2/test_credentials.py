@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from make_bridge.domain.credential_requests.handing_over import HAND_OVER
 from make_bridge.domain.organizations.model import OWN_IDENTITY, SCOPES
 from make_bridge.domain.users.roles import MEMBERS_READ, MEMBERS_WRITE, OWN_PASSWORD, OWN_SESSIONS
 from support.portal import refusal
@@ -249,5 +250,5 @@ async def test_a_use_is_noted_once_a_minute_and_not_with_each_request(api, acme,
 def test_every_permission_that_is_asked_for_is_a_scope(api):
     asked = {registration.permission for registration in (*api.commands.registrations, *api.queries.registrations)}
     asked |= {dependency.dependency.access.permission for route in api.routes for dependency in route.dependencies}
-    # Its own sessions every person has, and no key or token.
-    assert asked - {*PEOPLES, OWN_IDENTITY} <= SCOPES
+    # Its own sessions every person has, and no key or token; answering a request only whoever has its link.
+    assert asked - {*PEOPLES, OWN_IDENTITY, HAND_OVER} <= SCOPES

@@ -85,6 +85,8 @@ async def test_events_are_counted_by_day_and_type(acme, happen):
 async def test_events_need_their_permission_and_the_whole_organization(acme, api):
     refusal(await acme.send("GET", f"/events?teamId={acme.facts.team_id}"), 403, "permission_denied")
     refusal(await acme.send("GET", "/events?after=x"), 400, "invalid_page")
+    refusal(await acme.send("GET", "/events?type=a%00b"), 400, "invalid_page")
+    refusal(await acme.send("GET", f"/events?type={'a' * 101}"), 400, "invalid_page")
     narrow = await api.integrator("Narrow")
     await narrow.allow_only("scenarios:read")
     refusal(await narrow.send("GET", "/events"), 403, "permission_denied")

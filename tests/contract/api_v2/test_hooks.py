@@ -66,6 +66,7 @@ async def test_a_hook_is_shown_with_its_address_to_those_who_may_write_scenarios
         "scenarioId": None,
         "enabled": True,
         "data": {"headers": False, "method": False, "stringify": False},
+        "interface": None,
         **BARE,
     }
     listed = await acme.ask("GET", f"/hooks?teamId={acme.facts.team_id}")

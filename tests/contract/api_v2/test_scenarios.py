@@ -56,6 +56,19 @@ async def test_an_interface_is_declared_and_makes_a_version(acme):
     assert "interface" not in first["response"]["blueprint"]
 
 
+@pytest.mark.parametrize(
+    "url", ["http://shop.example/", "https://127.0.0.1/", "https://10.0.0.1/x", "ftp://shop.example/", "nonsense"]
+)
+async def test_a_run_that_is_to_be_told_to_an_address_nothing_goes_to_is_refused(acme, url):
+    path = f"/scenarios/{(await make(acme))['id']}"
+    await acme.ask("POST", f"{path}/start")
+    told = refusal(await acme.send("POST", f"{path}/run", {"callbackUrl": url}), 422, "invalid_url")
+    assert set(told["fields"]) == {"callbackUrl"}
+    assert (await acme.ask("GET", f"{path}/logs"))["scenarioLogs"] == []
+    await acme.ask("POST", f"{path}/run", {"callbackUrl": "https://shop.example/told"})
+    assert len((await acme.ask("GET", f"{path}/logs"))["scenarioLogs"]) == 1
+
+
 async def test_changes_are_made_together_or_not_at_all(acme):
     made = await make(acme)
     path = f"/scenarios/{made['id']}"

@@ -7,10 +7,12 @@ import pytest
 import structlog
 
 from make_bridge.faces.api_v2.routes import api_routes
+from make_bridge.faces.edge.doors import OpenDoors
 from make_bridge.faces.edge.screening import Screening
 from make_bridge.faces.edge.witness import Witness
 from make_bridge.kernel.clock import SystemClock
 from make_bridge.platform.audit.refusals import Refusals
+from make_bridge.services.bridge import token_gates
 from support.edge import client_of
 
 ATTACK = "x'; DROP TABLE users; --"
@@ -20,7 +22,8 @@ ATTACK = "x'; DROP TABLE users; --"
 def client(api):
     screening = Screening(api.shards, SystemClock(), rows_per_hour=2)
     witness = Witness(refusals=Refusals(api.shards), screening=screening)
-    return client_of(api_routes(dataclasses.replace(api.dependencies, witness=witness)))
+    dependencies = dataclasses.replace(api.dependencies, witness=witness)
+    return client_of(api_routes(dependencies, OpenDoors(token_gates(dependencies))))
 
 
 @pytest.fixture

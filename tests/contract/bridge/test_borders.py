@@ -23,7 +23,7 @@ CONFLICT = 409
 STATES = {"not_running", "not_activated", "cannot_verify"}
 TEAM = Place(within=QUERY, name="teamId")
 # What every customer of an organization may name: it is the organization's.
-SHARED = {"organization", "template", "version"}
+SHARED = {"organization", "public_template", "template", "version"}
 # The organization's own, whichever team is named beside it.
 NO_TEAM_S = SHARED | {"application", "endpoint", "key", "message", "parked", "token"}
 # Where naming another's thing is no 404: by operation and place, the status.

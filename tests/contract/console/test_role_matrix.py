@@ -104,8 +104,8 @@ def test_roles_hold_what_the_one_below_holds():
     assert added == [
         ["events:replay", "jobs:write", "reports:write", "scenarios:run"],
         [
-            *("connections:write", "customers:write", "datastores:write", "datastructures:write"),
-            *("integrations:write", "scenarios:write", "templates:write", "webhooks:write"),
+            *("connections:write", "customers:write", "datastores:write", "datastructures:write", "functions:write"),
+            *("integrations:write", "scenarios:write", "templates:write", "variables:write", "webhooks:write"),
         ],
         ["audit:read", "members:read", "members:write", "oauth:write", "organizations:write", "teams:write"],
     ]

@@ -10,7 +10,8 @@ import pytest
 from make_bridge.platform.bus import event_store
 from make_bridge.platform.bus.consumers import MOST_TRIES, ConsumerLoop
 from make_bridge.platform.bus.event_store import Lead
-from make_bridge.platform.bus.relay import DUTY, Relay, RelayConfig
+from make_bridge.platform.bus.postgres_transport import PostgresTransport
+from make_bridge.platform.bus.relay import DUTY, Relay, RelayConfig, Told
 from make_bridge.platform.coordination.leadership import Leadership
 from make_bridge.platform.observability.metrics import Metrics
 from support.organizations import make_organization
@@ -279,7 +280,7 @@ async def test_how_far_a_consumer_is_behind_and_what_it_missed_is_counted(shard,
 
 @asynccontextmanager
 async def process(shards, *consumers, node):
-    relay = Relay(shards, Metrics(), RelayConfig(node=node), [], consumers)
+    relay = Relay(shards, Metrics(), RelayConfig(node=node), Told(consumers=consumers), PostgresTransport(node))
     await relay.start()
     try:
         yield

@@ -13,7 +13,8 @@ from make_bridge.kernel.messages import Event, message
 from make_bridge.platform.bus import event_store
 from make_bridge.platform.bus.event_store import Lead
 from make_bridge.platform.bus.events import LiveSubscription
-from make_bridge.platform.bus.relay import DUTY, Relay, RelayConfig
+from make_bridge.platform.bus.postgres_transport import PostgresTransport
+from make_bridge.platform.bus.relay import DUTY, Relay, RelayConfig, Told
 from make_bridge.platform.coordination.leadership import Leadership
 from make_bridge.platform.observability.metrics import Metrics
 from support.organizations import make_organization
@@ -105,10 +106,11 @@ class Ear:
 
 
 @asynccontextmanager
-async def process(shards, *ears, node=None, consumers=(), metrics=None, **config):
+async def process(shards, *ears, node=None, consumers=(), metrics=None, with_hints=True, **config):
     live = [LiveSubscription(kinds=(Happened,), hear=ear.hear) for ear in ears]
     own = RelayConfig(node=node or secrets.token_hex(4), **config)
-    relay = Relay(shards, metrics or Metrics(), own, live, consumers)
+    transport = PostgresTransport(own.node, with_hints=with_hints)
+    relay = Relay(shards, metrics or Metrics(), own, Told(live=live, consumers=consumers), transport)
     await relay.start()
     try:
         yield relay
@@ -236,7 +238,10 @@ SELECT %s, 'told', 'one', '{}', 1000000 + n FROM generate_series(1, 3000) n
     [
         ("EXPLAIN SELECT id FROM shard.outbox WHERE position IS NULL ORDER BY sequence LIMIT 10", "outbox_unstamped"),
         (
-            "EXPLAIN SELECT id FROM shard.outbox WHERE position > 5 AND position <= 9 ORDER BY position",
+            (
+                "EXPLAIN SELECT id FROM shard.outbox WHERE position > 5 AND position <= 9 AND NOT is_history"
+                " ORDER BY position"
+            ),
             "outbox_position",
         ),
     ],

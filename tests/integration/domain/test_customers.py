@@ -1,6 +1,7 @@
 """Customers on a real database: made on first sight, once; removed with what was theirs, and only then."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -125,6 +126,26 @@ async def test_a_customer_changed_elsewhere_is_seen_within_five_seconds(
     await CommandBus(elsewhere, shards, data_keys_of(shards)).execute(context, DeleteCustomer(customer_id=made.id))
     assert (await directory.resolve(organization_id, "dana")).id == made.id
     clock.advance(5.1)
+    assert (await directory.resolve(organization_id, "dana")).id != made.id
+
+
+async def test_who_reads_a_customer_before_its_removal_is_committed_does_not_keep_it_alive(
+    shards, directory, organization_id, context
+):
+    made = await directory.resolve(organization_id, "dana")
+    seen = []
+
+    def slowly(registration):
+        async def handle(work, command):
+            result = await registration.handler(work, command)
+            seen.append(await directory.resolve(organization_id, "dana"))
+            return result
+
+        return replace(registration, handler=handle)
+
+    slow = [slowly(registration) for registration in handlers.commands(directory, organizations_of(shards))]
+    await CommandBus(slow, shards, data_keys_of(shards)).execute(context, DeleteCustomer(customer_id=made.id))
+    assert seen == [made]
     assert (await directory.resolve(organization_id, "dana")).id != made.id
 
 

@@ -11,6 +11,11 @@ from make_bridge.domain.connections.handlers import ComponentHandlers
 from make_bridge.domain.connections.messages import CreateComponent
 from make_bridge.domain.connections.opening import ComponentOpener
 from make_bridge.domain.connections.resealing_store import SealedConnections
+from make_bridge.domain.credential_requests import handlers as request_handlers
+from make_bridge.domain.credential_requests import prefill
+from make_bridge.domain.credential_requests.handlers import CredentialRequestHandlers
+from make_bridge.domain.credential_requests.messages import CreateCredentialRequest, Wanted
+from make_bridge.domain.credential_requests.resealing_store import SealedPrefills
 from make_bridge.domain.deliveries.messages import EndpointId
 from make_bridge.domain.deliveries.resealing_store import SealedEndpoints
 from make_bridge.domain.deliveries.sending import purpose_of
@@ -72,7 +77,7 @@ def rotating(shards, scene):
         sealing=data_keys_of(shards),
         roots=ROOTS,
         jobs=scene.queue,
-        rows=(SealedConnections(), SealedHooks(), SealedEndpoints()),
+        rows=(SealedConnections(), SealedHooks(), SealedEndpoints(), SealedPrefills()),
         settled_after=0.0,
     )
     scene.queue.types.add(made.type())
@@ -159,6 +164,28 @@ async def test_every_credential_is_sealed_anew_while_it_is_read(shards, place, s
     fresh = ComponentOpener(shards=shards, sealing=data_keys_of(shards))
     for component_id in ids:
         assert (await fresh.open(place.organization_id, place.team_id, component_id)).values == VALUES
+
+
+async def test_what_was_filled_in_beforehand_is_sealed_anew(shards, place, scene, rotating):
+    sealing = data_keys_of(shards)
+    asking = CredentialRequestHandlers(sealing=sealing, components=ComponentHandlers(sealing=sealing))
+    bus = CommandBus(request_handlers.commands(asking), shards, sealing)
+    wanted = (
+        Wanted(component="keychain", type="basicauth", hard={"password": "s3cret"}),
+        Wanted(component="keychain", type="basicauth"),
+    )
+    context = administrator(place.organization_id)
+    await bus.execute(context, CreateCredentialRequest(team_id=place.team_id, wanted=wanted))
+    job_id = await ask(shards, rotating, place)
+    await scene.worker.start()
+    await scene.until_state(job_id, "completed")
+    assert await seals(place, "prefill_sealed", "requested_credentials") == {"d2", None}
+    async with place.shard.read(place.organization_id) as tx:
+        rows = await tx.all("SELECT number, prefill_sealed FROM shard.requested_credentials ORDER BY number")
+    opened = await prefill.open_prefill(
+        data_keys_of(shards), place.organization_id, rows[0]["number"], rows[0]["prefill_sealed"]
+    )
+    assert opened.hard == {"password": "s3cret"}
 
 
 async def test_webhooks_and_what_the_directory_keeps_are_sealed_anew(shards, place, scene, rotating):

@@ -56,7 +56,7 @@ async def test_an_organization_is_made_with_everything_an_integrator_needs(servi
     assert (organization.name, organization.timezone, organization.is_demo) == ("Acme CRM", "Europe/Prague", False)
     assert organization.origins == ("http://localhost:3000", "https://acme.example")
     assert organization.root_team_id == made.team_id
-    assert (await shards.of(made.organization_id)).number == shards.propose()
+    assert (await shards.of(made.organization_id)).number == shards.propose(made.organization_id)
     key = await portal_keys.find(made.key_id)
     assert key is not None
     assert (key.organization_id, key.secret, key.algorithm) == (made.organization_id, made.secret.encode(), "HS256")

@@ -209,7 +209,7 @@ async def test_one_that_led_once_changes_nothing_any_more(scene):
     assert await scene.runs(scenario.id) == []
     assert await scheduler_of(scene, "new").step(scene.shard, new, new_fence) == 1
     assert await old.hold() is None
-    await new.resign(new_fence)
+    await new.resign()
     assert await old.hold() == new_fence + 1
 
 

@@ -14,6 +14,7 @@ import pytest
 from psycopg import sql
 
 from make_bridge.domain.executions import runlog, store
+from make_bridge.domain.executions.callbacks import Callbacks
 from make_bridge.domain.executions.confidential import Payloads
 from make_bridge.domain.executions.handlers import ExecutionHandlers
 from make_bridge.domain.executions.messages import RunScenario
@@ -24,6 +25,9 @@ from make_bridge.domain.scenarios.messages import ActivateScenario, CreateScenar
 from make_bridge.kernel.errors import Unavailable
 from make_bridge.kernel.ids import HookId, TeamId
 from make_bridge.platform.bus.commands import CommandBus
+from make_bridge.platform.egress.guard import EgressPolicy
+from make_bridge.platform.queue.job_queue import JobQueue
+from make_bridge.platform.queue.jobs import JobTypes
 from support.blueprints import blueprint, call, module, returns, webhook
 from support.nodes import node
 from support.organizations import data_keys_of
@@ -82,7 +86,8 @@ class Stage:
 
     def __init__(self, shards, postgres, scene):
         self.shards, self.postgres, self.scene = shards, postgres, scene
-        handlers = ExecutionHandlers(payloads=Payloads(sealing=data_keys_of(shards)))
+        callbacks = Callbacks(jobs=JobQueue(types=JobTypes()), policy=EgressPolicy())
+        handlers = ExecutionHandlers(payloads=Payloads(sealing=data_keys_of(shards)), callbacks=callbacks)
         self.bus = CommandBus(handlers.commands(), shards, data_keys_of(shards))
 
     async def target(self, *flow, confidential=True, headers=True, **settings):

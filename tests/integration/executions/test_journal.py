@@ -9,19 +9,15 @@ import pytest
 
 from make_bridge.domain.executions import journal_store, runlog, store
 from make_bridge.domain.executions.journal import JournalConfig, LeaseLost, StoredJournals
-from make_bridge.domain.executions.targets import Target
-from make_bridge.domain.executions.trigger import CallHead, HookSettings
 from make_bridge.engine.blueprint.model import Settings
 from make_bridge.engine.ports import Intent, Record
 from make_bridge.kernel.errors import Unavailable
-from make_bridge.kernel.ids import HookId
 from make_bridge.platform.queue import leases
-from support.blueprints import call, webhook
+from support.attempts import broken_off_at_last_call, send, take_over, target_of, until_settled
+from support.blueprints import call
 from support.nodes import node
 from support.organizations import data_keys_of
-from support.scheduling import make_scene
 
-IMMEDIATELY = {"type": "immediately"}
 PATIENCE = 30
 KEY = "k" * 32
 RECORD = Record(
@@ -54,15 +50,6 @@ async def run(place):
 
 async def rows(place):
     return await place.all("SELECT * FROM shard.journal WHERE organization_id = %s", place.organization_id)
-
-
-async def take_over(place, run):
-    """Let the run's lease pass to somebody else."""
-    async with place.shard.engine_write() as tx:
-        await tx.execute("UPDATE shard.queue SET lease_until = now() - interval '1 s' WHERE id = %s", (run.id,))
-    await leases.sweep(place.shard)
-    [lease] = [lease for lease in await leases.claim(place.shard, "other", 100) if lease.id == run.id]
-    return lease
 
 
 @pytest.mark.parametrize("settings", [Settings(), Settings(confidential=True)])
@@ -198,33 +185,6 @@ async def test_a_write_is_tried_again_while_the_database_is_away(place, shards, 
 # Whole runs.
 
 
-@pytest.fixture
-async def scene(shards):
-    made = await make_scene(shards)
-    async with made.shard.engine_write() as tx:
-        await tx.execute("DELETE FROM shard.queue")
-    return made
-
-
-async def target_of(scene, *flow, **settings):
-    scenario = await scene.scenario(IMMEDIATELY, webhook(), *flow, **settings)
-    return Target(
-        hook_id=HookId(scenario.hook_id),
-        organization_id=scene.context.organization_id,
-        team_id=scenario.team_id,
-        scenario_id=scenario.id,
-        blueprint_version=scenario.blueprint_version,
-        settings=HookSettings(),
-    )
-
-
-async def send(a_node, target):
-    head = CallHead(content_type="application/json")
-    async with asyncio.timeout(PATIENCE):
-        execution_id, _ = await a_node.ingest.take(target, head, b'{"order": "a-17"}')
-    return execution_id
-
-
 @asynccontextmanager
 async def counting(monkeypatch):
     """Collect the journal's statements as they are sent, by how many rows each had."""
@@ -236,11 +196,6 @@ async def counting(monkeypatch):
 
     monkeypatch.setattr(journal_store, "write", counted)
     yield sent
-
-
-async def until_settled(a_node, target, execution_id):
-    async with asyncio.timeout(PATIENCE):
-        return await a_node.waiting.outcome(target.organization_id, execution_id, PATIENCE)
 
 
 @pytest.mark.parametrize(("method", "statements"), [("post", 2), ("put", 2), ("get", 1)])
@@ -258,34 +213,13 @@ async def test_a_program_without_effects_costs_none(shards, scene, monkeypatch):
     assert sent == []
 
 
-async def broken_off_at_second_call(shards, scene, *flow, **settings):
-    """Begin a run whose first calls are answered; its process is gone while the last one is out."""
-    target = await target_of(scene, *flow, **settings)
-    async with node(shards, "one") as one:
-        one.shop.opens = len(flow) - 1
-        one.shop.is_open.clear()
-        execution_id = await send(one, target)
-        async with asyncio.timeout(PATIENCE):
-            while len(one.shop.requests) < len(flow):
-                one.shop.reached.clear()
-                await one.shop.reached.wait()
-        for held in one.worker._held.values():  # noqa: SLF001  what a kill does, without the process
-            assert held.task is not None
-            held.task.cancel()
-        one.worker._held.clear()  # noqa: SLF001
-        requests = list(one.shop.requests)
-    async with scene.shard.engine_write() as tx:
-        await tx.execute("UPDATE shard.queue SET lease_until = now() - interval '1 s'")
-    return target, execution_id, requests
-
-
 async def test_a_second_attempt_repeats_neither_what_was_done_nor_what_was_read(shards, scene):
     flow = (
         call(2, "get", "https://shop.example/read"),
         call(3, "post", "https://shop.example/first", '{"x": {{2.data.price}}}'),
         call(4, "put", "https://shop.example/last", '{"x": {{2.data.price}}}'),
     )
-    target, execution_id, before = await broken_off_at_second_call(shards, scene, *flow)
+    target, execution_id, before = await broken_off_at_last_call(shards, scene, *flow)
     async with node(shards, "two") as two:
         two.shop.body = json.dumps({"price": 99}).encode()
         await two.worker.start()
@@ -297,7 +231,7 @@ async def test_a_second_attempt_repeats_neither_what_was_done_nor_what_was_read(
 
 async def test_a_write_in_doubt_waits_for_a_person(shards, scene):
     flow = (call(2, "put", "https://shop.example/a"), call(3, "post", "https://shop.example/b", '{"x": 1}'))
-    target, execution_id, _ = await broken_off_at_second_call(shards, scene, *flow)
+    target, execution_id, _ = await broken_off_at_last_call(shards, scene, *flow)
     async with node(shards, "two") as two:
         await two.worker.start()
         await until_settled(two, target, execution_id)

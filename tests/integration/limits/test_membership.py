@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from make_bridge.platform.coordination.membership import LIVE, Membership
+from make_bridge.platform.coordination.membership import LIVE, Member, Membership, holders
 from support.waiting import until_async
 
 pytestmark = pytest.mark.parametrize("layout", ["one"], indirect=True, scope="module")
@@ -17,7 +17,8 @@ class Server:
 
     def __init__(self, directory, name, *limits, seconds=0.02):
         self.told: dict[str, int] = {}
-        self.membership = Membership(directory, name, limits, self.told.update, seconds=seconds)
+        self.membership = Membership(directory, Member(name=name, limits=limits), seconds=seconds)
+        self.membership.hear(lambda members: self.told.update(holders(members, limits)))
 
     async def knows(self, **servers):
         return self.told == servers

@@ -23,8 +23,7 @@ def renewal_of(oauth, node="one", *, keeper=None, **changes):
 
 
 def loop_of(oauth, **changes):
-    [loop] = [one for one in renewal_of(oauth, **changes).loops if one._shard is oauth.place.shard]  # noqa: SLF001
-    return loop
+    return renewal_of(oauth, **changes).loops[oauth.place.shard]
 
 
 async def age(oauth, connection_id, seconds):
@@ -146,7 +145,7 @@ async def test_of_two_processes_one_leads_and_when_it_stops_the_other_does(oauth
     nodes = [renewal_of(oauth, node=node, keeper=oauth.new_keeper()) for node in ("first", "second")]
 
     def leaders():
-        return [node for node in nodes if any(loop._fence is not None for loop in node.loops)]  # noqa: SLF001
+        return [node for node in nodes if any(loop._tenure.is_leading for loop in node.loops.values())]  # noqa: SLF001
 
     for node in nodes:
         await node.start()
@@ -168,4 +167,7 @@ async def test_of_two_processes_one_leads_and_when_it_stops_the_other_does(oauth
 
 
 async def test_nobody_looks_where_the_setting_is_none(oauth):
-    assert renewal_of(oauth, idle_seconds=0).loops == []
+    renewal = renewal_of(oauth, idle_seconds=0)
+    await renewal.start()
+    assert not renewal.loops
+    await renewal.stop()

@@ -52,6 +52,7 @@ async def place(shards):
         await tx.execute("DELETE FROM shard.usage_states")
     yield made
     await made.execute("UPDATE shard.customers SET operations_limit = NULL")
+    await made.execute("UPDATE shard.teams SET operations_limit = NULL, transfer_limit = NULL")
     await made.execute("DELETE FROM shard.usage_limits")
 
 

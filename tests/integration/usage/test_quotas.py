@@ -100,6 +100,33 @@ async def test_a_deleted_scenario_gives_nothing_back(place, process, used, limit
 # --- states
 
 
+OWN_LIMIT = "UPDATE shard.teams SET operations_limit = %s, transfer_limit = %s WHERE id = %s"
+
+
+@pytest.mark.parametrize(
+    ("limits", "reached_at"),
+    [
+        pytest.param((10, None, None), ("operations", 10), id="its own"),
+        pytest.param((10, None, 50), ("operations", 10), id="smaller than the customer's"),
+        pytest.param((50, None, 10), ("operations", 10), id="larger than the customer's"),
+        pytest.param((None, 700, 50), ("dataTransfer", 700), id="of data"),
+    ],
+)
+async def test_a_team_waits_at_the_smaller_of_its_own_limit_and_its_customer_s(
+    place, process, used, limit, limits, reached_at
+):
+    operations, transfer, of_customer = limits
+    if of_customer is not None:
+        await limit(of_customer)
+    await place.execute(OWN_LIMIT, operations, transfer, place.team_id)
+    await used(9, transfer=699)
+    await process.look(place.shard)
+    assert reached(process, place) == ()
+    await used(10, transfer=700)
+    await process.look(place.shard)
+    assert [(standing.measure, standing.most) for standing in reached(process, place)] == [reached_at]
+
+
 async def test_below_its_limit_nobody_waits(place, process, used, limit):
     await limit(100)
     await used(79)

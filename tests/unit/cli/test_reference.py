@@ -6,13 +6,16 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from make_bridge.cli.application import app
-from make_bridge.cli.reference import events_page, functions_page, make_api_page, modules_page, openapi_document
+from make_bridge.cli.application import COMMANDS, app
+from make_bridge.cli.commands_page import commands_page, leaves
+from make_bridge.cli.reference import NOTE, events_page, functions_page, make_api_page, modules_page, openapi_document
+from make_bridge.cli.settings_page import groups, settings_as_data, settings_page
 from make_bridge.engine.apps.catalogue import APPS, CATALOGUE
 from make_bridge.engine.iml.functions import FUNCTIONS
 from make_bridge.kernel.messages import Event
 from make_bridge.services import make_api
 from make_bridge.services.events import EVENTS
+from make_bridge.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 PAGES = ROOT / "docs" / "reference"
@@ -24,7 +27,9 @@ def test_the_pages_in_the_repository_are_what_the_program_says() -> None:
     assert (PAGES / "modules.md").read_text(encoding="utf-8") == modules_page(), "run `make docs`"
     assert (PAGES / "functions.md").read_text(encoding="utf-8") == functions_page(), "run `make docs`"
     assert (PAGES / "events.md").read_text(encoding="utf-8") == events_page(), "run `make docs`"
-    assert (PAGES / "make-api.md").read_text(encoding="utf-8") == make_api_page(), "run `make docs`"
+    assert (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8") == make_api_page(), "run `make docs`"
+    assert (PAGES / "settings.md").read_text(encoding="utf-8") == settings_page(NOTE), "run `make docs`"
+    assert (PAGES / "commands.md").read_text(encoding="utf-8") == commands_page(NOTE), "run `make docs`"
     assert (PAGES / "openapi.json").read_text(encoding="utf-8") == openapi_document(), "run `make docs`"
 
 
@@ -46,12 +51,36 @@ def test_what_is_said_of_make_s_endpoints_is_so() -> None:
     assert told["GET /agents"] == "absent"
 
 
+def test_every_setting_and_command_is_explained() -> None:
+    settings, commands = settings_page(NOTE), commands_page(NOTE)
+    assert [
+        name for name in Settings.model_fields if f"| `{name}`<br>`MAKE_BRIDGE_{name.upper()}` |" not in settings
+    ] == []
+    assert [group.settings[0].name for group in groups() if not group.words] == []
+    assert [name for name, command in leaves(COMMANDS) if f" {name}\n\n{command.help}\n" not in commands] == []
+
+
+def test_what_a_setting_may_be_is_what_the_program_refuses_by() -> None:
+    told = {setting["name"]: setting for setting in settings_as_data()}
+    assert told["port"]["value"] == "whole number, from 0 to 65535"
+    assert told["clock_skew_seconds"]["value"] == "number of seconds, more than 0, 10 at most"
+    assert told["roles"]["value"] == "list of: `gateway`, `bridge`, `templates`, `scenarios`, `worker`"
+    assert (told["public_url"]["default"], told["database_url"]["value"]) == (None, "address; never shown")
+
+
 def test_programs_get_the_same_as_data() -> None:
     told = RUN.invoke(app, ["reference", "modules", "--json"])
     assert told.exit_code == 0, told.output
     assert {module["name"] for module in json.loads(told.output)} == set(CATALOGUE)
     told = RUN.invoke(app, ["reference", "functions", "--json"])
     assert {function["name"] for function in json.loads(told.output)} == set(FUNCTIONS)
+    told = RUN.invoke(app, ["reference", "settings", "--json"])
+    assert {setting["name"] for setting in json.loads(told.output)} == set(Settings.model_fields)
+    told = RUN.invoke(app, ["reference", "commands", "--json"])
+    assert {command["command"] for command in json.loads(told.output)} >= {
+        "make-bridge serve",
+        "make-bridge org create",
+    }
     told = RUN.invoke(app, ["reference", "events", "--json"])
     assert {event["type"] for event in json.loads(told.output)} == {event.wire_name for event in EVENTS}
 

@@ -24,7 +24,8 @@ def test_every_key_that_a_module_asks_for_has_a_type():
         for field in spec.parameters
         if field.type.startswith("keychain:")
     }
-    assert asked == {made.name for made in types_of("key")}
+    # Keys for ciphers are kept for Make's clients; no module of this server takes one.
+    assert asked | {"aes-key"} == {made.name for made in types_of("key")}
 
 
 def test_a_type_describes_its_form():

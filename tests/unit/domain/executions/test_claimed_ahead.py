@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from make_bridge.domain.executions.claimed_ahead import LONGEST_SECONDS, Claimed, ClaimedAhead
+from make_bridge.domain.executions.claimed_ahead import LONGEST_SECONDS, Claimed, ClaimedAhead, ClaimsUnderWay
 from make_bridge.kernel.ids import ExecutionId, OrganizationId, TeamId
 from make_bridge.platform.queue.leases import Lease
 
@@ -72,3 +72,11 @@ def test_a_lost_lease_is_forgotten(ahead):
     assert ahead.of(SHARD) == {claimed(1).lease.id: 1, claimed(2).lease.id: 2}
     assert ahead.drop({claimed(1).lease.id}) == 1
     assert ahead.take().lease.fence == 2
+
+
+def test_what_is_being_claimed_counts_for_all_shards_until_it_takes_too_long():
+    claims = ClaimsUnderWay()
+    with claims.of(7, 10.0), claims.of(5, 10.1):
+        assert claims.count(10.2) == 12
+        assert claims.count(10.3) == 5
+    assert claims.count(10.2) == 0

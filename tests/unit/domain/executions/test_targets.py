@@ -39,6 +39,7 @@ class CountedTargets(Targets):
             scenario_id=ScenarioId(int(token[1:])),
             blueprint_version=1,
             settings=HookSettings(),
+            only_learns=token.startswith("l"),
         )
 
 
@@ -50,6 +51,13 @@ async def test_a_change_of_a_scenario_drops_all_of_its_addresses_and_no_other():
     for token in ("a7", "b7", "a8", "a7"):
         await known.find(token)
     assert known.looked == ["a7", "b7", "a8", "a7", "b7"]
+
+
+async def test_one_that_only_learns_is_looked_up_each_time_so_that_switching_on_is_felt_at_once():
+    known = CountedTargets()
+    for token in ("l7", "l7", "a7", "a7"):
+        await known.find(token)
+    assert known.looked == ["l7", "l7", "a7"]
 
 
 async def test_what_was_looked_up_while_the_change_came_by_is_not_remembered():

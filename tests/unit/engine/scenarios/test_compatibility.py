@@ -1,4 +1,4 @@
-"""``docs/compatibility.md``: what becomes of every blueprint of the corpus, as the program itself judges it.
+"""``docs/reference/blueprints.md``: what becomes of every blueprint of the corpus, as the program itself judges it.
 
 ``MAKE_BRIDGE_WRITE_PAGES=1`` writes the page; without it the page must be what would be written.
 """
@@ -15,15 +15,15 @@ from make_bridge.engine.blueprint.model import Blueprint
 from make_bridge.engine.blueprint.parse import parse_blueprint
 from make_bridge.engine.blueprint.validate import validate
 
-PAGE = Path(__file__).parents[4] / "docs" / "compatibility.md"
-INTRODUCTION = """# Compatibility
+PAGE = Path(__file__).parents[4] / "docs" / "reference" / "blueprints.md"
+INTRODUCTION = """# Other people's blueprints
 
 <!-- Written by tests/unit/engine/scenarios/test_compatibility.py with MAKE_BRIDGE_WRITE_PAGES=1. -->
 
 What becomes of collected blueprints that other people made: every one of them imports, keeps its bytes and can be
 drawn. One whose modules are all known here *runs* once its connections are chosen. One with modules of an app that is
 not known here is kept as a draft: each such module is named with its position, and the scenario refuses to be switched
-on. The list of modules is in [reference/modules.md](reference/modules.md).
+on. The list of modules is in [modules.md](modules.md).
 """
 
 

@@ -30,7 +30,9 @@ class Accepting:
     settings: HookSettings
     hook_id: int = 1
     signature: Signed | None = None
+    only_learns: bool = False
     taken: list[CallHead] = field(default_factory=list)
+    learned: list[bytes] = field(default_factory=list)
 
     async def find(self, _token):
         return self
@@ -38,6 +40,10 @@ class Accepting:
     async def take(self, _target, head, _body):
         self.taken.append(head)
         return "e" * 32, WebhookResponse(status=200, headers=(("X-A", "1"),), body=b"Accepted")
+
+    async def learn(self, _target, _head, body):
+        self.learned.append(body)
+        return WebhookResponse(status=200, headers=(("X-A", "1"),), body=b"Learned")
 
 
 @pytest.fixture
@@ -155,3 +161,19 @@ async def test_strangers_without_key_or_signature_use_up_nothing_of_a_hook(face,
             await face.plain(PlainRequest("/hook/t", b"", [], b"{}"))
     accepting.settings = HookSettings()
     assert (await face.plain(PlainRequest("/hook/t", b"", [], b"{}")))[0] == 200
+
+
+async def test_a_call_that_is_only_learned_from_starts_nothing_and_needs_its_signature(face, signing):
+    signing.only_learns = True
+    client = Client(face.application)
+    with pytest.raises(Unauthenticated):
+        await client.send("POST", "/hook/t", body=b"{}")
+    with pytest.raises(Unauthenticated):
+        await face.plain(PlainRequest("/hook/t", b"", [], b"{}"))
+    assert signing.learned == []
+    signature = "sha256=" + hmac.new(b"secret-1", b"{}", "sha256").hexdigest()
+    answer = await client.send("POST", "/hook/t", headers=[("X-Hub-Signature-256", signature)], body=b"{}")
+    assert (answer.status, answer.body, answer.header("x-a")) == (200, b"Learned", "1")
+    short = await face.plain(PlainRequest("/hook/t", b"", [(b"x-hub-signature-256", signature.encode())], b"{}"))
+    assert short == (200, [(b"x-a", b"1")], b"Learned")
+    assert (signing.learned, signing.taken) == ([b"{}", b"{}"], [])

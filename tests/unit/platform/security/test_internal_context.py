@@ -41,7 +41,10 @@ CONTEXT = Context(
     address="192.0.2.7",
 )
 HANDED = Forwarded(
-    context=CONTEXT, deadline=NOW + timedelta(seconds=30), trace="00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+    context=CONTEXT,
+    home=TeamId(12),
+    deadline=NOW + timedelta(seconds=30),
+    trace="00-" + "a" * 32 + "-" + "b" * 16 + "-01",
 )
 CALL = ForwardedCall(audience="scenarios", method="POST", target="/portal/api/bridge/scenarios/4?a=b", body=b"{}")
 WRITER = InternalContexts(ROOT)
@@ -88,6 +91,7 @@ def test_a_context_without_anything_that_may_be_left_out_is_read_too():
             permissions=frozenset(),
             request_id="r",
         ),
+        home=TeamId(1),
         deadline=NOW,
     )
     call = ForwardedCall(audience="bridge", method="GET", target="/")
@@ -105,6 +109,7 @@ CHANGES = {
     "trace": "",
     "organization": 8,
     "team": 13,
+    "home": 13,
     "actor": "system",
     "reference": "eve@example.com",
     "permissions": ["*"],
