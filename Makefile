@@ -13,7 +13,7 @@ PYTHON := $(VENV)/bin/python
 SETUP := $(VENV)/.installed
 # An environment that was moved with its folder, or lost its Python, is made anew (tools/bootstrap.sh decides).
 $(shell [ -x $(PYTHON) ] && [ "$$(cat $(VENV)/.home 2>/dev/null)" = "$$(pwd -P)" ] || rm -f $(SETUP))
-PYTHON_SOURCES = $(wildcard src tests stubs benchmarks examples tools)
+PYTHON_SOURCES = $(wildcard src tests stubs benchmarks deploy examples tools)
 
 # web/ builds only where there is something to build; Node is the machine's when new enough, else the one in .venv.
 HAS_WEB := $(wildcard web/package.json)
@@ -26,11 +26,11 @@ NPM := tools/npm.sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup web run test mutants attacks check audit sbom format bench docs lock upgrade clean
+.PHONY: help setup web run test image-check mutants attacks check audit sbom format bench docs site lock upgrade clean
 
 help: ## list these commands
 	@echo 'Make Bridge'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(SETUP) $(WEB_INSTALLED) ## install everything the locks name, into .venv and web/node_modules
 
@@ -45,6 +45,12 @@ test: setup web ## run the whole suite (TESTS=… for a part of it)
 	@$(if $(HAS_WEB),echo '· web unit tests' && $(NPM) run test --if-present)
 	@echo '· pytest with $(WORKERS) workers'
 	@$(PYTHON) -m pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
+
+# As root, with a network; Debian's minimal root is kept below ~/.cache/make-bridge-tests.
+image-check: setup ## build the image without a container engine, and run a server out of it (root, minutes)
+	@command -v debootstrap >/dev/null || { echo '✗ debootstrap is missing: apt-get install debootstrap' >&2; exit 1; }
+	@tools/test-servers.sh
+	@MAKE_BRIDGE_TEST_IMAGE=1 $(PYTHON) -m pytest -n0 tests/deploy/test_image.py
 
 # Each breaks a copy of the code on purpose; its test has to fail. They kill servers in turn, so one after the other.
 mutants: setup ## break the code in each way a fault test names, and see that test fail
@@ -88,7 +94,13 @@ docs: $(SETUP) ## write docs/reference/ from the program's own descriptions
 	@$(VENV)/bin/make-bridge reference functions > docs/reference/functions.md
 	@$(VENV)/bin/make-bridge reference events > docs/reference/events.md
 	@$(VENV)/bin/make-bridge reference openapi > docs/reference/openapi.json
-	@$(VENV)/bin/make-bridge reference make-api > docs/reference/make-api.md
+	@$(VENV)/bin/make-bridge reference make-api > docs/compatibility.md
+	@$(VENV)/bin/make-bridge reference settings > docs/reference/settings.md
+	@$(VENV)/bin/make-bridge reference commands > docs/reference/commands.md
+
+site: $(SETUP) ## build the site of the documentation from docs/ into build/site
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+	@echo '· build/site/index.html'
 
 lock: $(SETUP) ## compile requirements/*.txt from pyproject.toml
 	@tools/lock.sh

@@ -17,6 +17,7 @@ compile() { # compile <lock> <arguments of uv pip compile…>
 compile runtime pyproject.toml "${@}"
 # The others are held to what the server runs with, so that tests meet the same versions.
 compile dev pyproject.toml --group dev --constraints requirements/runtime.txt "${@}"
+compile build --group build --constraints requirements/dev.txt "${@}"
 compile bootstrap --group bootstrap --constraints requirements/dev.txt "${@}"
 compile node --group node "${@}"
 compile audit --group audit "${@}"

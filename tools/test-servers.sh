@@ -10,7 +10,9 @@ say() { echo "· $*"; }
 # What counts as present must agree with SERVERS in tests/conftest.py.
 has_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 has_nginx() { command -v nginx || test -x /usr/sbin/nginx; }
+has_libfaketime() { ls /usr/lib/*/faketime/libfaketime.so.1; }
 has_redis() { command -v redis-server || command -v valkey-server; }
+has_zookeeper() { test -x /usr/share/zookeeper/bin/zkServer.sh; }
 has_postgresql_15() { test -x /usr/lib/postgresql/15/bin/postgres; }
 
 missing=()
@@ -18,6 +20,8 @@ has_chromium >/dev/null || missing+=(chromium)
 has_nginx >/dev/null || missing+=(nginx)
 has_postgresql_15 || missing+=(postgresql-15)
 has_redis >/dev/null || missing+=(redis-server)
+has_libfaketime >/dev/null 2>&1 || missing+=(libfaketime)
+has_zookeeper || missing+=(zookeeper)
 if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
 
 say "missing for the tests: ${missing[*]}"
