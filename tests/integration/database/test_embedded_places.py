@@ -15,6 +15,7 @@ import pytest
 from make_bridge.kernel.errors import ConfigurationError, Unavailable
 from make_bridge.platform.database import embedded_initdb, embedded_programs
 from make_bridge.platform.database.embedded import EmbeddedConfig, EmbeddedPostgres
+from make_bridge.platform.database.embedded_home import home_in
 from make_bridge.platform.database.embedded_programs import Programs, installed_programs
 from support.embedded import (
     PROGRAM,
@@ -182,6 +183,16 @@ async def test_a_path_that_no_connection_string_can_carry_is_reached_by_a_short_
 
 def leads_to(link, place):
     return link.is_symlink() and link.samefile(place)
+
+
+async def test_a_link_to_the_data_directory_leads_to_the_same_socket_however_long_its_own_path(tmp_path):
+    link = tmp_path / ("long" * 30)
+    with tempfile.TemporaryDirectory(prefix="mb-") as place:
+        link.symlink_to(place)
+        async with EmbeddedPostgres(EmbeddedConfig(data_dir=Path(place))) as facts:
+            assert not Path(facts.host).is_symlink()
+            assert home_in(link).socket_directory == Path(facts.host)
+            assert home_in(link).socket_directory.joinpath(".s.PGSQL.5432").exists()
 
 
 async def test_a_place_for_the_short_link_that_others_may_write_is_refused(tmp_path):
