@@ -190,9 +190,11 @@ async def test_a_link_to_the_data_directory_leads_to_the_same_socket_however_lon
     with tempfile.TemporaryDirectory(prefix="mb-") as place:
         link.symlink_to(place)
         async with EmbeddedPostgres(EmbeddedConfig(data_dir=Path(place))) as facts:
-            assert not Path(facts.host).is_symlink()
-            assert home_in(link).socket_directory == Path(facts.host)
-            assert home_in(link).socket_directory.joinpath(".s.PGSQL.5432").exists()
+            assert is_open_at(home_in(link).socket_directory, facts.host)
+
+
+def is_open_at(place, host):
+    return str(place) == host and not place.is_symlink() and (place / ".s.PGSQL.5432").exists()
 
 
 async def test_a_place_for_the_short_link_that_others_may_write_is_refused(tmp_path):
