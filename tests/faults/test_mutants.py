@@ -24,10 +24,7 @@ PATCHES = sorted(Path(__file__).with_name("mutants").glob("F-*.patch"))
 FAULTS = (
     *(
         f"F-{number:02}"
-        for number in (
-            *(1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 15, 16, 17, 20, 26, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38),
-            *(40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 60, 61, 62, 66),
-        )
+        for number in (*range(1, 8), *range(9, 19), 20, 26, 28, *range(29, 39), *range(40, 59), 60, 61, 62, 66)
     ),
     # Attacks on people and on consents, by their row.
     *("F-B08", "F-B13", "F-I02", "F-I11"),

@@ -18,7 +18,7 @@ from support.network import free_port
 from support.waiting import until
 
 _JAR = "/usr/share/java/zookeeper.jar"
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 TICK_SECONDS = 0.25
 SESSION_SECONDS = 4.0
 
