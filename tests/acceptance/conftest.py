@@ -17,7 +17,7 @@ import pytest
 
 from support.integrator import Connected, Integrator, Portal, import_template, new_organization
 from support.postgres_process import PostgresProcess, own_postgres
-from support.server import LAYOUTS, Installation, Layout, ServerProcess, installed_anew, show_logs
+from support.server import LAYOUTS, Installation, Layout, ServerProcess, installed, installed_anew, show_logs
 from support.target import Target, serving_target
 
 HERE = Path(__file__).parent
@@ -117,6 +117,26 @@ def product(request: pytest.FixtureRequest, product_in: Callable[[Layout], Produ
 def connected(product: Product) -> Connected:
     """A new customer with the orders template connected and switched on."""
     return product.connect()
+
+
+@pytest.fixture(scope="module")
+def ears() -> Iterator[Target]:
+    """A server of this machine that hears what is told to it."""
+    with serving_target() as target:
+        yield target
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """An installation that may tell servers of this machine what happens, over plain HTTP."""
+    settings = {"EGRESS_ALLOW": "127.0.0.1", "WEBHOOK_PLAIN_HTTP": "true"}
+    with installed("embedded", tmp_path_factory.mktemp("telling") / "installation", None, **settings) as installation:
+        yield installation
+
+
+@pytest.fixture(scope="module")
+def integrator(installation: Installation) -> Integrator:
+    return new_organization(installation, installation.server().start().url)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,17 +1,13 @@
 """Runs that are told to an address when they end: once, tried again, and never of what is confidential."""
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from support.blueprints import call, module
-from support.integrator import Integrator, new_organization
-from support.network import send
-from support.server import Installation, installed
-from support.target import Target, serving_target
+from support.integrator import Integrator
+from support.target import Target
 from support.waiting import until
 
 pytestmark = pytest.mark.timeout(300)
@@ -19,42 +15,14 @@ WITHIN = 30.0
 SECRET = "what-nobody-is-told"
 
 
-@pytest.fixture(scope="module")
-def ears() -> Iterator[Target]:
-    with serving_target() as target:
-        yield target
-
-
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with ExitStack() as exits:
-        folder = tmp_path_factory.mktemp("callbacks") / "installation"
-        settings = {"EGRESS_ALLOW": "127.0.0.1", "WEBHOOK_PLAIN_HTTP": "true"}
-        yield exits.enter_context(installed("embedded", folder, None, **settings))
-
-
-@pytest.fixture(scope="module")
-def integrator(installation: Installation) -> Integrator:
-    server = installation.server()
-    server.start()
-    return new_organization(installation, server.url)
-
-
-def ask(integrator: Integrator, method: str, path: str, body: object = None) -> Any:
-    headers = {"Authorization": f"Token {integrator.api_token}"}
-    reply = send(method, f"{integrator.url}/api/v2{path}", headers=headers, json_body=body)
-    assert reply.status == 200, f"{method} {path}: {reply}"
-    return reply.json()
-
-
 def run(integrator: Integrator, url: str, *flow: dict[str, Any], **settings: object) -> tuple[int, str]:
     """Make a scenario, run it once without waiting, and return its id and that of the run."""
     blueprint = {"name": "Told", "flow": list(flow), "metadata": {"version": 1, "scenario": settings}}
     body = {"teamId": integrator.team_id, "blueprint": blueprint, "scheduling": {"type": "on-demand"}}
-    scenario = ask(integrator, "POST", "/scenarios", body)["scenario"]["id"]
-    ask(integrator, "POST", f"/scenarios/{scenario}/start")
+    scenario = integrator.ask("POST", "/scenarios", body)["scenario"]["id"]
+    integrator.ask("POST", f"/scenarios/{scenario}/start")
     asked = {"data": {}, "callbackUrl": url}
-    return scenario, ask(integrator, "POST", f"/scenarios/{scenario}/run", asked)["executionId"]
+    return scenario, integrator.ask("POST", f"/scenarios/{scenario}/run", asked)["executionId"]
 
 
 def told(ears: Target, path: str, calls: int = 1) -> dict[str, Any]:

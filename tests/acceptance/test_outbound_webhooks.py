@@ -2,17 +2,14 @@
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.integrator import Integrator, new_organization
+from support.integrator import Integrator
 from support.network import send
-from support.server import Installation, installed
-from support.target import Target, serving_target
+from support.server import Installation
+from support.target import Target
 from support.waiting import until
 from support.webhooks import verify
 
@@ -28,38 +25,12 @@ FAILS: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def ears() -> Iterator[Target]:
-    with serving_target() as target:
-        yield target
-
-
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with ExitStack() as exits:
-        folder = tmp_path_factory.mktemp("webhooks") / "installation"
-        settings = {"EGRESS_ALLOW": "127.0.0.1", "WEBHOOK_PLAIN_HTTP": "true"}
-        yield exits.enter_context(installed("embedded", folder, None, **settings))
-
-
-@pytest.fixture(scope="module")
-def integrator(installation: Installation) -> Integrator:
-    server = installation.server()
-    server.start()
-    return new_organization(installation, server.url)
-
-
-def ask(integrator: Integrator, method: str, path: str, body: object = None) -> Any:
-    headers = {"Authorization": f"Token {integrator.api_token}"}
-    reply = send(method, f"{integrator.url}/api/v2{path}", headers=headers, json_body=body)
-    assert reply.status == 200, f"{method} {path}: {reply}"
-    return reply.json()
-
-
 @pytest.mark.attack("D06")
-def test_an_endpoint_hears_that_a_scenario_has_failed(integrator: Integrator, ears: Target, tmp_path: Path) -> None:
+def test_an_endpoint_hears_that_a_scenario_has_failed(
+    installation: Installation, integrator: Integrator, ears: Target
+) -> None:
     wanted = {"url": f"{ears.url}/events", "events": ["execution.failed"]}
-    endpoint = ask(integrator, "POST", "/webhook-endpoints", wanted)["webhookEndpoint"]
+    endpoint = integrator.ask("POST", "/webhook-endpoints", wanted)["webhookEndpoint"]
     version_id = integrator.publish(FAILS)
     connected = integrator.customer("dana@example.com").connect(
         version_id, {}, autoActivate=True, scenario={"name": "Fails", "enable": True}
@@ -74,17 +45,18 @@ def test_an_endpoint_hears_that_a_scenario_has_failed(integrator: Integrator, ea
     one = f"/webhook-endpoints/{endpoint['id']}"
 
     def log() -> Any:
-        return ask(integrator, "GET", f"{one}/messages/{shown}")["message"]["log"]
+        return integrator.ask("GET", f"{one}/messages/{shown}")["message"]["log"]
 
     [attempt] = until(log, "the attempt is logged", within=WITHIN)
     assert (attempt["status"], attempt["number"]) == (200, 1)
     # A replay is the same message, signed anew.
-    ask(integrator, "POST", f"{one}/messages/{shown}/replay")
+    integrator.ask("POST", f"{one}/messages/{shown}/replay")
     until(lambda: len(ears.calls_to("/events")) > 1, "the message is sent again", within=WITHIN)
     again = ears.calls_to("/events")[1]
     assert verify(endpoint["secret"], again.headers, again.body, time.time()) == shown
-    said = tmp_path.parent.parent.glob("webhooks*/**/*.log")
-    assert not any(endpoint["secret"] in path.read_text(errors="replace") for path in said)
+    logs = list(installation.folder.rglob("*.log"))
+    assert logs
+    assert not any(endpoint["secret"] in path.read_text(errors="replace") for path in logs)
 
 
 def test_the_command_line_makes_and_tries_endpoints_beside_the_server(

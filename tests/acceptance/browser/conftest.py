@@ -14,9 +14,10 @@ import pytest
 from playwright.sync_api import Browser, Error, Playwright, expect, sync_playwright
 
 from support.browser import PATIENCE, Visitor, launch, visit
-from support.integrator import Wizard
+from support.integrator import Integrator, Wizard, new_organization
 from support.network import send
-from support.server import ServerProcess, installed_anew, show_logs
+from support.oauth_server import OAuthProvider, serving_provider
+from support.server import ServerProcess, installed, installed_anew, show_logs
 
 PAGES = Path(__file__).resolve().parents[3] / "web" / "dist" / "wizard" / "index.html"
 INTEGRATIONS = "/proxy/api/bridge/integrations"
@@ -85,6 +86,40 @@ def dana(demo: ServerProcess) -> Dana:
 def visitor(browser: Browser, tmp_path: Path) -> Iterator[Visitor]:
     """A person with a fresh browser profile; `tmp_path` takes the pictures when the test fails."""
     visitor = visit(browser)
+    yield visitor
+    visitor.context.close()
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[OAuthProvider]:
+    with serving_provider() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def integrator(provider: OAuthProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Integrator]:
+    """An integrator whose application is known to the provider."""
+    settings = {"EGRESS_ALLOW": "127.0.0.1", "OAUTH_PLAIN_HTTP": "true"}
+    with installed("embedded", tmp_path_factory.mktemp("consents"), None, **settings) as installation:
+        integrator = new_organization(installation, installation.server().start().url)
+        client = provider.client("bridge")
+        facts = {
+            "name": "Shop",
+            "clientId": "bridge",
+            "clientSecret": client.secret,
+            "authorizeUrl": f"{provider.url}/authorize",
+            "tokenUrl": f"{provider.url}/token",
+            "hosts": [provider.host],
+        }
+        made = integrator.ask("POST", "/oauth-applications", facts)["oauthApplication"]
+        client.redirect_uris.append(made["redirectUri"])
+        yield integrator
+
+
+@pytest.fixture
+def traveller(browser: Browser, provider: OAuthProvider, tmp_path: Path) -> Iterator[Visitor]:
+    """A visitor who goes to the provider, too."""
+    visitor = visit(browser, provider.url)
     yield visitor
     visitor.context.close()
 

@@ -11,10 +11,6 @@ import pytest
 from playwright.sync_api import expect
 
 from support.browser import broken_rules, heading, overflow, press, visit, window_opened_by
-from support.integrator import new_organization
-from support.network import send
-from support.oauth_server import serving_provider
-from support.server import installed
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.requires_server("chromium")]
 AXE = Path(__file__).resolve().parents[3] / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -23,68 +19,29 @@ SECRET = "s3cret-of-the-shop"
 WORDS = "We read your orders.\nNothing is written."
 
 
-@pytest.fixture(scope="module")
-def provider():
-    with serving_provider() as provider:
-        yield provider
-
-
-@pytest.fixture(scope="module")
-def acme(provider, tmp_path_factory):
-    """An integrator whose application is known to the provider."""
-    settings = {"EGRESS_ALLOW": "127.0.0.1", "OAUTH_PLAIN_HTTP": "true"}
-    with installed("embedded", tmp_path_factory.mktemp("hand-over"), None, **settings) as installation:
-        acme = new_organization(installation, installation.server().start().url)
-        client = provider.client("bridge")
-        facts = {
-            "name": "Shop",
-            "clientId": "bridge",
-            "clientSecret": client.secret,
-            "authorizeUrl": f"{provider.url}/authorize",
-            "tokenUrl": f"{provider.url}/token",
-            "hosts": [provider.host],
-        }
-        made = ask(acme, "POST", "/oauth-applications", facts)["oauthApplication"]
-        client.redirect_uris.append(made["redirectUri"])
-        yield acme
-
-
-def ask(acme, method, path, body=None):
-    headers = {"Authorization": f"Token {acme.api_token}"}
-    reply = send(method, f"{acme.url}/api/v2{path}", headers=headers, json_body=body)
-    assert reply.status == 200, reply
-    return reply.json()
-
-
-def request_of(acme, **body):
+def request_of(integrator, **body):
     path = "/credential-requests/actions/create-by-credentials"
-    return ask(acme, "POST", path, {"teamId": acme.team_id, "name": "Your shop", "description": WORDS} | body)
+    return integrator.ask(
+        "POST", path, {"teamId": integrator.team_id, "name": "Your shop", "description": WORDS} | body
+    )
 
 
-def states(acme, made):
-    found = ask(acme, "GET", f"/credential-requests/requests/{made['request']['id']}/detail")["requestDetail"]
+def states(integrator, made):
+    found = integrator.ask("GET", f"/credential-requests/requests/{made['request']['id']}/detail")["requestDetail"]
     return [one["state"] for one in found["credentials"]], found
-
-
-@pytest.fixture
-def visitor(browser, provider, tmp_path):
-    """A person who goes to the provider, too."""
-    visitor = visit(browser, provider.url)
-    yield visitor
-    visitor.context.close()
 
 
 def card(page, name):
     return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=name, exact=True))
 
 
-def test_a_person_fills_in_agrees_and_declines(visitor, acme):
+def test_a_person_fills_in_agrees_and_declines(traveller, integrator):
     made = request_of(
-        acme,
+        integrator,
         connections=[{"type": "shop", "scope": ["orders"], "description": "Your shop's orders"}],
         keys=[{"type": "apikeyauth", "nameOverride": "Shop key"}, {"type": "basicauth"}],
     )
-    page = visitor.open(made["publicUri"])
+    page = traveller.open(made["publicUri"])
     expect(heading(page, "Your shop")).to_be_visible()
     assert "#" not in page.url
     expect(page.get_by_text("Acme CRM asks you to connect")).to_be_visible()
@@ -113,16 +70,16 @@ def test_a_person_fills_in_agrees_and_declines(visitor, acme):
     expect(heading(page, "All set")).to_be_visible()
     page.reload()
     expect(heading(page, "All set")).to_be_visible()
-    found, detail = states(acme, made)
+    found, detail = states(integrator, made)
     assert found == ["authorized", "authorized", "declined"]
     assert detail["credentials"][2]["declineReason"] == "Ask my colleague."
-    assert visitor.complaints == []
-    assert SECRET not in json.dumps([request.url for request in visitor.requests])
+    assert traveller.complaints == []
+    assert SECRET not in json.dumps([request.url for request in traveller.requests])
 
 
-def test_everything_can_be_done_by_keyboard(visitor, acme):
-    made = request_of(acme, keys=[{"type": "basicauth"}, {"type": "apikeyauth"}])
-    page = visitor.open(made["publicUri"])
+def test_everything_can_be_done_by_keyboard(traveller, integrator):
+    made = request_of(integrator, keys=[{"type": "basicauth"}, {"type": "apikeyauth"}])
+    page = traveller.open(made["publicUri"])
     expect(heading(page, "Your shop")).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_label("User name", exact=True)).to_be_focused()
@@ -141,34 +98,34 @@ def test_everything_can_be_done_by_keyboard(visitor, acme):
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(heading(page, "All set")).to_be_focused()
-    assert states(acme, made)[0] == ["authorized", "declined"]
-    assert visitor.complaints == []
+    assert states(integrator, made)[0] == ["authorized", "declined"]
+    assert traveller.complaints == []
 
 
-def test_what_was_answered_elsewhere_and_a_link_that_ended_are_said(visitor, acme):
-    made = request_of(acme, keys=[{"type": "basicauth"}, {"type": "apikeyauth"}])
-    page = visitor.open(made["publicUri"])
+def test_what_was_answered_elsewhere_and_a_link_that_ended_are_said(traveller, integrator):
+    made = request_of(integrator, keys=[{"type": "basicauth"}, {"type": "apikeyauth"}])
+    page = traveller.open(made["publicUri"])
     basic = card(page, "User name and password")
     basic.get_by_label("User name", exact=True).fill("shop")
-    ask(
-        acme, "POST", f"/credential-requests/credentials/{made['credentials'][0]['id']}/decline", {"reason": "Too late"}
+    integrator.ask(
+        "POST", f"/credential-requests/credentials/{made['credentials'][0]['id']}/decline", {"reason": "Too late"}
     )
     press(page, "Hand over User name and password")
     expect(basic.get_by_text("Declined", exact=True)).to_be_visible()
     expect(basic.get_by_text("Too late")).to_be_visible()
-    visitor.expect_complaint("409")
-    ask(acme, "DELETE", f"/credential-requests/requests/{made['request']['id']}?confirmed=true")
+    traveller.expect_complaint("409")
+    integrator.ask("DELETE", f"/credential-requests/requests/{made['request']['id']}?confirmed=true")
     card(page, "API key").get_by_label("Key", exact=True).fill(SECRET)
     press(page, "Hand over API key")
     expect(heading(page, "This link has ended")).to_be_visible()
-    visitor.expect_complaint("401")
-    page.goto(f"{acme.url}/hand-over/unknown")
+    traveller.expect_complaint("401")
+    page.goto(f"{integrator.url}/hand-over/unknown")
     expect(heading(page, "This link has ended")).to_be_visible()
-    assert visitor.complaints == []
+    assert traveller.complaints == []
 
 
 @pytest.mark.parametrize("view", [f"{size}-{scheme}" for size in SIZES for scheme in ("light", "dark")])
-def test_every_state_of_the_page_is_readable(browser, acme, tmp_path, view):
+def test_every_state_of_the_page_is_readable(browser, integrator, tmp_path, view):
     if not AXE.exists():
         pytest.skip("axe-core is not installed: run `make web`")
     size, _, scheme = view.partition("-")
@@ -185,7 +142,7 @@ def test_every_state_of_the_page_is_readable(browser, acme, tmp_path, view):
             faults.append(f"{name}: {wide} pixels wider than the window")
 
     made = request_of(
-        acme,
+        integrator,
         connections=[
             {"type": "shop", "scope": ["orders", "https://shop.example/auth/invoices.readonly"]},
             {"type": "google", "description": "For your calendar"},
@@ -208,11 +165,11 @@ def test_every_state_of_the_page_is_readable(browser, acme, tmp_path, view):
     expect(card(page, "Key of the shop").get_by_text("Handed over")).to_be_visible()
     look("half")
     for credential in made["credentials"][:3]:
-        ask(acme, "POST", f"/credential-requests/credentials/{credential['id']}/decline")
+        integrator.ask("POST", f"/credential-requests/credentials/{credential['id']}/decline")
     page.reload()
     expect(heading(page, "All set")).to_be_visible()
     look("end")
-    page.goto(f"{acme.url}/hand-over/unknown")
+    page.goto(f"{integrator.url}/hand-over/unknown")
     expect(heading(page, "This link has ended")).to_be_visible()
     look("ended")
     visitor.context.close()
