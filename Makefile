@@ -88,7 +88,7 @@ format: $(SETUP) ## let ruff fix and format what it can
 bench: setup ## run the benchmarks
 	@$(PYTHON) -m benchmarks
 
-docs: $(SETUP) ## write docs/reference/ from the program's own descriptions
+docs: $(SETUP) ## write docs/reference/ from the program's own descriptions, and the page of faults
 	@mkdir -p docs/reference
 	@$(VENV)/bin/make-bridge reference modules > docs/reference/modules.md
 	@$(VENV)/bin/make-bridge reference functions > docs/reference/functions.md
@@ -97,6 +97,7 @@ docs: $(SETUP) ## write docs/reference/ from the program's own descriptions
 	@$(VENV)/bin/make-bridge reference make-api > docs/compatibility.md
 	@$(VENV)/bin/make-bridge reference settings > docs/reference/settings.md
 	@$(VENV)/bin/make-bridge reference commands > docs/reference/commands.md
+	@PYTHONPATH=tests $(PYTHON) -m faults.page > docs/security/faults.md
 
 site: $(SETUP) ## build the site of the documentation from docs/ into build/site
 	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict

@@ -187,6 +187,7 @@ def test_servers_come_and_go_and_sessions_and_limits_stay_what_they_are(
 def test_nginx_that_reads_its_configuration_anew_or_loses_a_worker_is_felt_by_what_was_open_alone(
     ground: Ground, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-08."""
     seed, killed = new_seed(), 0
     with keeping_ledger(tmp_path, plan(ground, "proxied", seed)) as ledger, calling(ground.call, CALLERS) as fresh:
         fresh.await_more(20)

@@ -5,7 +5,7 @@ ZooKeeper and the standby come and go. Beside the webhooks a customer reads with
 once.
 
 The short form restarts each process once; MAKE_BRIDGE_TEST_REQUESTS=20000 goes on until so many requests were answered,
-and for three rounds at least.
+and for three rounds at least. (F-55)
 """
 
 import http.client

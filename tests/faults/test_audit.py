@@ -2,7 +2,7 @@
 
 Two servers on one PostgreSQL; acts go to the one that does not lead, one after the other, while the leader dies. The
 oracle: LOST (acts that were answered and have no row), GAP (places of the chain that are no row's, or twice), STUCK
-(rows that nobody chains), BROKEN (what the command line's verification names).
+(rows that nobody chains), BROKEN (what the command line's verification names). (F-12)
 """
 
 import threading

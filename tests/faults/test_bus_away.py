@@ -140,6 +140,7 @@ def harm(redis: RedisProcess, fault: str) -> Iterator[None]:
 async def test_events_are_heard_once_and_in_order_through_every_fault(
     place: Place, fault: str, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-33, F-34."""
     seed = new_seed()
     chance = random.Random(seed)  # noqa: S311 - beside which process an event is committed can be repeated
     rounds = [range(start, start + ROUND) for start in (0, ROUND, 2 * ROUND)]

@@ -1,4 +1,7 @@
-"""Two servers on one PostgreSQL: what is changed at one is felt at the other, long before what it remembers ends."""
+"""Two servers on one PostgreSQL: what is changed at one is felt at the other, long before what it remembers ends.
+
+(F-34)
+"""
 
 import time
 from collections.abc import Callable, Iterator

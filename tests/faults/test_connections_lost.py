@@ -3,6 +3,7 @@
 The product reads once more when a connection breaks under a reading. A writing is never sent again by itself: whether
 it was committed is not known, and a second one would be a second execution. The test of that holds back the answer to
 a commit, and then breaks the line. The short form ends all sessions four times, MAKE_BRIDGE_TEST_KILLS=20 twenty.
+(F-05)
 """
 
 import os

@@ -1,7 +1,7 @@
 """All connections of a pool wait for a lock in PostgreSQL: what needs none goes on, the others are told in time.
 
 Fifty requests read a table that somebody has locked. As many as the pool has connections wait for the lock, the rest
-for a connection, and neither waits long: each answer is a 503 that says when to come again.
+for a connection, and neither waits long: each answer is a 503 that says when to come again. (F-28)
 """
 
 import time

@@ -183,6 +183,7 @@ def webhooks(pair: Pair, *servers: ServerProcess) -> Iterator[Webhooks]:
 def test_a_leader_that_sleeps_is_followed_and_fires_nothing_when_it_wakes(
     pair: Pair, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-11."""
     nights = []
     for _ in range(2):
         sleeper = pair.leader()
@@ -212,6 +213,7 @@ def test_a_leader_that_sleeps_is_followed_and_fires_nothing_when_it_wakes(
 def test_a_leader_that_dies_is_followed_when_its_session_is_over(
     pair: Pair, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-11."""
     dead = pair.leader()
     other = pair.other(dead)
     pair.ticks_on(within=ENDS_WITHIN)
@@ -245,6 +247,7 @@ def test_a_leader_that_ends_is_followed_at_once(pair: Pair) -> None:
 def test_without_zookeeper_nobody_leads_and_everything_else_goes_on(
     pair: Pair, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-07."""
     zookeeper = pair.zookeepers[0]
     with webhooks(pair):
         zookeeper.kill()
@@ -269,6 +272,7 @@ def test_without_zookeeper_nobody_leads_and_everything_else_goes_on(
 def test_a_leader_that_alone_hears_nothing_of_zookeeper_steps_down_by_its_own_clock(
     pair: Pair, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-37."""
     leader = pair.leader()
     other = pair.other(leader)
     with webhooks(pair):
@@ -290,6 +294,7 @@ def test_a_leader_that_alone_hears_nothing_of_zookeeper_steps_down_by_its_own_cl
 def test_one_zookeeper_of_three_may_die_and_without_two_nobody_leads(
     ensemble: Pair, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-07."""
     pair = ensemble
     first, second, _ = pair.zookeepers
     with webhooks(pair):

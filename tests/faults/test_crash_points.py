@@ -2,7 +2,7 @@
 
 Three runs are broken off at each point: one that reads (GET), one whose call may be repeated (PUT), one whose call may
 not (POST). Only a call that was answered and not yet recorded is made twice, and then with the same key; a POST whose
-fate nobody knows is not made again but put before a person, and their answer decides.
+fate nobody knows is not made again but put before a person, and their answer decides. (F-02)
 """
 
 import sys

@@ -228,6 +228,7 @@ def test_a_process_that_is_cut_off_says_so_and_is_left_out_and_nothing_late_is_d
 def test_a_line_that_comes_and_goes_costs_time_and_loses_nothing(
     ground: Ground, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-39."""
     seed = new_seed()
     ground.await_whole()
     before = ground.sessions()

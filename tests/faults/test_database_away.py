@@ -3,6 +3,7 @@
 `test_kill9` kills a database that is back at once; here it is an external one whose absence is long enough to be felt.
 What is watched is the server: how soon it says that it is not ready, how soon it is again, that it never ends, and that
 it hands out no connection that died. The short form kills three times; MAKE_BRIDGE_TEST_KILLS=20 is the long one.
+(F-04)
 """
 
 import os

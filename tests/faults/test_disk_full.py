@@ -2,7 +2,7 @@
 
 The embedded database lies on a small file system in memory, which a file of the test's fills up. First rows find no
 room, and reading goes on. Then the write-ahead log finds none either: PostgreSQL gives up, and whoever runs it starts
-it again until there is room. Where this user may not mount, the tests are skipped by name.
+it again until there is room. Where this user may not mount, the tests are skipped by name. (F-20)
 """
 
 import contextlib

@@ -179,6 +179,7 @@ def assert_repeats_say_so(scene: Stage) -> None:
 def test_no_acknowledged_webhook_is_lost_when_the_server_is_killed(
     layout: Layout, server: Callable[[str], Path], tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-01."""
     seed = new_seed()
     with stage(tmp_path / "w", seed, layout, server) as scene:
         verdict = kill_and_judge(
@@ -202,6 +203,7 @@ def lasting(
 def test_no_acknowledged_webhook_is_lost_when_the_database_is_killed(
     lasting: Stage, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-04."""
     seed = new_seed()
     verdict = kill_and_judge(lasting, tmp_path, ["postgres"] * (KILLS if KILLS > SHORT else 2), seed)
     record_property("faults", f"seed {seed}: {verdict}")
@@ -210,6 +212,7 @@ def test_no_acknowledged_webhook_is_lost_when_the_database_is_killed(
 
 
 def test_the_server_reads_and_accepts_again_soon_after_its_database_is_back(lasting: Stage) -> None:
+    """F-04."""
     lasting.target.linger = 0.0
     customer = lasting.scene.slow.portal
     # Many at once, so that the server holds many connections that are about to die.

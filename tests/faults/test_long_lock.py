@@ -1,7 +1,7 @@
 """Somebody holds a table of PostgreSQL for a minute, as a careless change of it does: whoever needs it is told in time.
 
 Requests on the table are given up by the database's own time-out for locks and answered with 503; what needs another
-table goes on; and when the lock goes nothing has piled up behind it.
+table goes on; and when the lock goes nothing has piled up behind it. (F-29)
 """
 
 import os

@@ -13,13 +13,12 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PATCHES = sorted(Path(__file__).with_name("mutants").glob("F-*.patch"))
+from faults.page import PATCHES, ROOT, read
+
 # The faults that this folder tests; each needs at least one mutant.
 FAULTS = (
     *(
@@ -35,21 +34,6 @@ _MISTAKES = ("ImportError", "ModuleNotFoundError", "NameError", "SyntaxError", "
 _COPIED = ("src", "tests", "pyproject.toml")
 _SECONDS = 540.0
 _WHERE = "import make_bridge.boot; print(make_bridge.boot.__file__)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutant:
-    """A patch, the test that has to notice it, and what it breaks."""
-
-    patch: Path
-    test: str
-    breaks: str
-
-
-def read(patch: Path) -> Mutant:
-    head = patch.read_text().partition("\ndiff --git ")[0]
-    said = dict(line.split(": ", 1) for line in head.splitlines() if ": " in line)
-    return Mutant(patch=patch, test=said["Test"].strip(), breaks=said["Breaks"].strip())
 
 
 def copy_of_tree(folder: Path) -> Path:

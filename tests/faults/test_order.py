@@ -2,7 +2,7 @@
 
 Fifty customers each send one webhook after the other, the next when the last is acknowledged; the server is killed in
 the middle. One customer's first run fails and is kept as an incomplete execution: nothing of that key may be called
-before it is tried again, and nobody else may wait for it. The seed decides when the kill falls.
+before it is tried again, and nobody else may wait for it. The seed decides when the kill falls. (F-62)
 """
 
 import random

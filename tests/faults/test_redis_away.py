@@ -127,6 +127,7 @@ def passed(place: Place, who: Integrator) -> list[int]:
 def test_requests_are_answered_and_limits_hold_while_redis_is_away(
     place: Place, fault: str, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-30, F-32."""
     scene = build_scene(place.installation, place.servers[0].url)
     away, back = (new_organization(place.installation, place.servers[0].url, f"{name} CRM") for name in ("A", "B"))
     until(

@@ -184,6 +184,7 @@ def seed() -> int:
 def test_an_organization_moves_there_and_back_under_load(
     pair: Pair, tmp_path: Path, seed: int, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-50, F-52."""
     writer = Writer(pair.moving.integrator, pair.second.url)
     writing = threading.Thread(target=writer.run)
     mixed = {"slow": 1, "quick": 3}
@@ -227,6 +228,7 @@ def test_an_organization_moves_there_and_back_under_load(
 def test_a_mover_that_is_killed_in_any_state_is_followed_and_nothing_is_lost(
     pair: Pair, tmp_path: Path, seed: int, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-51."""
     plan = pair.moving.plan("moving", pair.target, weights={"slow": 1, "quick": 3}, seed=seed, rate=10.0)
     killed_in, owners = [], []
     with keeping_ledger(tmp_path, plan) as ledger:

@@ -60,6 +60,7 @@ def ground(server: Callable[[str], Path], tmp_path_factory: pytest.TempPathFacto
 def test_a_shard_joins_and_leaves_and_nothing_is_lost_or_listed_twice(
     ground: Ground, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-50, F-54."""
     seed, new = new_seed(), ground.new_shard()
     # One of those under load goes there whatever the ring says.
     chosen = ground.scenes[0].integrator.organization_id
@@ -157,6 +158,7 @@ def test_an_organization_with_most_of_the_load_slows_the_others_little_and_is_no
 def test_a_database_that_is_killed_during_a_move_costs_time_and_nothing_else(
     ground: Ground, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-51."""
     seed, told = new_seed(), []
     organization = ground.scenes[0].integrator.organization_id
     source = ground.home_of(organization)

@@ -1,7 +1,7 @@
 """The parts of an installation start in any order, also after all of them died in one moment.
 
 A server that is there before its PostgreSQL waits and comes up by itself, without a manual step; one that is told to
-wait no longer says so and ends. (`test_kill9` kills server and database together and starts the database first.)
+wait no longer says so and ends. (`test_kill9` kills server and database together and starts the database first.) (F-09)
 """
 
 import time

@@ -1,7 +1,7 @@
 """Targets whose answer is larger than anybody can take: without an end, declared, packed, or in a redirect.
 
 The oracle is a process of its own per call, which tells how the call ended, after how long, and by how much its memory
-grew at most. The answers are made once: a hundred megabytes of zeros pack to a hundred kilobytes.
+grew at most. The answers are made once: a hundred megabytes of zeros pack to a hundred kilobytes. (F-43)
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 The oracle is the interpreter's own record of every address dialled. Nothing but what was looked up and judged is
 dialled, whatever the next look-up would say. `MAKE_BRIDGE_TEST_LOOKUPS` sets the number of tries; the promise is stated
-for 10000.
+for 10000. (F-45)
 """
 
 import asyncio

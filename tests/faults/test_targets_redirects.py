@@ -2,7 +2,7 @@
 
 The oracle is the interpreter's own record of every address dialled, besides listeners on the loopback that must hear
 nothing. Whatever a redirect says, nothing but the target itself is dialled, and a stranger learns nothing of the
-sender.
+sender. (F-44)
 """
 
 from collections.abc import Iterator

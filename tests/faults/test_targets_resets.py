@@ -2,6 +2,7 @@
 
 The oracle counts what the target was asked. DUP_EFFECT is how often it was asked more than once for one step; that is
 allowed for what may be repeated and for what is sent with a key, and all of a step's calls must carry the same one.
+(F-42)
 """
 
 from collections import Counter

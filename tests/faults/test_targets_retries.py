@@ -118,6 +118,7 @@ def test_a_target_that_says_when_to_come_again_is_left_alone_so_long(stage: Stag
 
 
 def test_a_break_handler_s_own_interval_is_put_off_to_what_the_target_asked_for(stage: Stage) -> None:
+    """F-46."""
     scene = stage.scene()
     calls = post(2, f"{stage.target.url}{scene.path}/only", "{{1.order}}")
     mapper = {"retry": True, "count": 3, "interval": 15}

@@ -2,7 +2,7 @@
 
 The oracle measures how long a call really took, whether the target's side of it was closed, and whether the one
 connection the client may have is there for the next call. In the product: how many runs of one team wait at once, and
-whether another team's run passes them.
+whether another team's run passes them. (F-41)
 """
 
 import asyncio

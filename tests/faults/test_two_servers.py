@@ -157,6 +157,7 @@ def sleep_through(pair: Pair, folder: Path, seed: int, mark: str) -> Night:
 def test_the_runs_of_a_dead_server_run_elsewhere_in_time(
     pair: Pair, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
+    """F-01."""
     seed = new_seed()
     held = pair.target.hold()
     orphans = pair.begin_runs("orphan", tmp_path, seed, 2 * RUNS)

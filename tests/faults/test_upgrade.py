@@ -1,7 +1,7 @@
 """The database is brought to the next version under load: servers of the version before go on, and may start beside it.
 
 A migration that meets a lock gives way at once and comes again, so that nobody waits long behind it. What only adds is
-taken by the version before; what takes away has its servers refuse to start, with a sentence.
+taken by the version before; what takes away has its servers refuse to start, with a sentence. (F-56)
 """
 
 import time

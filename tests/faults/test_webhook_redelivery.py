@@ -2,7 +2,7 @@
 
 The receiver holds its answers, so every process is killed with calls on their way. Afterwards each event has been
 delivered at least once (LOST otherwise), every delivery of an event has one id (DUP_EFFECT otherwise: a receiver that
-knows an id would act twice), and nothing is left waiting (STUCK).
+knows an id would act twice), and nothing is left waiting (STUCK). (F-02)
 """
 
 import json

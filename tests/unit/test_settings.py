@@ -214,6 +214,7 @@ def test_replicas_are_addresses_under_the_numbers_of_shards(monkeypatch):
     ],
 )
 def test_a_wrong_value_is_one_clear_sentence(refusal, name, value, sentence):
+    """F-59."""
     message = refusal(name, value)
     assert sentence in message
     assert message.endswith(".")
@@ -231,6 +232,7 @@ def test_several_mistakes_are_several_lines(refusal, monkeypatch):
 
 
 def test_no_message_and_no_representation_shows_a_secret(refusal, monkeypatch, tmp_path):
+    """F-59."""
     assert "hunter2" not in refusal("DATABASE_URL", "mysql://u:hunter2@a/b")
     monkeypatch.setenv("MAKE_BRIDGE_DATABASE_URL", "postgresql://u:hunter2@a/b")
     monkeypatch.setenv("MAKE_BRIDGE_ROOT_KEY_FILE", str(tmp_path / "key"))

@@ -1,4 +1,7 @@
-"""Clients that take their time, over real sockets: none holds a connection for long, and the others notice nothing."""
+"""Clients that take their time, over real sockets: none holds a connection for long, and the others notice nothing.
+
+(F-64)
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What kills its workers is given up after three of them, told, and replayed when a person says so."""
+"""What kills its workers is given up after three of them, told, and replayed when a person says so (F-63)."""
 
 import asyncio
 from typing import Any
