@@ -138,11 +138,12 @@ class Scheduler:
             fence = await tenure.fence()
             if fence is None:
                 return min(_LOOK_SECONDS, candidacy.look_seconds)
-            async with tenure.acting():
-                if await self.step(shard, candidacy, fence) >= self._config.batch:
-                    return 0.0
-            async with shard.engine_statement() as tx:
-                seconds = await tick_store.wait_seconds(tx)
+            seconds = await _wait_seconds(shard)
+            if seconds is not None and seconds <= 0:
+                async with tenure.acting():
+                    if await self.step(shard, candidacy, fence) >= self._config.batch:
+                        return 0.0
+                seconds = await _wait_seconds(shard)
         except Unavailable as error:
             _log.warning("schedule_failed", shard=shard.number, error=error.message)
             return _LOOK_SECONDS
@@ -177,6 +178,12 @@ class Scheduler:
                 missed=len(missed),
                 scenarios=[*left_out, *missed][:_SHOWN],
             )
+
+
+async def _wait_seconds(shard: Shard) -> float | None:
+    """Look by a single statement when something is due: nearly always nothing is, and then no transaction begins."""
+    async with shard.engine_statement() as tx:
+        return await tick_store.wait_seconds(tx)
 
 
 def _schedule(due: DueScenario) -> Schedule:

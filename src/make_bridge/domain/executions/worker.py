@@ -496,6 +496,8 @@ class Worker:
             await asyncio.sleep(leases.SWEEP_SECONDS)
 
     async def _sweep(self, shard: Shard) -> None:
+        if not await leases.is_any_silent(shard):
+            return
         freed = await leases.sweep(shard, self._config.most_attempts)
         poison = await self._take_poison(shard)
         if freed:

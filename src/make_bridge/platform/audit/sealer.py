@@ -39,7 +39,7 @@ from make_bridge.platform.database.transactions import BAD_DATA, WriteTx
 from make_bridge.platform.observability.metrics import Metrics
 
 DUTY: Final = "audit"
-LOOK_SECONDS: Final = 0.4
+LOOK_SECONDS: Final = 0.8
 _ORGANIZATIONS: Final = 50
 _ROWS_OF_EACH: Final = 20
 _TIDY_SECONDS: Final = 600.0
@@ -183,6 +183,9 @@ class ShardSealer:
 
     async def _seal(self, home: Home) -> bool:
         """Seal a piece of what waits; return whether there may be more."""
+        if not await self._is_any_waiting(home):
+            self._end_round(home)
+            return False
         sealed = 0
         anchored: list[Head] = []
         async with self._write(home) as tx:
@@ -200,10 +203,21 @@ class ShardSealer:
         most = self._organizations
         found = await store.waiting_organizations(tx, home, self._after[home], most)
         is_round_over = len(found) < most
-        self._after[home] = -1 if is_round_over else found[-1]
         if is_round_over:
-            self._organizations = _ORGANIZATIONS
+            self._end_round(home)
+        else:
+            self._after[home] = found[-1]
         return found, is_round_over
+
+    async def _is_any_waiting(self, home: Home) -> bool:
+        """Look by a single statement: hardly ever is there anything, and a transaction costs three round trips."""
+        directory = self._shards.directory
+        async with self._shard.engine_statement() if home == "shard" else directory.statement() as tx:
+            return await store.is_any_waiting(tx, home)
+
+    def _end_round(self, home: Home) -> None:
+        self._after[home] = -1
+        self._organizations = _ORGANIZATIONS
 
     async def _lengthen(
         self, tx: WriteTx, home: Home, rows: Sequence[ChainedRow], heads: Mapping[int, KeptHead]

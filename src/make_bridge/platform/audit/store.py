@@ -32,6 +32,9 @@ WITH RECURSIVE found AS (
 )
 SELECT organization_id FROM found WHERE organization_id IS NOT NULL LIMIT %s
 """)
+_ANY_WAITING: Final = in_both(
+    "SELECT organization_id FROM home.audit WHERE seal IS NULL ORDER BY organization_id LIMIT 1"
+)
 _BEGIN_HEADS: Final = in_both("""
 INSERT INTO home.audit_heads (organization_id, hash, signature) SELECT unnest(%s::bigint[]), %s, ''
 ON CONFLICT DO NOTHING
@@ -120,6 +123,11 @@ async def leads(tx: WriteTx, lead: Lead) -> bool:
 async def waiting_organizations(tx: ReadTx, home: Home, after: int, most: int) -> list[int]:
     """Return organizations behind an id that have unsealed rows; by index, so at no cost where there are none."""
     return [row["organization_id"] for row in await tx.all(_WAITING[home], (after, most))]
+
+
+async def is_any_waiting(tx: ReadTx, home: Home) -> bool:
+    """Say whether any row is unsealed."""
+    return await tx.one(_ANY_WAITING[home]) is not None
 
 
 async def lock_heads(tx: WriteTx, home: Home, organizations: Sequence[int]) -> dict[int, KeptHead]:
