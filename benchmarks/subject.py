@@ -96,8 +96,12 @@ class Subject:
 
     def cpu_seconds(self) -> float:
         """Return the processor time of the server process itself."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process.pid)
+
+    def database_cpu_seconds(self) -> float:
+        """Return the processor time of the processes below it, those that have ended included: its database's."""
+        below = [pid for pid in _family(self.process.pid) if pid != self.process.pid]
+        return sum(cpu_seconds(pid, with_ended=True) for pid in below)
 
     def pss_megabytes(self) -> float:
         """Return the proportional memory of the server with its database."""
@@ -122,6 +126,15 @@ def serving(data_dir: Path | None = None, **settings: str) -> Iterator[Subject]:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
             log.close()
+
+
+def cpu_seconds(pid: int, *, with_ended: bool = False) -> float:
+    """Return the processor time of a process, and, if asked for, of its children that have ended; 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(int(field) for field in fields[11 : 15 if with_ended else 13]) / os.sysconf("SC_CLK_TCK")
 
 
 def _until_ready(process: subprocess.Popen[bytes], deadline: float) -> None:
