@@ -29,6 +29,7 @@ class ZooKeeperProcess:
 
     folder: Path
     port: int
+    tls_port: int | None = None
     process: "subprocess.Popen[bytes] | None" = field(default=None)
 
     @property
@@ -48,7 +49,7 @@ class ZooKeeperProcess:
         ]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [java, *own, "-cp", f"{_JAR}:/usr/share/java/slf4j-simple.jar",
+                [java, *own, "-cp", f"{_JAR}:/usr/share/java/slf4j-simple.jar:/usr/share/java/netty-all.jar",
                  "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.folder / "zoo.cfg"],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
@@ -91,7 +92,15 @@ class ZooKeeperProcess:
         return False
 
 
-def _configure(folder: Path, port: int, servers: str, number: int) -> ZooKeeperProcess:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """A server's certificate with its key, in one file, and whose certificates it takes of those who connect."""
+
+    own: Path
+    trusted: Path
+
+
+def _configure(folder: Path, port: int, servers: str, number: int, tls: Tls | None = None) -> ZooKeeperProcess:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "myid").write_text(f"{number}\n")
     (folder / "zoo.cfg").write_text(
@@ -99,13 +108,23 @@ def _configure(folder: Path, port: int, servers: str, number: int) -> ZooKeeperP
         "clientPortAddress=127.0.0.1\nadmin.enableServer=false\n4lw.commands.whitelist=*\nmaxClientCnxns=0\n"
         f"minSessionTimeout=1000\nforceSync=no\n{servers}"
     )
-    return ZooKeeperProcess(folder=folder, port=port)
+    if tls is None:
+        return ZooKeeperProcess(folder=folder, port=port)
+    tls_port = free_port()
+    with (folder / "zoo.cfg").open("a") as file:
+        file.write(
+            f"secureClientPort={tls_port}\nsecureClientPortAddress=127.0.0.1\n"
+            "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\n"
+            f"ssl.keyStore.type=PEM\nssl.keyStore.location={tls.own}\n"
+            f"ssl.trustStore.type=PEM\nssl.trustStore.location={tls.trusted}\nssl.clientAuth=need\n"
+        )
+    return ZooKeeperProcess(folder=folder, port=port, tls_port=tls_port)
 
 
 @contextlib.contextmanager
-def own_zookeeper(folder: Path) -> Iterator[ZooKeeperProcess]:
-    """Run one server; its data and log lie in ``folder``."""
-    server = _configure(folder, free_port(), "", 1)
+def own_zookeeper(folder: Path, tls: Tls | None = None) -> Iterator[ZooKeeperProcess]:
+    """Run one server; its data and log lie in ``folder``. With ``tls`` it is spoken to over TLS on a second port."""
+    server = _configure(folder, free_port(), "", 1, tls)
     try:
         server.start()
         yield server
