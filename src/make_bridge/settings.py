@@ -53,7 +53,7 @@ from make_bridge.faces.edge.shape_errors import sentence_of
 from make_bridge.kernel.errors import ConfigurationError
 from make_bridge.kernel.roles import ALL_ROLES, FORWARDED, Role
 from make_bridge.platform.bus.redis_streams import StreamsConfig
-from make_bridge.platform.cache.config import FarConfig
+from make_bridge.platform.cache.config import FarConfig, WarmConfig
 from make_bridge.platform.coordination.zookeeper_config import ZooKeeperConfig, ZooKeeperTls, read_auth
 from make_bridge.platform.database.freshness import ReplicaLimits
 from make_bridge.platform.database.pools import PoolLimits
@@ -269,6 +269,8 @@ class Settings(BaseSettings):
 
     cache_far_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]
     cache_far_bytes: Annotated[int, Field(ge=1024, le=4 * 1024 * 1024)]
+    cache_warm_programs: Annotated[int, Field(ge=0, le=2000)]
+    cache_warm_seconds: Annotated[float, Field(ge=0.1, le=30, allow_inf_nan=False)]
     event_bus: Literal["redis", "postgresql"]
     event_stream_length: Annotated[int, Field(ge=100, le=1_000_000)]
     event_stream_bytes: Annotated[int, Field(ge=0, le=1_048_576)]
@@ -633,6 +635,11 @@ class Settings(BaseSettings):
     def far_cache(self) -> FarConfig:
         """Produce how much of Redis the far cache uses."""
         return FarConfig(seconds=self.cache_far_seconds, most_bytes=self.cache_far_bytes)
+
+    def warming(self) -> WarmConfig:
+        """Produce how much is made ready before a server serves; a process that runs nothing has nothing to make."""
+        runs = not {Role.GATEWAY, Role.WORKER}.isdisjoint(self.roles)
+        return WarmConfig(programs=self.cache_warm_programs if runs else 0, seconds=self.cache_warm_seconds)
 
     def streams(self, node: str, secret: bytes) -> StreamsConfig | None:
         """Produce how events pass through Redis, where they do."""

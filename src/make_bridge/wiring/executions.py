@@ -35,6 +35,7 @@ from make_bridge.domain.executions.targets import Targets
 from make_bridge.domain.executions.upkeep import Care
 from make_bridge.domain.executions.variables import StoredVariables
 from make_bridge.domain.executions.waiting import Waiting
+from make_bridge.domain.executions.warming import warm_up
 from make_bridge.domain.executions.worker import Machinery, Worker, WorkerConfig
 from make_bridge.domain.oauth.consent import forget_attempts
 from make_bridge.domain.organizations.rotation_messages import OrganizationShredded
@@ -116,6 +117,7 @@ async def start_loops(
     loaded: LoadedSettings,
 ) -> None:
     """Start what the worker's role does beside requests; without it what comes is stored, and others are told."""
+    await warm_up(domain.shards, executions.programs, loaded.settings.warming())
     if Role.WORKER not in loaded.settings.roles:
         executions.worker.pass_on(relay.hint)
         await stack.enter_async_context(accepting(executions.loops(), domain.shards))

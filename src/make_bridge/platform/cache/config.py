@@ -1,4 +1,4 @@
-"""How much of Redis the far cache uses; ``settings`` produces it."""
+"""How much of Redis the far cache uses, and how much is warm before a server serves; ``settings`` produces both."""
 
 from dataclasses import dataclass
 
@@ -9,3 +9,11 @@ class FarConfig:
 
     seconds: float
     most_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarmConfig:
+    """So many programs over all shards, 0 for none, and no longer than so many seconds."""
+
+    programs: int
+    seconds: float
