@@ -233,6 +233,7 @@ class Settings(BaseSettings):
     replica_back_seconds: Annotated[float, Field(ge=1, le=600, allow_inf_nan=False)]
     replica_wait_seconds: Annotated[float, Field(ge=0.05, le=10, allow_inf_nan=False)]
     database_connections: Annotated[int, Field(ge=1, le=1000)]
+    database_overcommit: bool
     database_wait_seconds: Seconds
     shard_load_seconds: Annotated[float, Field(ge=0.1, le=3600, allow_inf_nan=False)]
     shard_imbalance: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)]

@@ -44,6 +44,7 @@ class PostgresProcess:
     programs: Path
     directory: Path
     port: int
+    settings: dict[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = field(default=None)
 
     @property
@@ -61,7 +62,7 @@ class PostgresProcess:
         return self.url(database)
 
     def start(self) -> None:
-        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        settings = [word for name, value in (_SETTINGS | self.settings).items() for word in ("-c", f"{name}={value}")]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [self.programs / "postgres", "-D", self.directory / "data", "-p", str(self.port), *settings],
@@ -103,11 +104,11 @@ class PostgresProcess:
 
 
 @contextlib.contextmanager
-def own_postgres(postgres: Path) -> Iterator[PostgresProcess]:
-    """Run a fresh server of the program `postgres`; nothing of it outlives the block."""
+def own_postgres(postgres: Path, **settings: str) -> Iterator[PostgresProcess]:
+    """Run a fresh server of the program `postgres`, with settings of its own; nothing of it outlives the block."""
     # Not below pytest's own folder: that is closed to the user who runs the server for root.
     directory = Path(tempfile.mkdtemp(prefix="make-bridge-postgres-"))
-    server = PostgresProcess(programs=postgres.parent, directory=directory, port=free_port())
+    server = PostgresProcess(programs=postgres.parent, directory=directory, port=free_port(), settings=settings)
     try:
         _lay_cluster(server)
         server.start()

@@ -14,10 +14,15 @@ from make_bridge.kernel.errors import BridgeError
 from make_bridge.platform.coordination.zookeeper_session import examine as examine_zookeeper
 from make_bridge.platform.redis.client import examine
 from make_bridge.platform.security.root_key import RootKey
+from make_bridge.platform.sharding.together import advice, demands
 from make_bridge.settings import LoadedSettings, load_settings
 
 _LEAST_FREE = 1024**3
 Check = Callable[[LoadedSettings], Awaitable[str]]
+
+
+class _Warning(BridgeError):
+    """Something to know of that keeps no server from serving."""
 
 
 @command
@@ -43,6 +48,8 @@ async def doctor(*, data_dir: DataDir = None, config: Config = None, as_json_: J
 async def _look(name: str, check: Check, loaded: LoadedSettings) -> tuple[str, str, str]:
     try:
         return name, "ok", await check(loaded)
+    except _Warning as error:
+        return name, "warning", error.message
     except BridgeError as error:
         return name, "wrong", error.message
     except OSError as error:
@@ -79,6 +86,15 @@ async def _database(loaded: LoadedSettings) -> str:
     return f"{place}, answers, every migration applied" + (f" ({', '.join(lines)})" if lines else "")
 
 
+async def _connections(loaded: LoadedSettings) -> str:
+    async with AsyncExitStack() as stack:
+        domain = await open_domain(stack, loaded, lambda _line: None, join=True)
+        found = await demands(domain.shards)
+    if too_much := [demand for demand in found if demand.is_too_much]:
+        raise (_Warning if loaded.settings.database_overcommit else BridgeError)(advice(too_much))
+    return "; ".join(map(str, found)) if found[0].servers else "no server runs"
+
+
 async def _redis(loaded: LoadedSettings) -> str:
     config = loaded.settings.redis()
     return "none: servers divide rate limits among themselves" if config is None else await examine(config)
@@ -100,6 +116,7 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("root key", _root_key),
     ("disk", _disk),
     ("database", _database),
+    ("connections", _connections),
     ("redis", _redis),
     ("zookeeper", _zookeeper),
     ("pages", _pages),

@@ -75,7 +75,10 @@ async def open_membership(stack: AsyncExitStack, ground: ServicesGround, limits:
 def shard_watch_of(shards: Shards, opening: ShardOpening, loaded: LoadedSettings) -> ShardWatch:
     """Return what tells this process of shards that come and go."""
     server = f"{loaded.node_id} {secrets.token_hex(4)}"
-    return ShardWatch(shards, opening, server=server, seconds=loaded.settings.servers_seconds)
+    settings = loaded.settings
+    return ShardWatch(
+        shards, opening, server=server, seconds=settings.servers_seconds, overcommit=settings.database_overcommit
+    )
 
 
 def balance_of(shards: Shards, metrics: Metrics, loaded: LoadedSettings) -> Balance:

@@ -8,7 +8,8 @@ import pytest
 from make_bridge.kernel.clock import SystemClock
 from make_bridge.kernel.errors import ConfigurationError, Unavailable
 from make_bridge.kernel.ids import OrganizationId
-from make_bridge.platform.database.opening import KEPT_FREE, DatabaseAddress, DatabasePlan, open_databases
+from make_bridge.platform.database.budget import KEPT_FREE
+from make_bridge.platform.database.opening import DatabaseAddress, DatabasePlan, open_databases
 from make_bridge.platform.database.pools import Directory, PoolLimits, open_pool
 from make_bridge.platform.database.transactions import ConnectionLost
 

@@ -17,6 +17,14 @@ from psycopg_pool import PoolTimeout
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.errors import ConfigurationError, Unavailable
 from make_bridge.platform.database.awaiting import answers
+from make_bridge.platform.database.budget import (
+    CONNECTIONS_OF_LOOPS,
+    KEPT_FREE,
+    READ_ALLOWED,
+    Server,
+    most_connections,
+    server_of,
+)
 from make_bridge.platform.database.freshness import ReplicaLimits
 from make_bridge.platform.database.pools import Directory, PoolLimits, Shard, open_pool
 from make_bridge.platform.database.replicas import Replica, Replicas
@@ -28,13 +36,6 @@ from make_bridge.platform.sharding.map import read_map
 
 _MAY_CREATE_ROLES = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
 
-# What a process does by itself (claim, beat, sweep, relay, schedules) may all wait for a slow database at once, and
-# must not keep an outcome from being written: it has connections of its own beyond those of requests and runs.
-_CONNECTIONS_OF_LOOPS = 6
-# Beside the pools of a shard, its process listens for hints.
-_CONNECTIONS_OF_LISTENERS = 1
-# What a server must have left beside one process: for its superuser, for migrations and commands, for a backup.
-KEPT_FREE = 10
 # A fact of the directory: the sealed secret that the serving role's password is made of, kept by the first rotation of
 # the root key. Without it the password follows from the root key itself.
 ROLE_FACT = "database_role_secret"
@@ -272,18 +273,16 @@ async def _replica(
 
 async def _refuse_too_many(plan: DatabasePlan, serving: dict[str, str], limits: PoolLimits) -> None:
     """Refuse to start where this process alone could use up a server's connections. Databases may share a server."""
-    most: Counter[tuple[str, str]] = Counter()
-    ways: dict[tuple[str, str], str] = {}
+    most: Counter[Server] = Counter()
+    ways: dict[Server, str] = {}
     for address, trees, _ in plan.trees():
         dsn = serving.get(address.url)
-        if dsn is None:
-            continue
-        server = _server_of(dsn)
-        ways[server] = dsn
-        most[server] += limits.max_size if "directory" in trees else 0
-        most[server] += (
-            limits.max_size + _with_loops(limits).max_size + _CONNECTIONS_OF_LISTENERS if "shard" in trees else 0
-        )
+        if dsn is not None:
+            server = server_of(dsn)
+            ways[server] = dsn
+            most[server] += most_connections(
+                limits.max_size, directories=trees.count("directory"), shards=trees.count("shard")
+            )
     for server, dsn in ways.items():
         allowed = await _max_connections(dsn)
         if most[server] > allowed - KEPT_FREE:
@@ -295,14 +294,9 @@ async def _refuse_too_many(plan: DatabasePlan, serving: dict[str, str], limits: 
             raise ConfigurationError(message)
 
 
-def _server_of(dsn: str) -> tuple[str, str]:
-    parts = conninfo_to_dict(dsn)
-    return str(parts.get("host") or "localhost"), str(parts.get("port") or "5432")
-
-
 async def _max_connections(dsn: str) -> int:
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=10) as connection:
-        row = await (await connection.execute("SELECT current_setting('max_connections')::int")).fetchone()
+        row = await (await connection.execute(READ_ALLOWED)).fetchone()
         return int(row[0]) if row else 0
 
 
@@ -321,4 +315,4 @@ async def _can_connect(dsn: str) -> bool:
 
 
 def _with_loops(limits: PoolLimits) -> PoolLimits:
-    return replace(limits, max_size=limits.max_size + _CONNECTIONS_OF_LOOPS)
+    return replace(limits, max_size=limits.max_size + CONNECTIONS_OF_LOOPS)

@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.database import arrays
+from make_bridge.platform.database.budget import Server, server_of
 from make_bridge.platform.database.replicas import Replicas
 from make_bridge.platform.database.transactions import (
     Connection,
@@ -104,6 +105,11 @@ class Directory:
         """Take the pool of ``bridge_directory``."""
         self._pool = pool
 
+    @property
+    def server(self) -> Server:
+        """Return at which server of PostgreSQL it is."""
+        return server_of(str(self._pool.conninfo))
+
     def read(self) -> AbstractAsyncContextManager[ReadTx]:
         """Open a read-only transaction."""
         return begin(self._pool, "BEGIN READ ONLY")
@@ -141,6 +147,11 @@ class Shard:
         self._app = app
         self.engine = engine
         self._report_timeout = int(report_seconds * 1000)
+
+    @property
+    def server(self) -> Server:
+        """Return at which server of PostgreSQL it is."""
+        return server_of(str(self.engine.conninfo))
 
     @property
     def is_cut(self) -> bool:

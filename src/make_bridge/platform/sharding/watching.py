@@ -15,15 +15,18 @@ from typing import Final, Self
 
 import structlog
 
-from make_bridge.kernel.errors import BridgeError, Unavailable
+from make_bridge.kernel.errors import BridgeError, ConfigurationError, Unavailable
 from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.sharding import together
 from make_bridge.platform.sharding.map import read_map
 from make_bridge.platform.sharding.opening import ShardOpening
 
-LIVE: Final = timedelta(seconds=10)
+LIVE: Final = together.LIVE
 _FORGOTTEN: Final = timedelta(minutes=5)
 _FIRST_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 2.0
+# Rows of servers that were killed count for as long as they live, and this long more to be sure.
+_PATIENCE_SECONDS: Final = LIVE.total_seconds() + 2.0
 _log = structlog.get_logger(__name__)
 
 _NOTE: Final = """
@@ -33,7 +36,8 @@ WITH forgotten AS (
         LIMIT 100 FOR UPDATE SKIP LOCKED
     )
 ), noted AS (
-    INSERT INTO directory.shard_views (server, version, opened) VALUES (%(server)s, %(version)s, %(opened)s)
+    INSERT INTO directory.shard_views (server, version, opened, connections)
+    VALUES (%(server)s, %(version)s, %(opened)s, %(connections)s)
     ON CONFLICT (server) DO UPDATE SET version = excluded.version, opened = excluded.opened, seen_at = now()
 )
 SELECT version FROM directory.shard_map
@@ -49,12 +53,19 @@ WHERE seen_at > now() - %(live)s AND (%(number)s = ANY (opened)) <> %(wanted)s
 class ShardWatch:
     """One process's eye on the map; an async context manager that closes what it is about to open."""
 
-    def __init__(self, shards: Shards, opening: ShardOpening, *, server: str, seconds: float) -> None:
-        """``server`` is this process's name alone; ``seconds`` lie between two looks."""
+    def __init__(
+        self, shards: Shards, opening: ShardOpening, *, server: str, seconds: float, overcommit: bool = True
+    ) -> None:
+        """``server`` is this process's name alone; ``seconds`` lie between two looks.
+
+        Without ``overcommit`` it does not start where all servers together may open more connections than there are.
+        """
         self._shards = shards
         self._opening = opening
         self._server = server
         self._seconds = seconds
+        self._overcommit = overcommit
+        self._counting: asyncio.Task[None] | None = None
         self._under_way: dict[int, asyncio.Task[None]] = {}
         self._reasons: dict[int, str] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -70,7 +81,8 @@ class ShardWatch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop to look, and give up what is being opened."""
-        tasks = [*self._under_way.values(), *([self._looking] if self._looking is not None else [])]
+        beside = [task for task in (self._looking, self._counting) if task is not None]
+        tasks = [*self._under_way.values(), *beside]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -82,15 +94,23 @@ class ShardWatch:
                 _log.debug("shard_view_not_left", error=failure.message)
 
     async def start(self) -> None:
-        """Look again and again, for as long as the process serves; what it has is known before it serves anybody."""
+        """Look again and again, for as long as the process serves; what it has is known before it serves anybody.
+
+        Raises ConfigurationError where there are not connections enough for this server too, and it may not overcommit.
+        """
         await self.look()
         self._looking = asyncio.create_task(self._keep_looking(), name="shard watch")
+        if self._overcommit:
+            self._counting = asyncio.create_task(self._count_connections(), name="connections of all")
+        else:
+            await together.require_room(self._shards, self._server, within=_PATIENCE_SECONDS)
 
     async def look(self) -> None:
         """Say what is open here, and follow the map if it has changed; raises Unavailable."""
         opened = sorted(shard.number for shard in self._shards.all())
         given = {
             "server": self._server, "version": self._shards.map.version, "opened": opened, "forgotten": _FORGOTTEN,
+            "connections": self._opening.limits.max_size,
         }  # fmt: skip
         async with self._shards.directory.statement() as tx:
             row = await tx.one(_NOTE, given)
@@ -108,6 +128,15 @@ class ShardWatch:
             except Exception:  # noqa: BLE001
                 # Shards that come and go hang on this loop: it tells and goes on with what it knows.
                 _log.exception("shard_map_not_read")
+
+    async def _count_connections(self) -> None:
+        """Warn, once, when there may be too few connections for all."""
+        try:
+            await together.require_room(self._shards, self._server, within=_PATIENCE_SECONDS)
+        except ConfigurationError as error:
+            _log.warning("connections_overcommitted", reason=error.message)
+        except BridgeError as error:
+            _log.debug("connections_not_counted", reason=error.message)
 
     def _missing(self) -> set[int]:
         return self._shards.map.shards.keys() - {shard.number for shard in self._shards.all()} - self._under_way.keys()
