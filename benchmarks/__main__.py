@@ -18,6 +18,7 @@ from benchmarks import (
     jobs,
     lists,
     neighbours,
+    nodes,
     scale,
     sealing,
 )
@@ -39,6 +40,7 @@ ALL: dict[str, Callable[[Report], None]] = {
     "jobs": jobs.run,
     "lists": lists.run,
     "neighbours": neighbours.run,
+    "nodes": nodes.run,
     "scale": scale.run,
     "sealing": sealing.run,
 }

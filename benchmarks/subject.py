@@ -100,12 +100,11 @@ class Subject:
 
     def database_cpu_seconds(self) -> float:
         """Return the processor time of the processes below it, those that have ended included: its database's."""
-        below = [pid for pid in _family(self.process.pid) if pid != self.process.pid]
-        return sum(cpu_seconds(pid, with_ended=True) for pid in below)
+        return family_cpu_seconds(self.process.pid) - cpu_seconds(self.process.pid, with_ended=True)
 
     def pss_megabytes(self) -> float:
         """Return the proportional memory of the server with its database."""
-        return sum(_pss(pid) for pid in _family(self.process.pid)) / 1024
+        return pss_megabytes(self.process.pid)
 
 
 @contextmanager
@@ -120,7 +119,7 @@ def serving(data_dir: Path | None = None, **settings: str) -> Iterator[Subject]:
         environment = {**os.environ, **given}
         process = subprocess.Popen([*command, "--data-dir", str(folder)], stdout=log, stderr=log, env=environment)
         try:
-            _until_ready(process, began + 60)
+            until_ready(process, began + 60)
             yield Subject(process=process, data_dir=folder, ready_seconds=time.perf_counter() - began)
         finally:
             process.send_signal(signal.SIGTERM)
@@ -137,10 +136,21 @@ def cpu_seconds(pid: int, *, with_ended: bool = False) -> float:
     return sum(int(field) for field in fields[11 : 15 if with_ended else 13]) / os.sysconf("SC_CLK_TCK")
 
 
-def _until_ready(process: subprocess.Popen[bytes], deadline: float) -> None:
+def family_cpu_seconds(pid: int) -> float:
+    """Return the processor time of a process and all below it, those that have ended included."""
+    return sum(cpu_seconds(member, with_ended=True) for member in _family(pid))
+
+
+def pss_megabytes(pid: int) -> float:
+    """Return the proportional memory of a process and all below it."""
+    return sum(_pss(member) for member in _family(pid)) / 1024
+
+
+def until_ready(process: subprocess.Popen[bytes], deadline: float, port: int = PORT) -> None:
+    """Wait until a server says that it is ready; raises RuntimeError when it ends or does not by then."""
     while time.perf_counter() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/ready", timeout=1) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1) as answer:
                 if answer.status == 200:
                     return
         except (urllib.error.URLError, OSError):
