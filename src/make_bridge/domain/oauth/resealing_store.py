@@ -34,8 +34,10 @@ SELECT connection_id, access_sealed, refresh_sealed FROM shard.oauth_grants
 WHERE organization_id = %s AND (split_part(access_sealed, '.', 2) <> %s OR split_part(refresh_sealed, '.', 2) <> %s)
 ORDER BY connection_id LIMIT %s FOR UPDATE
 """
-_WRITE_GRANT: Final = """
-UPDATE shard.oauth_grants SET access_sealed = %s, refresh_sealed = %s WHERE organization_id = %s AND connection_id = %s
+_WRITE_GRANTS: Final = """
+UPDATE shard.oauth_grants SET access_sealed = given.access, refresh_sealed = given.refresh
+FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS given (id, access, refresh)
+WHERE oauth_grants.organization_id = %s AND oauth_grants.connection_id = given.id
 """
 
 
@@ -60,9 +62,10 @@ class SealedGrants:
             box = anew(sealed.client_secret(ApplicationId(row["id"])), row["client_secret_sealed"])
             await tx.execute(_WRITE_APPLICATION, (box, organization_id, row["id"]))
         grants = await tx.all(_TAKE_GRANTS, (organization_id, key, key, most))
-        for row in grants:
-            connection_id = ComponentId(row["connection_id"])
-            access = anew(sealed.token(connection_id, "access"), row["access_sealed"])
-            refresh = anew(sealed.token(connection_id, "refresh"), row["refresh_sealed"])
-            await tx.execute(_WRITE_GRANT, (access, refresh, organization_id, connection_id))
+        if grants:
+            ids = [ComponentId(row["connection_id"]) for row in grants]
+            pairs = list(zip(ids, grants, strict=True))
+            access = [anew(sealed.token(number, "access"), row["access_sealed"]) for number, row in pairs]
+            refresh = [anew(sealed.token(number, "refresh"), row["refresh_sealed"]) for number, row in pairs]
+            await tx.execute(_WRITE_GRANTS, (ids, access, refresh, organization_id))
         return len(applications) + len(grants)

@@ -25,7 +25,11 @@ WHERE organization_id = %(organization)s AND (split_part(token_sealed, '.', 2) <
     OR (position('"secrets"'::bytea IN settings) > 0 AND position(%(box)s::bytea IN settings) = 0))
 ORDER BY id LIMIT %(most)s FOR UPDATE
 """
-_WRITE: Final = "UPDATE shard.hooks SET token_sealed = %s, settings = %s WHERE organization_id = %s AND id = %s"
+_WRITE: Final = """
+UPDATE shard.hooks SET token_sealed = given.token, settings = given.settings
+FROM unnest(%s::bigint[], %s::text[], %s::bytea[]) AS given (id, token, settings)
+WHERE hooks.organization_id = %s AND hooks.id = given.id
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +43,13 @@ class SealedHooks:
     async def reseal(self, tx: WriteTx, organization_id: OrganizationId, ring: KeyRing, most: int) -> int:
         """Seal a few anew; return how many."""
         rows = await tx.all(_TAKE, _chosen(organization_id, ring.current.name) | {"most": most})
-        for row in rows:
-            place = place_of(organization_id, ("hook", row["id"], "token"))
-            token = ring.reseal(place, Sealed(row["token_sealed"])).text
-            settings = _settings(row, organization_id, ring)
-            await tx.execute(_WRITE, (token, settings, organization_id, row["id"]))
+        tokens = [
+            ring.reseal(place_of(organization_id, ("hook", row["id"], "token")), Sealed(row["token_sealed"])).text
+            for row in rows
+        ]
+        settings = [_settings(row, organization_id, ring) for row in rows]
+        if rows:
+            await tx.execute(_WRITE, ([row["id"] for row in rows], tokens, settings, organization_id))
         return len(rows)
 
 
