@@ -333,11 +333,14 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     egress = await stack.enter_async_context(domain.egress)
     stack.push_async_callback(domain.tokens.close)
     circuits = Circuits(
-        settings.circuits(), domain.clock, opened=metrics.breakers_opened.inc, refused=metrics.calls_refused.inc
+        settings.circuits(),
+        domain.clock,
+        opened=metrics.egress.breakers_opened.inc,
+        refused=metrics.egress.calls_refused.inc,
     )
-    metrics.watch_breakers(circuits.by_state)
+    metrics.egress.watch_breakers(circuits.by_state)
     lanes = Lanes(circuits=circuits, turns=HostTurns(settings.turns()))
-    metrics.watch_turns(lanes.turns.by_state)
+    metrics.egress.watch_turns(lanes.turns.by_state)
     journals = StoredJournals(domain.shards, domain.data_keys, settings.journal())
     stack.push_async_callback(journals.close)
     uses = CredentialUses(domain.shards, metrics)

@@ -170,7 +170,7 @@ def test_the_number_of_pods_is_the_autoscaler_s_alone():
 
 def test_what_is_scaled_by_is_a_metric_that_the_program_has():
     metrics = Metrics()
-    metrics.oldest.labels("default").set(1.0)
+    metrics.queue.oldest.labels("default").set(1.0)
     assert b'queue_oldest_seconds{class="default"} 1.0' in metrics.render()
     (rule,) = read_yaml(PLAIN / "prometheus-adapter-rule.yaml")["rules"]["external"]
     external = one("HorizontalPodAutoscaler")["spec"]["metrics"][1]["external"]

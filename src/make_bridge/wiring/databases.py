@@ -125,9 +125,9 @@ async def watch_databases(stack: AsyncExitStack, domain: Domain, settings: Setti
         seconds=settings.slow_query_ms / 1000,
         most=settings.slow_query_fingerprints,
         clock=domain.clock,
-        counted=domain.metrics.slow_statements.inc,
+        counted=domain.metrics.database.slow_statements.inc,
     )
-    domain.shards.listen_for_refusals(domain.metrics.count_refusal)
+    domain.shards.listen_for_refusals(domain.metrics.database.count_refusal)
     domain.shards.directory.watch(slow)
     await domain.shards.follow(_Watched(metrics=domain.metrics, slow=slow))
     await stack.enter_async_context(slow.planning())

@@ -203,7 +203,7 @@ def world_routes_of(domain: Domain, operations: Operations, limiters: Limiters, 
 
 def hooks_of(domain: Domain, executions: Executions, limiters: Limiters, settings: Settings) -> DirectFace:
     """Return the way in of webhooks, which the edge calls without a router in between."""
-    senders = Senders(domain.clock, lambda reason: domain.metrics.signatures_refused[reason].inc())
+    senders = Senders(domain.clock, lambda reason: domain.metrics.executions.signatures_refused[reason].inc())
     hooks = HookEndpoint(
         executions.targets, executions.ingest, senders, limiters.hook, max_body_bytes=settings.hook_body_bytes
     )

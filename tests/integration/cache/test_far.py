@@ -7,14 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from make_bridge.kernel.clock import ManualClock, SystemClock
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.cache.config import FarConfig
 from make_bridge.platform.cache.far import FarCache, Place
 from make_bridge.platform.cache.layers import Lives, RememberedAnswers
-from make_bridge.platform.observability.metrics import FarCacheCounters, RedisCounters
+from make_bridge.platform.observability.metrics import Declarations, FarCacheCounters, RedisCounters
 from make_bridge.platform.redis.client import RedisClient
 from make_bridge.platform.redis.config import RedisConfig
 from support.redis_process import own_redis
@@ -55,8 +54,8 @@ class Server:
 async def server_of(redis, *, secret=b"secret", seconds=2.0):
     config = RedisConfig(url=redis.url, prefix="test", seconds=seconds, probe_seconds=0.05, connections=4)
     clock = ManualClock(SystemClock().now())
-    counters = FarCacheCounters(CollectorRegistry())
-    async with RedisClient(config, key_secret=secret, counters=RedisCounters(CollectorRegistry())) as client:
+    counters = FarCacheCounters(Declarations())
+    async with RedisClient(config, key_secret=secret, counters=RedisCounters(Declarations())) as client:
         sizes = FarConfig(seconds=600.0, most_bytes=LARGEST)
         far = FarCache(client, clock, sizes, secret=secret, counters=counters)
         yield Server(client=client, far=far, counters=counters, clock=clock)

@@ -5,13 +5,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from make_bridge.domain.organizations.keys import TokenLedger
 from make_bridge.domain.organizations.token_front import FrontedLedger
 from make_bridge.kernel.errors import Unavailable
 from make_bridge.kernel.ids import OrganizationId
-from make_bridge.platform.observability.metrics import RedisCounters
+from make_bridge.platform.observability.metrics import Declarations, RedisCounters
 from make_bridge.platform.redis.client import RedisClient
 from make_bridge.platform.redis.config import RedisConfig
 from support.redis_process import own_redis
@@ -47,7 +46,7 @@ class Asked:
 @asynccontextmanager
 async def fronted(redis, authority, *, seconds=2.0):
     """One server's ledger."""
-    counters = RedisCounters(CollectorRegistry())
+    counters = RedisCounters(Declarations())
     config = RedisConfig(url=redis.url, prefix="test", seconds=seconds, probe_seconds=60.0, connections=4)
     async with RedisClient(config, key_secret=b"secret", counters=counters) as client:
         ledger = FrontedLedger(authority, client, counters)

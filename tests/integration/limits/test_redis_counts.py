@@ -5,14 +5,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from make_bridge.kernel.clock import SystemClock
 from make_bridge.platform.limits.local import LocalRateLimit
 from make_bridge.platform.limits.port import Rate
 from make_bridge.platform.limits.redis_counts import RedisCounts
 from make_bridge.platform.limits.shared import SharedRateLimit
-from make_bridge.platform.observability.metrics import RedisCounters
+from make_bridge.platform.observability.metrics import Declarations, RedisCounters
 from make_bridge.platform.redis.client import RedisClient
 from make_bridge.platform.redis.config import RedisConfig
 from support.redis_process import own_redis
@@ -48,7 +47,7 @@ class Node:
 
 @asynccontextmanager
 async def node(redis, rate=RATE, seconds=2.0):
-    counters = RedisCounters(CollectorRegistry())
+    counters = RedisCounters(Declarations())
     config = RedisConfig(url=redis.url, prefix="test", seconds=seconds, probe_seconds=0.05, connections=4)
     async with RedisClient(config, key_secret=b"secret", counters=counters) as client:
         counts = RedisCounts(client)

@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 import structlog
-from prometheus_client import CollectorRegistry
 
 from make_bridge.kernel.errors import Unavailable
-from make_bridge.platform.observability.metrics import RedisCounters
+from make_bridge.platform.observability.metrics import Declarations, RedisCounters
 from make_bridge.platform.redis.client import RedisClient, examine
 from make_bridge.platform.redis.config import RedisConfig
 from support.network import free_port
@@ -41,7 +40,7 @@ class CountingClient(RedisClient):
 
 @asynccontextmanager
 async def client_of(url, **changes):
-    counters = RedisCounters(CollectorRegistry())
+    counters = RedisCounters(Declarations())
     async with CountingClient(config_of(url, **changes), key_secret=b"secret", counters=counters) as client:
         yield client
 
@@ -156,7 +155,7 @@ async def test_there_are_never_more_connections_than_were_set(redis):
 
 
 async def test_keys_name_nothing_in_clear_and_differ_between_installations(redis):
-    counters = RedisCounters(CollectorRegistry())
+    counters = RedisCounters(Declarations())
     one, other = (
         RedisClient(config_of(redis.url), key_secret=secret, counters=counters) for secret in (b"one", b"other")
     )

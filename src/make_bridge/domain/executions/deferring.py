@@ -77,7 +77,7 @@ class Deferring:
             raise self._refusal(reached)
         if stored != run.id:
             raise AlreadyBegun(stored)
-        self._metrics.accepted_by_path["deferred"].inc()
+        self._metrics.executions.accepted["deferred"].inc()
         self._metrics.usage.deferred["webhook"].inc()
 
     async def close(self) -> None:

@@ -116,7 +116,7 @@ class Ingest:
                     return run.id, await self._in_place(shard, run, program, bundle, event)
             return run.id, await self._queued(shard, run, program, event)
         except AlreadyBegun as known:
-            self._metrics.webhooks_repeated.inc()
+            self._metrics.executions.repeated.inc()
             return known.execution_id, REPEATED
 
     async def learn(self, target: Target, head: CallHead, body: bytes) -> WebhookResponse:
@@ -173,7 +173,7 @@ class Ingest:
             self._worker.release(run.id)
             self._waiting.forget(run.id)
             raise
-        self._metrics.accepted_by_path["in_place"].inc()
+        self._metrics.executions.accepted["in_place"].inc()
         self._worker.begin(shard, leased, program, [bundle], self._waiting.responder(run.id))
         return await self._answer(run, program)
 
@@ -186,7 +186,7 @@ class Ingest:
         except BaseException:
             self._waiting.forget(run.id)
             raise
-        self._metrics.accepted_by_path["queued"].inc()
+        self._metrics.executions.accepted["queued"].inc()
         self._worker.wake()
         return await self._answer(run, program)
 
@@ -270,9 +270,9 @@ class Ingest:
         return OnceWriter(shard, self._config.node, self._config.incomplete, self._count_settled)
 
     def _count_settled(self, outcomes: Sequence[Outcome]) -> None:
-        self._metrics.accepted_by_path["at_once"].inc(len(outcomes))
+        self._metrics.executions.accepted["at_once"].inc(len(outcomes))
         statuses = Counter(outcome.status.name.lower() for outcome in outcomes)
-        self._metrics.count_settled(statuses, sum(outcome.operations for outcome in outcomes))
+        self._metrics.executions.count_settled(statuses, sum(outcome.operations for outcome in outcomes))
 
 
 def _event(target: Target, rule: DedupeRule, run: NewRun, head: CallHead, bundle: Bundle) -> Arrival | None:

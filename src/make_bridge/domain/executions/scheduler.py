@@ -166,8 +166,8 @@ class Scheduler:
     def _report(self, found: list[DueScenario], moved: list[Moved]) -> None:
         """Count, and tell in one line what had no run; each scenario's next run tells its own."""
         fired = sum(after.run is not None for after in moved)
-        self._metrics.schedule_ticks["fired"].inc(fired)
-        self._metrics.schedule_ticks["left_out"].inc(len(moved) - fired)
+        self._metrics.executions.ticks["fired"].inc(fired)
+        self._metrics.executions.ticks["left_out"].inc(len(moved) - fired)
         pairs = list(zip(found, moved, strict=True))
         left_out = [due.id for due, after in pairs if after.skipped > due.ticks_skipped]
         missed = [due.id for due, after in pairs if after.missed > due.ticks_missed]

@@ -156,7 +156,7 @@ class RunFunctions:
             raise ModuleError(ErrorType.CONNECTION, _UNAVAILABLE) from None
 
     def _count(self, result: str) -> None:
-        self.team.metrics.function_calls.labels(result).inc()
+        self.team.metrics.executions.function_calls.labels(result).inc()
 
     def _lend(self) -> AbstractContextManager[None]:
         lent = self.team.lent

@@ -210,7 +210,7 @@ class Worker:
         if task.cancelled() or (error := task.exception()) is None:
             return
         if isinstance(error, LeaseLost):
-            self._metrics.journal_refused.inc()
+            self._metrics.queue.journal_refused.inc()
             _log.warning("journal_refused", execution_id=execution_id)
         else:
             _log.error("execution_task_failed", execution_id=execution_id, error=repr(error))
@@ -263,7 +263,7 @@ class Worker:
             return
         outcome = await self._burying.end(shard, lease, cause)
         if outcome is None:
-            self._metrics.dead_letters.inc()
+            self._metrics.queue.dead_letters.inc()
         else:
             await self._settle(shard, outcome)
 
@@ -351,13 +351,13 @@ class Worker:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
         if not accepted:
-            self._metrics.settles_refused.inc()
+            self._metrics.queue.settles_refused.inc()
             _log.warning("settle_refused", execution_id=outcome.id, fence=outcome.fence)
             return
-        self._metrics.executions_by_status[outcome.status.name.lower()].inc()
-        self._metrics.operations.inc(outcome.operations)
+        self._metrics.executions.by_status[outcome.status.name.lower()].inc()
+        self._metrics.executions.operations.inc(outcome.operations)
         if outcome.dead is not None:
-            self._metrics.dead_letters.inc()
+            self._metrics.queue.dead_letters.inc()
         self._waiting.settled(outcome)
 
     async def _submit(self, shard: Shard, outcome: Outcome, *, is_doubtful: bool) -> bool:
@@ -462,13 +462,13 @@ class Worker:
         except Unavailable as error:
             _log.warning("heartbeat_failed", shard=shard.number, error=error.message)
             return
-        self._metrics.leases_lost.inc(self._ahead.drop(ahead.keys() - kept))
+        self._metrics.queue.leases_lost.inc(self._ahead.drop(ahead.keys() - kept))
         for execution_id in held.keys() - kept:
             entry = self._held.get(execution_id)
             if entry is None or entry.is_settling or await self._follow(entry.organization_id, shard):
                 continue
             if entry.task is not None and not entry.task.done():
-                self._metrics.leases_lost.inc()
+                self._metrics.queue.leases_lost.inc()
                 entry.task.cancel()
 
     async def _follow(self, organization_id: OrganizationId, shard: Shard) -> bool:
@@ -501,7 +501,7 @@ class Worker:
         freed = await leases.sweep(shard, self._config.most_attempts)
         poison = await self._take_poison(shard)
         if freed:
-            self._metrics.leases_swept.inc(freed)
+            self._metrics.queue.leases_swept.inc(freed)
             _log.info("leases_swept", shard=shard.number, count=freed)
             self.wake()
         for lease in poison:

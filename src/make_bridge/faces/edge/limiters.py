@@ -43,7 +43,7 @@ class Limiters:
         def keys() -> Mapping[str, int]:
             return {one.rate.name: len(one) for one in counted}
 
-        metrics.watch_limits(keys)
+        metrics.rates.watch(keys)
         attempts = Attempts(general, failures, strangers, clock, block_seconds=limits.block_seconds, keys=limits.keys)
         return cls(attempts=attempts, api=api, hook=hook, flow=flow, all=counted)
 

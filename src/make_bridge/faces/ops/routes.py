@@ -85,7 +85,7 @@ class Operations:
             async with asyncio.timeout(_PATIENCE):
                 self.counters.sign_ins.sessions.set(await self.live_sessions())
                 for queue_class, seconds in (await self.oldest()).items():
-                    self.counters.oldest.labels(queue_class).set(seconds)
+                    self.counters.queue.oldest.labels(queue_class).set(seconds)
         return Response(self.counters.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def slow_statements(self, request: Request) -> Response:

@@ -116,7 +116,7 @@ class JobRunner:
         kind = self._types.find(lease.kind)
         if kind is None:
             # A newer version knows it: it is left for whoever does, and said loudly that somebody has to.
-            self._metrics.jobs_unknown.inc()
+            self._metrics.queue.jobs_unknown.inc()
             _log.warning("job_of_unknown_type", job_id=lease.id, type=lease.kind)
             await leases.hand_back(shard, [(lease.id, lease.fence)], UNKNOWN_PAUSE)
             return
@@ -279,13 +279,13 @@ class JobRunner:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
         if state is None:
-            self._metrics.settles_refused.inc()
+            self._metrics.queue.settles_refused.inc()
             _log.warning("settle_refused", job_id=verdict.id, fence=verdict.fence)
             return
         if kind is not None:
-            self._metrics.jobs.labels(kind.name, "put_off" if state == "waiting" else state).inc()
+            self._metrics.queue.jobs.labels(kind.name, "put_off" if state == "waiting" else state).inc()
         if state == "failed":
-            self._metrics.dead_letters.inc()
+            self._metrics.queue.dead_letters.inc()
 
     async def _submit(self, shard: Shard, verdict: Verdict, *, is_doubtful: bool) -> State | None:
         """Settle; after an attempt whose answer was lost, a refusal may mean that this very verdict is there."""
