@@ -98,6 +98,7 @@ docs: $(SETUP) ## write docs/reference/ from the program's own descriptions, and
 	@$(VENV)/bin/make-bridge reference settings > docs/reference/settings.md
 	@$(VENV)/bin/make-bridge reference commands > docs/reference/commands.md
 	@PYTHONPATH=tests $(PYTHON) -m faults.page > docs/security/faults.md
+	@$(VENV)/bin/make-bridge reference metrics > docs/reference/metrics.md
 
 site: $(SETUP) ## build the site of the documentation from docs/ into build/site
 	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict

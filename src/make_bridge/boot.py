@@ -111,7 +111,6 @@ from make_bridge.platform.egress.host_turns import HostTurns
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue.job_queue import JobQueue
 from make_bridge.platform.queue.jobs import JobTypes
-from make_bridge.platform.queue.oldest import oldest_waiting
 from make_bridge.platform.security.passwords import Passwords
 from make_bridge.platform.sharding.opening import ShardOpening
 from make_bridge.services.bridge import bridge_routes, token_gates
@@ -147,6 +146,7 @@ from make_bridge.wiring.faces import (
 )
 from make_bridge.wiring.javascript import wire_javascript
 from make_bridge.wiring.oauth import OAuthGround, wire_oauth
+from make_bridge.wiring.readings import readings_of
 from make_bridge.wiring.services import (
     Farewell,
     ServicesGround,
@@ -338,9 +338,8 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         opened=metrics.egress.breakers_opened.inc,
         refused=metrics.egress.calls_refused.inc,
     )
-    metrics.egress.watch_breakers(circuits.by_state)
-    lanes = Lanes(circuits=circuits, turns=HostTurns(settings.turns()))
-    metrics.egress.watch_turns(lanes.turns.by_state)
+    lanes = Lanes(circuits=circuits, turns=HostTurns(settings.turns()), count=metrics.egress.count_call)
+    metrics.egress.watch(circuits.by_state, lanes.turns.by_state)
     journals = StoredJournals(domain.shards, domain.data_keys, settings.journal())
     stack.push_async_callback(journals.close)
     uses = CredentialUses(domain.shards, metrics)
@@ -371,13 +370,12 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     await domain.shard_watch.start()
     domain.listeners.extend([executions.hear, relay.hear, domain.catalogue.hear])
     clock = await watch_clock(stack, domain, settings)
+    await stack.enter_async_context(readings_of(domain.shards, sessions, metrics, settings))
     operations = Operations(
         shards=domain.shards,
         counters=metrics,
         clock=clock,
         token=None if settings.metrics_token_file is None else read_token(settings.metrics_token_file),
-        live_sessions=sessions.count_live,
-        oldest=partial(oldest_waiting, domain.shards),
         slow=lambda: [entry.shown() for entry in slow.all()],
         redis=redis,
     )
@@ -397,7 +395,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     api = api_of(domain, portal, circuits, settings)
     if settings.is_called_by_gateways:
         inner = bridge_routes(portal, api, receiving_doors(services), is_described=False)
-        app = build_application([*inner, *ops_routes(operations)], settings.edge())
+        app = build_application([*inner, *ops_routes(operations)], settings.edge(), requests=metrics.requests)
         return Serving(app=app, demo=None, farewell=farewell)
     routes = [
         *world_routes_of(domain, operations, limiters, settings),
@@ -409,6 +407,11 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         routes += demo_routes_of(domain, settings, demo)
     direct = {PREFIX: hooks_of(domain, executions, limiters, settings)}
     app = build_application(
-        routes, settings.edge(), aliases=PORTAL_ALIASES, direct=direct, cross_origin=turnstile.cross_origin
+        routes,
+        settings.edge(),
+        aliases=PORTAL_ALIASES,
+        direct=direct,
+        cross_origin=turnstile.cross_origin,
+        requests=metrics.requests,
     )
     return Serving(app=app, demo=demo, farewell=farewell)

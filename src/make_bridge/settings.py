@@ -219,6 +219,8 @@ class Settings(BaseSettings):
         Literal["debug", "info", "warning", "error"], BeforeValidator(lambda level: str(level).lower())
     ]
     metrics_token_file: Path | None = None
+    metrics_look_seconds: Seconds
+    metrics_wait_seconds: Seconds
 
     data_dir: Path
     root_key_file: Path | None = None

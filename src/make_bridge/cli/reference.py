@@ -1,4 +1,4 @@
-"""``reference``: modules, functions, events, routes, settings and commands, written out from their own descriptions.
+"""``reference``: modules, functions, events, routes, settings, commands, metrics, written from their descriptions.
 
 `make docs` writes the pages in ``docs/reference/`` with it, and a test compares them, so that a page can
 neither be forgotten nor say anything the program does not do.
@@ -15,6 +15,7 @@ import msgspec
 import typer
 
 from make_bridge.cli.commands_page import commands_as_data, commands_page
+from make_bridge.cli.metrics_page import metrics_as_data, metrics_page
 from make_bridge.cli.options import Json
 from make_bridge.cli.output import as_json
 from make_bridge.cli.settings_page import settings_as_data, settings_page
@@ -60,6 +61,7 @@ class Subject(StrEnum):
     MAKE_API = "make-api"
     SETTINGS = "settings"
     COMMANDS = "commands"
+    METRICS = "metrics"
 
 
 def reference(
@@ -67,7 +69,7 @@ def reference(
     *,
     as_json_: Json = False,
 ) -> None:
-    """Write out modules, functions, events, routes, settings or commands, as Markdown, JSON or OpenAPI."""
+    """Write out modules, functions, events, routes, settings, commands or metrics, as Markdown, JSON or OpenAPI."""
     if subject is Subject.OPENAPI:
         typer.echo(openapi_document(), nl=False)
         return
@@ -308,4 +310,5 @@ _SUBJECTS: Final[dict[Subject, tuple[Callable[[], str], _Data]]] = {
     Subject.MAKE_API: (make_api_page, _make_api_as_data),
     Subject.SETTINGS: (lambda: settings_page(NOTE), settings_as_data),
     Subject.COMMANDS: (lambda: commands_page(NOTE), commands_as_data),
+    Subject.METRICS: (lambda: metrics_page(NOTE), metrics_as_data),
 }

@@ -129,6 +129,7 @@ async def watch_databases(stack: AsyncExitStack, domain: Domain, settings: Setti
     )
     domain.shards.listen_for_refusals(domain.metrics.database.count_refusal)
     domain.shards.directory.watch(slow)
+    domain.metrics.pools.watch("directory", domain.shards.directory.statistics())
     await domain.shards.follow(_Watched(metrics=domain.metrics, slow=slow))
     await stack.enter_async_context(slow.planning())
     return slow
@@ -144,9 +145,11 @@ class _Watched:
     async def begin(self, shard: Shard) -> None:
         reads = self.metrics.reads
         shard.watch(self.slow)
+        self.metrics.pools.watch(str(shard.number), shard.statistics())
         shard.replicas.count_with(lambda source: reads.by_source[source].inc())
         for replica in shard.replicas.all:
             reads.watch_replica(str(shard.number), replica)
 
     async def end(self, shard: Shard) -> None:
         """Its pools close with all that watches them."""
+        self.metrics.pools.forget(str(shard.number))

@@ -193,9 +193,7 @@ def wire_executions(
     records = records_of(domain, settings)
     performer = Performer(
         http=http,
-        mailer=MailByTeam(
-            sender=MailSender(settings.egress().policy, name=settings.mail_name), circuits=http.lanes.circuits
-        ),
+        mailer=MailByTeam(sender=MailSender(settings.egress().policy, name=settings.mail_name), lanes=http.lanes),
         sleeper=LoopSleeper(),
         components=OpenedByTeam(opener=domain.opener, tokens=domain.tokens, uses=uses),
         clock=domain.clock,
@@ -245,6 +243,8 @@ def wire_executions(
         quotas=quotas,
     )
     worker = Worker(machinery, worker_config)
+    metrics.executions.running.set_function(lambda: worker.running)
+    metrics.executions.beyond_lease.set_function(lambda: worker.beyond_lease)
     ingest = Ingest(machinery, worker, ingest_config)
     scheduler_config = SchedulerConfig(
         node=loaded.node_id, catch_up=settings.schedule_catch_up, candidacy_of=domain.candidacy_of

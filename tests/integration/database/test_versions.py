@@ -12,7 +12,7 @@ from support.migrations import next_version
 
 BOTH: tuple[Tree, ...] = ("directory", "shard")
 # From here on migrations know of expanding and contracting.
-PHASED = {"directory": "0010", "shard": "0028"}
+PHASED = {"directory": "0010", "shard": "0029"}
 TAKING_AWAY = re.compile(
     r"\bDROP\s+(TABLE|COLUMN|FUNCTION|SCHEMA|VIEW)\b|\bRENAME\b|\bALTER\s+COLUMN\s+\w+\s+(TYPE|SET\s+NOT\s+NULL)\b",
     re.IGNORECASE,

@@ -77,7 +77,7 @@ async def serving(
         for path, endpoint in (("/api/a", echo), ("/api/hasty", hasty), ("/api/large", large))
     ]
     edge = EdgeConfig(limits=replace(LIMITS, body_seconds=body_seconds), is_https=False)
-    direct = {"/hook/": DirectFace(application=hook_application(hook), plain=plain)}
+    direct = {"/hook/": DirectFace(application=hook_application(hook), plain=plain, template="/hook/{token}")}
     app = build_application(routes, edge, direct=direct)
     limits = ConnectionLimits(
         head_seconds=head_seconds, idle_seconds=idle_seconds, write_seconds=write_seconds, head_bytes=head_bytes,

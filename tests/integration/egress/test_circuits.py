@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -44,9 +45,10 @@ class Scene:
             opened=lambda: self.events.append("opened"),
             refused=lambda: self.events.append("refused"),
         )
-        self.http = HttpByTeam(
-            client, Lanes(circuits=self.circuits, turns=HostTurns(TurnLimits(per_host=1000, per_team=1000)))
-        )
+        self.calls: Counter[str] = Counter()
+        turns = HostTurns(TurnLimits(per_host=1000, per_team=1000))
+        lanes = Lanes(circuits=self.circuits, turns=turns, count=lambda _kind, result: self.calls.update([result]))
+        self.http = HttpByTeam(client, lanes)
         self.url = url
 
     async def get(self, path="/ok", *, team=ACME, credential="", patience=10.0, url=None):

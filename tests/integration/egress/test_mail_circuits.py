@@ -1,16 +1,18 @@
 """Circuit breakers before a real mail server: no connection and no answer open them, what it refuses does not."""
 
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
 
-from make_bridge.domain.executions.outbound import MailByTeam
+from make_bridge.domain.executions.outbound import Lanes, MailByTeam
 from make_bridge.engine.ports import Mail, MailFailure, MailServer
 from make_bridge.kernel.clock import ManualClock
 from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.egress.breaker import BreakerLimits, State
 from make_bridge.platform.egress.circuits import Circuits, CircuitsConfig
 from make_bridge.platform.egress.guard import EgressPolicy
+from make_bridge.platform.egress.host_turns import HostTurns, TurnLimits
 from make_bridge.platform.egress.mail import MailSender
 from support import mail_server
 from support.network import free_port
@@ -28,7 +30,12 @@ class Post:
         self.clock = ManualClock(START)
         self.circuits = Circuits(CircuitsConfig(limits=BreakerLimits(jitter=0.0)), self.clock)
         sender = MailSender(EgressPolicy.parse([f"127.0.0.1:{server.port}"]), name="bridge.example")
-        self.mail = MailByTeam(sender=sender, circuits=self.circuits)
+        self.calls: Counter[tuple[str, str]] = Counter()
+        self.lanes = Lanes(circuits=self.circuits, turns=HostTurns(TurnLimits()), count=self.count)
+        self.mail = MailByTeam(sender=sender, lanes=self.lanes)
+
+    def count(self, kind, result):
+        self.calls[kind, result] += 1
 
     async def send(self, *, team=ACME, credential="7", patience=5.0, to=("b@example.com",)):
         mail = Mail(sender="a@example.com", recipients=to, message=b"Subject: s\r\n\r\nx\r\n", timeout=patience)
@@ -63,6 +70,7 @@ async def test_a_server_that_is_not_there_is_not_asked_again_before_its_time():
     with pytest.raises(MailFailure, match=r"Calls to 127\.0\.0\.1:\d+ are paused, .*Try again in 10 s\.") as caught:
         await post.send()
     assert (caught.value.kind, caught.value.retry_after) == ("connect", 10.0)
+    assert post.calls == {("mail", "connect"): CALLS, ("mail", "paused"): 1}
 
 
 async def test_a_server_that_hangs_opens_the_breaker_and_is_spared_from_then_on(post):
@@ -88,6 +96,7 @@ async def test_what_a_server_refuses_says_that_it_lives(answers, kind, post):
     assert refusing.state() == []
     refusing.server.answers.clear()
     assert await refusing.send() == ()
+    assert refusing.calls == {("mail", kind): 2 * CALLS, ("mail", "sent"): 1}
 
 
 async def test_other_teams_and_other_connections_to_the_same_server_are_not_held_up():
@@ -111,7 +120,7 @@ async def test_the_breaker_closes_when_the_server_is_back(post):
 
 async def test_our_own_refusals_and_cancelled_messages_count_for_nothing(post):
     working = await post()
-    closed = MailByTeam(sender=MailSender(EgressPolicy.parse([]), name="bridge.example"), circuits=working.circuits)
+    closed = MailByTeam(sender=MailSender(EgressPolicy.parse([]), name="bridge.example"), lanes=working.lanes)
     working.mail = closed
     assert await working.fail(2 * CALLS) == {("refused", None)}
     assert working.state() == []

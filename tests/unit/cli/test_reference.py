@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from make_bridge.cli.application import COMMANDS, app
 from make_bridge.cli.commands_page import commands_page, leaves
+from make_bridge.cli.metrics_page import metrics_page
 from make_bridge.cli.reference import NOTE, events_page, functions_page, make_api_page, modules_page, openapi_document
 from make_bridge.cli.settings_page import groups, settings_as_data, settings_page
 from make_bridge.engine.apps.catalogue import APPS, CATALOGUE
@@ -30,6 +31,7 @@ def test_the_pages_in_the_repository_are_what_the_program_says() -> None:
     assert (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8") == make_api_page(), "run `make docs`"
     assert (PAGES / "settings.md").read_text(encoding="utf-8") == settings_page(NOTE), "run `make docs`"
     assert (PAGES / "commands.md").read_text(encoding="utf-8") == commands_page(NOTE), "run `make docs`"
+    assert (PAGES / "metrics.md").read_text(encoding="utf-8") == metrics_page(NOTE), "run `make docs`"
     assert (PAGES / "openapi.json").read_text(encoding="utf-8") == openapi_document(), "run `make docs`"
 
 

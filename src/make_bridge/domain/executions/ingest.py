@@ -272,7 +272,9 @@ class Ingest:
     def _count_settled(self, outcomes: Sequence[Outcome]) -> None:
         self._metrics.executions.accepted["at_once"].inc(len(outcomes))
         statuses = Counter(outcome.status.name.lower() for outcome in outcomes)
-        self._metrics.executions.count_settled(statuses, sum(outcome.operations for outcome in outcomes))
+        self._metrics.executions.count_settled(
+            statuses, sum(outcome.operations for outcome in outcomes), [one.duration_ms / 1000 for one in outcomes]
+        )
 
 
 def _event(target: Target, rule: DedupeRule, run: NewRun, head: CallHead, bundle: Bundle) -> Arrival | None:

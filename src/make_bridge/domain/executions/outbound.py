@@ -6,6 +6,7 @@ that a target that hangs keeps nobody else from running.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -85,6 +86,8 @@ class Lanes:
     circuits: Circuits
     turns: HostTurns
     lent: LentSlots = field(default_factory=LentSlots)
+    count: Callable[[str, str], None] = lambda _kind, _result: None
+    """Is told of each call: http or mail, and the class of its status or why there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +101,17 @@ class TeamLane:
 
     async def send(self, request: EgressRequest, credential: str) -> EgressResponse:
         """Send it unless its circuit is open; raises CircuitOpen and EgressFailure."""
-        circuits = self.lanes.circuits
-        return await circuits.call(request, self._in_turn, team_id=self.team_id, credential=credential)
+        lanes = self.lanes
+        try:
+            answer = await lanes.circuits.call(request, self._in_turn, team_id=self.team_id, credential=credential)
+        except CircuitOpen:
+            lanes.count("http", "paused")
+            raise
+        except EgressFailure as failure:
+            lanes.count("http", failure.kind)
+            raise
+        lanes.count("http", f"{min(answer.status // 100, 5)}xx")
+        return answer
 
     async def _in_turn(self, request: EgressRequest) -> EgressResponse:
         """Send it when there is room at its host; waiting takes from its own time."""
@@ -155,7 +167,7 @@ class GuardedMail:
     """``Mailer`` over the guarded mail sender, for the runs of one team: past its breakers."""
 
     sender: MailSender
-    circuits: Circuits
+    lanes: Lanes
     team_id: TeamId
 
     async def send(self, mail: Mail, server: MailServer) -> tuple[str, ...]:
@@ -171,22 +183,26 @@ class GuardedMail:
             password=server.password,
         )
         try:
-            return await self.circuits.hand_over(
+            refused = await self.lanes.circuits.hand_over(
                 outgoing, address, self.sender.send, team_id=self.team_id, credential=server.credential
             )
         except CircuitOpen as pause:
+            self.lanes.count("mail", "paused")
             raise MailFailure("connect", pause.message, retry_after=pause.retry_after) from pause
         except MailRefusal as refusal:
+            self.lanes.count("mail", refusal.kind)
             raise MailFailure(refusal.kind, refusal.message) from refusal
+        self.lanes.count("mail", "sent")
+        return refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailByTeam:
-    """Makes the port for each run; sender and breakers are those of the process."""
+    """Makes the port for each run; sender and lanes are those of the process."""
 
     sender: MailSender
-    circuits: Circuits
+    lanes: Lanes
 
     def of(self, _organization_id: OrganizationId, team_id: TeamId) -> Mailer:
         """Return the port of one team."""
-        return GuardedMail(sender=self.sender, circuits=self.circuits, team_id=team_id)
+        return GuardedMail(sender=self.sender, lanes=self.lanes, team_id=team_id)

@@ -89,6 +89,8 @@ class _Held:
     fence: int
     team_id: TeamId
     organization_id: OrganizationId
+    leased_at: float
+    """When its lease was last got or extended, by the loop's clock."""
     task: asyncio.Task[None] | None = None
     is_settling: bool = False
 
@@ -131,6 +133,17 @@ class Worker:
         most = self._config.most_running
         running = len(self._held) - min(self._settling, most)
         return 0 if self._stopping else most - running + self._lent.count
+
+    @property
+    def running(self) -> int:
+        """How many executions and jobs are in flight here."""
+        return len(self._held)
+
+    @property
+    def beyond_lease(self) -> int:
+        """How many of them have outlived their lease: somebody else may hold them by now."""
+        earliest = asyncio.get_running_loop().time() - leases.LEASE.total_seconds()
+        return sum(held.leased_at < earliest and not held.is_settling for held in self._held.values())
 
     @property
     def may_run_in_place(self) -> bool:
@@ -187,7 +200,7 @@ class Worker:
 
     def reserve(self, shard: Shard, run: NewRun) -> None:
         """Count a run against the capacity before its acceptance is written."""
-        self._held[run.id] = _Held(shard=shard, fence=1, team_id=run.team_id, organization_id=run.organization_id)
+        self._hold(shard, run, 1)
 
     def release(self, execution_id: ExecutionId) -> None:
         """Give a reservation up: the acceptance failed."""
@@ -195,10 +208,19 @@ class Worker:
 
     def _launch(self, shard: Shard, job: NewRun | Lease, fence: int, work: "asyncio._CoroutineLike[None]") -> None:
         self._forget(job.id)
-        held = _Held(shard=shard, fence=fence, team_id=job.team_id, organization_id=job.organization_id)
-        self._held[job.id] = held
+        held = self._hold(shard, job, fence)
         held.task = asyncio.create_task(work)
         held.task.add_done_callback(lambda task: self._ended(job.id, task))
+
+    def _hold(self, shard: Shard, job: NewRun | Lease, fence: int) -> _Held:
+        held = self._held[job.id] = _Held(
+            shard=shard,
+            fence=fence,
+            team_id=job.team_id,
+            organization_id=job.organization_id,
+            leased_at=asyncio.get_running_loop().time(),
+        )
+        return held
 
     def _ended(self, execution_id: ExecutionId, task: asyncio.Task[None]) -> None:
         # Work whose lease was lost may have been claimed here again meanwhile: that entry is not its own.
@@ -242,8 +264,11 @@ class Worker:
 
     async def _attempt(self, shard: Shard, lease: Lease, job: Row | None = None) -> None:
         """Carry out what was claimed; what cannot be done now is no attempt, what breaks us is one of few."""
+        is_job = self._jobs.takes(lease.kind)
+        if lease.attempts > 1:
+            self._metrics.queue.retries["job" if is_job else "run"].inc()
         try:
-            if self._jobs.takes(lease.kind):
+            if is_job:
                 await self._jobs.attempt(shard, lease, job)
             else:
                 await self._resume(shard, lease)
@@ -292,6 +317,7 @@ class Worker:
     async def _begin_retry(self, shard: Shard, timer: Lease) -> None:
         run = await self._resuming.begin(shard, timer, self._config.node)
         if run is not None:
+            self._metrics.queue.retries["incomplete"].inc()
             self._launch(shard, run, 1, self._retry(shard, run, 1))
 
     async def _retry(self, shard: Shard, run: NewRun, fence: int) -> None:
@@ -354,8 +380,8 @@ class Worker:
             self._metrics.queue.settles_refused.inc()
             _log.warning("settle_refused", execution_id=outcome.id, fence=outcome.fence)
             return
-        self._metrics.executions.by_status[outcome.status.name.lower()].inc()
-        self._metrics.executions.operations.inc(outcome.operations)
+        status, seconds = outcome.status.name.lower(), outcome.duration_ms / 1000
+        self._metrics.executions.count_settled({status: 1}, outcome.operations, [seconds])
         if outcome.dead is not None:
             self._metrics.queue.dead_letters.inc()
         self._waiting.settled(outcome)
@@ -452,6 +478,7 @@ class Worker:
         held |= ahead
         if not held:
             return
+        began = asyncio.get_running_loop().time()
         try:
             kept = await leases.beat(shard, list(held.items()))
         except OrganizationMoved as moved:
@@ -462,6 +489,9 @@ class Worker:
         except Unavailable as error:
             _log.warning("heartbeat_failed", shard=shard.number, error=error.message)
             return
+        for execution_id in kept:
+            if (entry := self._held.get(execution_id)) is not None:
+                entry.leased_at = began
         self._metrics.queue.leases_lost.inc(self._ahead.drop(ahead.keys() - kept))
         for execution_id in held.keys() - kept:
             entry = self._held.get(execution_id)

@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
-from starlette.types import Lifespan
 
 from make_bridge.faces.edge.access import require_declared
 from make_bridge.faces.edge.config import EdgeConfig
@@ -19,6 +18,7 @@ from make_bridge.faces.edge.cross_origin import CrossOrigin
 from make_bridge.faces.edge.pipeline import DirectFace, Edge
 from make_bridge.faces.edge.problems import answer
 from make_bridge.kernel.errors import BridgeError
+from make_bridge.platform.observability.metrics import RequestNumbers
 
 
 def build_application(
@@ -28,12 +28,13 @@ def build_application(
     aliases: Mapping[str, str] | None = None,
     direct: Mapping[str, DirectFace] | None = None,
     cross_origin: CrossOrigin | None = None,
-    lifespan: Lifespan[FastAPI] | None = None,
+    requests: RequestNumbers | None = None,
 ) -> Edge:
     """Put the application together; raises ConfigurationError when a route does not say who may pass.
 
     Routes are tried in their order, so the busiest come first. ``aliases`` maps short paths to full ones, ``direct``
-    prefixes to public faces that the edge calls itself, past the router; ``cross_origin`` answers browsers' preflights.
+    prefixes to public faces that the edge calls itself, past the router; ``cross_origin`` answers browsers' preflights,
+    ``requests`` counts all requests.
     """
     require_declared(routes)
     kinds: tuple[int | type[Exception], ...] = (BridgeError, HTTPException, RequestValidationError, Exception)
@@ -42,7 +43,6 @@ def build_application(
         openapi_url=None,
         redirect_slashes=False,
         exception_handlers=dict.fromkeys(kinds, answer),
-        lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    return Edge(app, config, aliases or {}, direct or {}, cross_origin)
+    return Edge(app, config, aliases or {}, direct or {}, cross_origin, requests)

@@ -146,6 +146,7 @@ class LimitedHttpProtocol(BridgeHttpProtocol):
     def _refuse(self, error: BridgeError) -> None:
         if self._may_speak():
             problem = problem_of(error)
+            self._edge.count_refusal(problem.status)
             request_id = token_hex(16)
             body = problem.body(request_id)
             headers = (*REFUSED_UNREAD, *problem.headers, (b"x-request-id", request_id.encode()),

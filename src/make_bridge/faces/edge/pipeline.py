@@ -19,6 +19,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Final
 
 import structlog
@@ -34,12 +35,15 @@ from make_bridge.faces.edge.request_head import RawHeaders, RequestHead, check_a
 from make_bridge.faces.edge.surfaces import HTTPS_ONLY, Surface, find_surface, surfaces
 from make_bridge.kernel.entropy import random_hex
 from make_bridge.kernel.errors import InvalidInput, TooLarge
+from make_bridge.platform.observability.metrics import Declarations, RequestNumbers
 
 _REFUSED: Final = 400
 _NO_CONTENT: Final = 204
 _FOR_PAGES: Final = "/portal/api/"
 _LINGER_SECONDS: Final = 2.0
 _LINGER_BYTES: Final = 32 * 1024 * 1024
+NO_ROUTE: Final = "(no route)"
+REFUSED: Final = "(refused)"
 _OUR_ID: Final = re.compile(rb"[0-9a-f]{32}")
 TakePlain = Callable[[PlainRequest], Awaitable[tuple[int, RawHeaders, bytes]]]
 
@@ -49,11 +53,13 @@ class DirectFace:
     """A public face that the edge calls itself, past the router.
 
     ``plain`` answers the plainest requests (``plain_http``) with status, headers and body, in the same
-    way as ``application`` would; for everything else there is ``application``.
+    way as ``application`` would; for everything else there is ``application``. ``template`` is the address
+    as a route would write it, for whoever tells of requests.
     """
 
     application: ASGIApp
     plain: TakePlain
+    template: str
 
 
 class Edge:
@@ -66,17 +72,19 @@ class Edge:
         aliases: Mapping[str, str],
         direct: Mapping[str, DirectFace],
         cross_origin: CrossOrigin | None = None,
+        requests: RequestNumbers | None = None,
     ) -> None:
         """``aliases`` maps a short path to the one it stands for, each for itself and what lies below it.
 
         ``direct`` maps a prefix to a face that is called without the router, ``cross_origin`` answers browsers that ask
-        before they call.
+        before they call, and ``requests`` counts them all.
         """
         self._app = app
         self._direct = tuple(direct.items())
         self._config = config
         self._aliases = tuple(aliases.items())
         self._cross_origin = cross_origin
+        self._requests = requests or RequestNumbers(Declarations())
         self._surfaces = surfaces(config.limits.bodies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,10 +92,12 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        began = perf_counter()
         request_id = _given_id(scope["headers"]) if self._config.is_internal else None
         surface = find_surface(self._surfaces, scope["path"])
         exchange = Exchange(receive, send, surface, self._config, request_id or random_hex(16))
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
+        admitted: Scope | None = None
         try:
             admitted = self._admit(scope, exchange)
             if self._cross_origin is not None and _is_preflight(admitted):
@@ -96,6 +106,23 @@ class Edge:
             await self._face(admitted["path"])(admitted, exchange.receive, exchange.send)
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
             await exchange.fail(error, scope)
+        finally:
+            took = perf_counter() - began
+            self._requests.count(scope["method"], self._template(admitted), exchange.status, took)
+
+    def count_refusal(self, status: int) -> None:
+        """Count what was refused before there was a request to speak of."""
+        self._requests.count("", REFUSED, status, 0.0)
+
+    def _template(self, admitted: Scope | None) -> str:
+        """Return the address of a request as its route writes it, never as it came: those have no end."""
+        if admitted is None:
+            return REFUSED
+        for prefix, face in self._direct:
+            if admitted["path"].startswith(prefix):
+                return face.template
+        template: str = getattr(admitted.get("route"), "path_format", NO_ROUTE)
+        return template
 
     async def _answer_preflight(self, cross_origin: CrossOrigin, scope: Scope, exchange: "Exchange") -> None:
         [origin] = [value for name, value in scope["headers"] if name == b"origin"]
@@ -103,15 +130,16 @@ class Edge:
         await exchange.send({"type": "http.response.start", "status": _NO_CONTENT, "headers": headers})
         await exchange.send({"type": "http.response.body", "body": b""})
 
-    def takes_plain(self, path: str) -> TakePlain | None:
-        """Return the short way to the face of a path, if it has one."""
+    def takes_plain(self, path: str) -> DirectFace | None:
+        """Return the face of a path, if the short way leads to it."""
         for prefix, face in self._direct:
             if path.startswith(prefix):
-                return face.plain
+                return face
         return None
 
-    async def answer_plain(self, request: PlainRequest, take: TakePlain, server_headers: RawHeaders) -> bytes:
+    async def answer_plain(self, request: PlainRequest, face: DirectFace, server_headers: RawHeaders) -> bytes:
         """Take a plain request through the same stations as any other and return the whole answer."""
+        began, status = perf_counter(), 0
         request_id = random_hex(16)
         structlog.contextvars.bind_contextvars(request_id=request_id)
         limits, surface = self._config.limits, find_surface(self._surfaces, request.path)
@@ -121,16 +149,19 @@ class Edge:
                 request.headers, limits, keeps_identity=surface.keeps_identity, allowed=self._config.hosts
             ).headers
             _check_size(request, surface)
-            status, headers, body = await take(request)
+            status, headers, body = await face.plain(request)
             completed = _complete(server_headers + check_headers(headers), surface, request_id, self._config)
             return render(status, completed, body)
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
             if problems.is_unforeseen(error):
                 problems.log_fault(error, method="POST", surface=surface.name)
             problem = problems.problem_of(error)
+            status = problem.status
             headers = [*server_headers, (b"content-type", b"application/json"), *problem.headers]
             completed = _complete(headers, surface, request_id, self._config)
             return render(problem.status, completed, problem.body(request_id))
+        finally:
+            self._requests.count("POST", face.template, status, perf_counter() - began)
 
     def _face(self, path: str) -> ASGIApp:
         for prefix, face in self._direct:
@@ -178,13 +209,14 @@ class Exchange:
 
     __slots__ = (
         *("_config", "_deadline", "_ended", "_read", "_receive", "_refused", "_send", "_started", "_unread"),
-        *("more_headers", "request_id", "surface"),
+        *("more_headers", "request_id", "status", "surface"),
     )
 
     def __init__(self, receive: Receive, send: Send, surface: Surface, config: EdgeConfig, request_id: str) -> None:
         """Begin with nothing read and nothing sent."""
         self.request_id = request_id
         self.surface = surface
+        self.status = 0
         self.more_headers: RawHeaders = []
         self._receive = receive
         self._send = send
@@ -230,6 +262,7 @@ class Exchange:
         """Pass on a piece of the answer, its head completed."""
         if message["type"] == "http.response.start":
             self._started = True
+            self.status = message["status"]
             self._refused = self._unread and message["status"] >= _REFUSED
             message = {**message, "headers": self._complete(message)}
         elif message["type"] == "http.response.body":

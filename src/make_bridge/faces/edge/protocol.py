@@ -90,12 +90,12 @@ class BridgeHttpProtocol(HttpToolsProtocol):
         if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
             return False
         request = read_plain(data)
-        take = None if request is None else self._edge.takes_plain(request.path)
-        if request is None or take is None:
+        face = None if request is None else self._edge.takes_plain(request.path)
+        if request is None or face is None:
             return False
         self._unset_keepalive_if_required()
         self.on_plain_request()
-        answer = self._edge.answer_plain(request, take, self.server_state.default_headers)
+        answer = self._edge.answer_plain(request, face, self.server_state.default_headers)
         self._answering = self.loop.create_task(self._write(answer))
         return True
 

@@ -25,6 +25,7 @@ from make_bridge.kernel.errors import NotFound, TooLarge
 from make_bridge.platform.limits.port import RateLimit
 
 PREFIX = "/hook/"
+TEMPLATE = "/hook/{token}"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _SECRET_HEADERS = frozenset({b"authorization", b"cookie", b"proxy-authorization", b"x-make-apikey", b"x-api-key"})
 _API_KEY = b"x-make-apikey"
@@ -123,7 +124,7 @@ def hook_face(endpoint: HookEndpoint) -> DirectFace:
     async def plain(request: PlainRequest) -> tuple[int, RawHeaders, bytes]:
         return await endpoint.handle_plain(request, _token(request.path))
 
-    return DirectFace(application=application, plain=plain)
+    return DirectFace(application=application, plain=plain, template=TEMPLATE)
 
 
 def _token(path: str) -> str:

@@ -8,8 +8,7 @@ without the operator's token.
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -25,9 +24,7 @@ from make_bridge.platform.redis.client import RedisClient
 
 # Who asks learns within two seconds that the database is away.
 _PATIENCE = 1.5
-CountOf = Callable[[], Awaitable[int]]
 SlowOf = Callable[[], Sequence[Mapping[str, object]]]
-AgesOf = Callable[[], Awaitable[Mapping[str, float]]]
 _WITHOUT_REDIS = "Redis does not answer: each server lets its part of the rate limits through."
 _WITHOUT_SHARD = "Shard {} is away, and with it the organizations that live there: {}"
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
@@ -43,8 +40,6 @@ class Operations:
     counters: Metrics
     clock: ClockWatch
     token: str | None
-    live_sessions: CountOf
-    oldest: AgesOf
     slow: SlowOf
     redis: RedisClient | None = None
     _is_leaving: bool = field(default=False, init=False)
@@ -78,14 +73,8 @@ class Operations:
         return _json(told, 200)
 
     async def metrics(self, request: Request) -> Response:
-        """Answer the counters in the text format."""
+        """Answer the counters in the text format; no database is asked for them (``platform/observability``)."""
         self._require_operator(request)
-        # Counted when somebody asks. Without the database the other counters matter most, and these stay.
-        with suppress(BridgeError, TimeoutError):
-            async with asyncio.timeout(_PATIENCE):
-                self.counters.sign_ins.sessions.set(await self.live_sessions())
-                for queue_class, seconds in (await self.oldest()).items():
-                    self.counters.queue.oldest.labels(queue_class).set(seconds)
         return Response(self.counters.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def slow_statements(self, request: Request) -> Response:

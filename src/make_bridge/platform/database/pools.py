@@ -5,7 +5,7 @@ A pool's connections take their role once, when they are made, and keep it: ``br
 so that a lost client cannot hold locks.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -126,6 +126,10 @@ class Directory:
         """Tell why something could not be done here."""
         self._pool.refused = refused
 
+    def statistics(self) -> Mapping[str, Callable[[], Mapping[str, int]]]:
+        """Return what the pool counts of itself, by role; asking costs nothing."""
+        return {"directory": self._pool.get_stats}
+
     def watch(self, watch: Watch) -> None:
         """Tell of statements that take too long."""
         self._pool.watch = watch
@@ -182,6 +186,10 @@ class Shard:
     def listen_for_refusals(self, refused: Callable[[Refusal], None]) -> None:
         """Tell why something could not be done here."""
         self._app.refused = self.engine.refused = refused
+
+    def statistics(self) -> Mapping[str, Callable[[], Mapping[str, int]]]:
+        """Return what the pools count of themselves, by role; asking costs nothing."""
+        return {"app": self._app.get_stats, "engine": self.engine.get_stats}
 
     def watch(self, watch: Watch) -> None:
         """Tell of statements that take too long, on replicas too."""

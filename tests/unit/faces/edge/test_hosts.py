@@ -48,11 +48,13 @@ async def done(_request):
     return PlainTextResponse("done")
 
 
+FACE = DirectFace(application=PlainTextResponse("done"), plain=plain, template="/hook/{token}")
+
+
 @pytest.fixture
 def edge():
     routes = [PublicRoute(path, done, because="a test") for path in ("/api/a", "/live", "/ready")]
-    face = DirectFace(application=PlainTextResponse("done"), plain=plain)
-    return build_application(routes, EdgeConfig(limits=LIMITS, is_https=False, hosts=KNOWN), direct={"/hook/": face})
+    return build_application(routes, EdgeConfig(limits=LIMITS, is_https=False, hosts=KNOWN), direct={"/hook/": FACE})
 
 
 @pytest.mark.parametrize("target", ["/api/a", "/hook/t", "/nowhere", "/live/", "/live/x"])
@@ -66,7 +68,7 @@ async def test_c15_a_request_for_another_host_is_refused_with_a_sentence(edge, t
 async def test_c15_the_short_way_refuses_it_too(edge):
     async def ask(host):
         request = PlainRequest("/hook/t", b"", [(b"host", host)], b"{}")
-        return await edge.answer_plain(request, plain, [])
+        return await edge.answer_plain(request, FACE, [])
 
     assert (await ask(b"evil.example")).startswith(b"HTTP/1.1 421 ")
     assert (await ask(b"bridge.example.com")).startswith(b"HTTP/1.1 200 ")

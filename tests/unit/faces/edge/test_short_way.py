@@ -43,7 +43,7 @@ class Echo:
         self.status = 200
 
     def face(self) -> DirectFace:
-        return DirectFace(application=self._application, plain=self._plain)
+        return DirectFace(application=self._application, plain=self._plain, template="/hook/{token}")
 
     async def _plain(self, request: PlainRequest) -> tuple[int, RawHeaders, bytes]:
         self.short += 1

@@ -7,16 +7,22 @@ puts the groups together; parts take their group, or ``Metrics`` with all of the
 from make_bridge.platform.observability.metrics.bus import EventCounters
 from make_bridge.platform.observability.metrics.cache import FarCacheCounters, RedisCounters
 from make_bridge.platform.observability.metrics.cluster import CoordinationGauges, ShardGauges, UpstreamCounters
-from make_bridge.platform.observability.metrics.declaring import Declarations
+from make_bridge.platform.observability.metrics.declaring import Declaration, Declarations, Label
 from make_bridge.platform.observability.metrics.process import Metrics
+from make_bridge.platform.observability.metrics.python import ReadingGauges
+from make_bridge.platform.observability.metrics.requests import RequestNumbers
 
 __all__ = [
     "CoordinationGauges",
+    "Declaration",
     "Declarations",
     "EventCounters",
     "FarCacheCounters",
+    "Label",
     "Metrics",
+    "ReadingGauges",
     "RedisCounters",
+    "RequestNumbers",
     "ShardGauges",
     "UpstreamCounters",
 ]

@@ -19,7 +19,11 @@ class EventCounters:
         """Declare them."""
         self.stamped = declare.counter("events_stamped_total", "Events this process gave a position, as the leader.")
         self.behind = declare.gauge(
-            "events_behind", "Events a consumer has not seen yet; live is this process itself.", _CONSUMER, SHARD
+            "events_behind",
+            "Events a consumer has not seen yet; live is this process itself.",
+            _CONSUMER,
+            SHARD,
+            is_shared=True,
         )
         self.delivered = declare.counter("events_delivered_total", "Events consumed.", _CONSUMER, SHARD)
         self.parked = declare.counter(

@@ -6,10 +6,10 @@ A registry of our own (not the library's global one), so that two servers in one
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.registry import Collector
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -51,6 +51,7 @@ class Declaration:
     labels: tuple[Label, ...] = ()
     unit: str = "1"
     is_shared: bool = False
+    subject: str = ""
 
 
 _Metric = TypeVar("_Metric", Counter, Gauge, Histogram)
@@ -61,17 +62,25 @@ class Declarations:
 
     def __init__(self) -> None:
         """Begin with none."""
+        # When each counter began is a series more for each, which nobody looks at.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
-        self.all: list[Declaration] = []
+        self.all: dict[str, Declaration] = {}
+        self._subject = ""
+
+    def about(self, subject: str) -> "Declarations":
+        """Say what the next ones are about: a heading of the page of reference."""
+        self._subject = subject
+        return self
 
     def counter(self, name: str, meaning: str, *labels: Label, unit: str = "") -> Counter:
         """Declare what only grows while the process runs; its name ends in ``_total``."""
-        self._note(Declaration(name=name, kind="counter", meaning=meaning, labels=labels, unit=unit_of(name, unit)))
+        self.note(Declaration(name=name, kind="counter", meaning=meaning, labels=labels, unit=unit_of(name, unit)))
         return Counter(name, meaning, [label.name for label in labels], registry=self.registry)
 
     def gauge(self, name: str, meaning: str, *labels: Label, unit: str = "", is_shared: bool = False) -> Gauge:
         """Declare what is so at the moment; ``is_shared`` where every process sees the same fact."""
-        self._note(
+        self.note(
             Declaration(
                 name=name, kind="gauge", meaning=meaning, labels=labels, unit=unit_of(name, unit), is_shared=is_shared
             )
@@ -80,17 +89,17 @@ class Declarations:
 
     def histogram(self, name: str, meaning: str, *labels: Label, bounds: Sequence[float] = SECONDS) -> Histogram:
         """Declare what is spread over a range, cut at ``bounds``."""
-        self._note(Declaration(name=name, kind="histogram", meaning=meaning, labels=labels, unit=unit_of(name, "")))
+        self.note(Declaration(name=name, kind="histogram", meaning=meaning, labels=labels, unit=unit_of(name, "")))
         return Histogram(name, meaning, [label.name for label in labels], buckets=bounds, registry=self.registry)
 
     def collector(self, collector: Collector, *declared: Declaration) -> None:
         """Declare what somebody counts on their own, in plain numbers, and shows when asked."""
-        for declaration in declared:
-            self._note(declaration)
+        self.note(*declared)
         self.registry.register(collector)
 
-    def _note(self, declaration: Declaration) -> None:
-        self.all.append(declaration)
+    def note(self, *declared: Declaration) -> None:
+        """Declare what a collector shows that stands in the registry already."""
+        self.all |= {one.name: replace(one, subject=self._subject) for one in declared}
 
 
 def unit_of(name: str, given: str = "") -> str:

@@ -7,6 +7,16 @@ from make_bridge.platform.observability.metrics.declaring import Declarations, L
 
 _BREAKER: Final = Label("state", ("closed", "open", "half_open"))
 _TURN: Final = Label("state", ("in_flight", "waiting", "refused"))
+_CALL: Final = (
+    Label("kind", ("http", "mail")),
+    Label(
+        "result",
+        (
+            *("1xx", "2xx", "3xx", "4xx", "5xx", "sent", "paused", "refused", "connect", "tls", "timeout", "protocol"),
+            *("redirect", "too_large", "login", "temporary", "rejected"),
+        ),
+    ),
+)
 _DELIVERED: Final = Label("result", ("delivered", "gone", "failed", "put_off"))
 _RENEWED: Final = Label("result", ("renewed", "refused", "unanswered"))
 _IDLE: Final = Label("result", ("renewed", "done_already", "failed", "lost"))
@@ -17,6 +27,12 @@ class EgressCounters:
 
     def __init__(self, declare: Declarations) -> None:
         """Declare them."""
+        self.calls = declare.counter(
+            "api_calls_total",
+            "Calls of modules to other programs: by the class of the answer's status, or by why there was none (paused"
+            " by a breaker, refused by our own guard).",
+            *_CALL,
+        )
         self.breakers_opened = declare.counter("circuit_breakers_opened_total", "Times that a circuit breaker opened.")
         self.calls_refused = declare.counter(
             "circuit_breaker_refusals_total", "Calls not made because their breaker was open."
@@ -29,13 +45,13 @@ class EgressCounters:
         self._count_breakers: Callable[[], Mapping[str, int]] = dict
         self._count_turns: Callable[[], Mapping[str, int]] = dict
 
-    def watch_breakers(self, count: Callable[[], Mapping[str, int]]) -> None:
-        """Take the breakers' states from there, each time somebody asks for the counters."""
-        self._count_breakers = count
+    def count_call(self, kind: str, result: str) -> None:
+        """Count what became of a call."""
+        self.calls.labels(kind, result).inc()
 
-    def watch_turns(self, count: Callable[[], Mapping[str, int]]) -> None:
-        """Take the calls out from there, each time somebody asks for the counters."""
-        self._count_turns = count
+    def watch(self, breakers: Callable[[], Mapping[str, int]], turns: Callable[[], Mapping[str, int]]) -> None:
+        """Take the breakers' states and the calls out from there, each time somebody asks for the counters."""
+        self._count_breakers, self._count_turns = breakers, turns
 
     def refresh(self) -> None:
         """Ask both, before the page is written."""

@@ -1,6 +1,6 @@
 """Figures of runs: what was accepted, how it ended, and what limits of usage hold up."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from make_bridge.platform.observability.metrics.declaring import Declarations, Label, children
@@ -10,6 +10,7 @@ _PATH: Final = Label("path", ("at_once", "in_place", "queued", "deferred"))
 _CALLED: Final = Label("result", ("ok", "error", "input", "time", "memory", "stack", "output", "crash", "unavailable"))
 _SIGNATURE: Final = Label("reason", ("no_secret", "missing", "malformed", "stale", "wrong"))
 _TICK: Final = Label("result", ("fired", "left_out"))
+_PROMISE: Final = Label("promise", ("execution_lost", "running_without_lease", "lane_held_twice"))
 _DEFERRED: Final = Label("of", ("webhook", "waiting"))
 
 
@@ -21,7 +22,24 @@ class ExecutionCounters:
         settled = declare.counter("executions_total", "Executions settled by this process, by result.", _STATUS)
         self.by_status = children(settled, _STATUS)
         self.operations = declare.counter("operations_total", "Operations of settled executions.")
-        self.running = declare.gauge("executions_running", "Executions in flight in this process.")
+        self.durations = declare.histogram(
+            "execution_duration_seconds", "How long runs took that this process settled, from their first module on."
+        )
+        self.running = declare.gauge("executions_running", "Executions and jobs in flight in this process.")
+        self.beyond_lease = declare.gauge(
+            "executions_beyond_lease",
+            "Of those, how many whose lease this process could not extend in time: another may begin them again.",
+        )
+        self.active_scenarios = declare.gauge(
+            "active_scenarios_total", "Scenarios that are switched on, in the whole installation.", is_shared=True
+        )
+        promises = declare.counter(
+            "promises_broken_total",
+            "Runs of a sample for which a promise does not hold: accepted but nowhere, held without a lease, two of an"
+            " order held at once. Has to be 0; each process looks for itself.",
+            _PROMISE,
+        )
+        self.promises = children(promises, _PROMISE)
         accepted = declare.counter("webhooks_accepted_total", "Webhook calls stored, by how their run began.", _PATH)
         self.accepted = children(accepted, _PATH)
         self.repeated = declare.counter(
@@ -39,11 +57,13 @@ class ExecutionCounters:
         )
         self.ticks = children(ticks, _TICK)
 
-    def count_settled(self, statuses: Mapping[str, int], operations: int) -> None:
-        """Count executions that ended together, by result: one call for a batch costs what one for each would."""
+    def count_settled(self, statuses: Mapping[str, int], operations: int, seconds: Iterable[float]) -> None:
+        """Count executions that ended together, by result, with how long each took."""
         for status, count in statuses.items():
             self.by_status[status].inc(count)
         self.operations.inc(operations)
+        for one in seconds:
+            self.durations.observe(one)
 
 
 class UsageCounters:
