@@ -20,9 +20,11 @@ made() { # made FILE: whole or not at all
 }
 
 for file in root.key metrics.token postgres.password owner.password serving.password replication.password \
-    redis.password redis-health.password; do
+    redis.password redis-health.password grafana.password; do
     random "$file"
 done
+# The same token, for the one user of Prometheus to read.
+cp --no-preserve=all metrics.token prometheus.token
 
 digest() { printf %s "$(cat "$1")" | openssl dgst -sha256 -r | cut -d' ' -f1; }
 [ -s redis.acl ] || made redis.acl <<END
@@ -51,6 +53,8 @@ own() { # own UID FILE…
 own 10001 bridge.toml migrate.toml root.key metrics.token
 own 999 postgres.password owner.password serving.password replication.password redis.acl redis-health.password
 own 101 tls.crt tls.key
+own 65534 prometheus.token
+own 472 grafana.password
 own 0 redis.password
 for file in tls.crt tls.key; do
     [ -s "$file" ] || echo "· $folder/$file is still missing: put your certificate there and run this again"

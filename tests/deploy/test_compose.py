@@ -18,8 +18,10 @@ SERVICES = FILE["services"]
 EACH = pytest.mark.parametrize("name", sorted(SERVICES))
 # Who is not asked by an engine, and why: one ends by itself, in the other's image is no program to ask with.
 UNASKED = {"migrate", "collector"}
+# Reached from the machine itself, and from nowhere else.
+AT_HOME = {"grafana"}
 DATA = {"postgres", "standby", "redis", "zookeeper"}
-VERSION = re.compile(r"[\w./-]+:\d+\.\d+(\.\d+)?(-[a-z]+)?|\S+@sha256:[0-9a-f]{64}")
+VERSION = re.compile(r"[\w./-]+:v?\d+\.\d+(\.\d+)?(-[a-z]+)?|\S+@sha256:[0-9a-f]{64}")
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,10 @@ def test_what_is_waited_for_has_to_be_well(name):
 
 
 def test_nginx_alone_is_reached_from_outside():
-    assert [name for name, service in SERVICES.items() if "ports" in service] == ["nginx"]
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(published) == {"nginx"} | AT_HOME
+    assert all(port.startswith("127.0.0.1:") for name in AT_HOME for port in published[name])
+    assert {name for name, service in SERVICES.items() if "desk" in service["networks"]} == AT_HOME
     assert {name for name, service in SERVICES.items() if "edge" in service["networks"]} == {"nginx"}
 
 
@@ -95,7 +100,7 @@ def test_nginx_is_believed_by_the_network_that_it_shares_with_the_servers():
     (front,) = FILE["networks"]["front"]["ipam"]["config"]
     assert SERVICES["bridge"]["environment"]["MAKE_BRIDGE_TRUSTED_PROXIES"] == front["subnet"]
     assert {name for name, service in SERVICES.items() if "front" in service["networks"]} == {
-        "bridge", "nginx", "collector",
+        "bridge", "nginx", "collector", "prometheus",
     }  # fmt: skip
 
 
