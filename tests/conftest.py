@@ -30,6 +30,8 @@ SERVERS: dict[str, tuple[str, ...]] = {
     ),
     "nginx": ("nginx", "/usr/sbin/nginx"),
     "postgresql-15": ("/usr/lib/postgresql/15/bin/postgres",),
+    "prometheus": ("prometheus",),
+    "promtool": ("promtool",),
     "redis-server": ("redis-server", "valkey-server"),
     "zookeeper": ("/usr/share/zookeeper/bin/zkServer.sh",),
 }

@@ -11,6 +11,7 @@ say() { echo "· $*"; }
 has_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 has_nginx() { command -v nginx || test -x /usr/sbin/nginx; }
 has_libfaketime() { ls /usr/lib/*/faketime/libfaketime.so.1; }
+has_prometheus() { command -v prometheus && command -v promtool; }
 has_redis() { command -v redis-server || command -v valkey-server; }
 has_zookeeper() { test -x /usr/share/zookeeper/bin/zkServer.sh; }
 has_postgresql_15() { test -x /usr/lib/postgresql/15/bin/postgres; }
@@ -19,6 +20,7 @@ missing=()
 has_chromium >/dev/null || missing+=(chromium)
 has_nginx >/dev/null || missing+=(nginx)
 has_postgresql_15 || missing+=(postgresql-15)
+has_prometheus >/dev/null || missing+=(prometheus)
 has_redis >/dev/null || missing+=(redis-server)
 has_libfaketime >/dev/null 2>&1 || missing+=(libfaketime)
 has_zookeeper || missing+=(zookeeper)
@@ -39,9 +41,9 @@ if [[ " ${missing[*]} " == *" postgresql-15 "* ]]; then
     echo 'create_main_cluster = false' >>"$configuration"
 fi
 
-# Nor may nginx or Redis be started by its package: one that is there already is left as it is.
+# Nor may nginx, Prometheus or Redis be started by its package: one that is there already is left as it is.
 policy=/usr/sbin/policy-rc.d
-if [[ " ${missing[*]} " =~ " nginx "|" redis-server " ]] && [ ! -e "$policy" ]; then
+if [[ " ${missing[*]} " =~ " nginx "|" prometheus "|" redis-server " ]] && [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
     trap 'rm -f "$policy"' EXIT

@@ -370,7 +370,12 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     await domain.shard_watch.start()
     domain.listeners.extend([executions.hear, relay.hear, domain.catalogue.hear])
     clock = await watch_clock(stack, domain, settings)
-    await stack.enter_async_context(readings_of(domain.shards, sessions, metrics, settings))
+    await stack.enter_async_context(
+        readings_of(
+            domain.shards, sessions.count_live, metrics,
+            every=settings.metrics_look_seconds, patience=settings.metrics_wait_seconds,
+        )
+    )  # fmt: skip
     operations = Operations(
         shards=domain.shards,
         counters=metrics,

@@ -1,6 +1,6 @@
 """Wiring of the figures that databases are asked for, and of those that parts of a process tell of themselves."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import TypeVar
 
@@ -8,7 +8,6 @@ import structlog
 
 from make_bridge.domain.executions.promise_store import broken_promises
 from make_bridge.domain.scenarios.active_store import count_active
-from make_bridge.domain.users.sessions import Sessions
 from make_bridge.kernel.errors import Unavailable
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
@@ -17,38 +16,36 @@ from make_bridge.platform.observability.readings import Readings
 from make_bridge.platform.queue.depth import CLASSES, depth_of
 from make_bridge.platform.queue.oldest import oldest_waiting
 from make_bridge.platform.sharding.scatter import scatter
-from make_bridge.settings import Settings
 
 Answer = TypeVar("Answer")
+CountOf = Callable[[], Awaitable[int]]
 _log = structlog.get_logger(__name__)
 
 
-def readings_of(shards: Shards, sessions: Sessions, metrics: Metrics, settings: Settings) -> Readings:
-    """Return what asks the databases for figures."""
-    asking = _Asking(shards, sessions, metrics, timedelta(seconds=settings.metrics_look_seconds))
+def readings_of(shards: Shards, live_sessions: CountOf, metrics: Metrics, *, every: float, patience: float) -> Readings:
+    """Return what asks the databases for figures, ``every`` so many seconds, for so long at most."""
+    asking = _Asking(shards, live_sessions, metrics, timedelta(seconds=every))
     reads = {
         "sessions": asking.sessions,
         "queue": asking.queue,
         "scenarios": asking.scenarios,
         "promises": asking.promises,
     }
-    return Readings(
-        metrics.readings, reads, every=settings.metrics_look_seconds, patience=settings.metrics_wait_seconds
-    )
+    return Readings(metrics.readings, reads, every=every, patience=patience)
 
 
 class _Asking:
     """Each look; what a shard said last stands for it while it is silent."""
 
-    def __init__(self, shards: Shards, sessions: Sessions, metrics: Metrics, every: timedelta) -> None:
+    def __init__(self, shards: Shards, live_sessions: CountOf, metrics: Metrics, every: timedelta) -> None:
         self._shards = shards
-        self._sessions = sessions
+        self._live_sessions = live_sessions
         self._metrics = metrics
         self._every = every
         self._active: dict[int, int] = {}
 
     async def sessions(self) -> None:
-        self._metrics.sign_ins.sessions.set(await self._sessions.count_live())
+        self._metrics.sign_ins.sessions.set(await self._live_sessions())
 
     async def queue(self) -> None:
         queue = self._metrics.queue

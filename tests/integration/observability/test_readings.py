@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import timedelta
-from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -22,7 +21,7 @@ from support.postgres import open_shards
 from support.waiting import until_async
 
 PATIENCE = 30.0
-NONE = {"execution_lost": [], "running_without_lease": [], "lane_held_twice": []}
+NONE: dict[str, list[str]] = {"execution_lost": [], "running_without_lease": [], "lane_held_twice": []}
 _ADD = """
 INSERT INTO shard.queue (id, organization_id, team_id, scenario_id, kind, class, ordering_key, lease_until, holds_slot)
 VALUES (gen_random_uuid(), %(organization)s, %(team)s, %(scenario)s, %(kind)s, %(class)s, %(key)s,
@@ -96,7 +95,7 @@ async def test_runs_that_wait_are_held_or_have_ended_break_no_promise(place, at_
     ended = await place.end()
     found = await broken_promises(place.shard, timedelta(minutes=5))
     assert set(found["execution_lost"]) & {ended.id, *(run.id for run in runs)} == set()
-    assert found | {"execution_lost": []} == NONE
+    assert {**found, "execution_lost": []} == NONE
 
 
 async def test_a_run_that_is_nowhere_is_lost(place, at_once):
@@ -140,9 +139,8 @@ async def test_the_figures_come_to_the_page_and_stay_when_the_database_goes(post
             told.set()
             return 3
 
-        settings = SimpleNamespace(metrics_look_seconds=0.05, metrics_wait_seconds=5.0)
         shards = Shards(opened.directory, {place.shard.number: place.shard}, SystemClock())
-        async with readings_of(shards, SimpleNamespace(count_live=count_live), metrics, settings):
+        async with readings_of(shards, count_live, metrics, every=0.05, patience=5.0):
             await told.wait()
             await until_async(
                 shown(metrics, b'queue_depth{class="default"} 1.0'), "the depth is shown", within=PATIENCE
@@ -158,7 +156,7 @@ async def test_the_figures_come_to_the_page_and_stay_when_the_database_goes(post
 
 
 async def test_a_look_that_hangs_holds_up_no_other_and_grows_old():
-    metrics, looks = Metrics(), []
+    metrics, looks = Metrics(), list[None]()
 
     async def hang():
         await asyncio.Event().wait()

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute, Match, Mount, Route
+from starlette.types import ASGIApp, Scope
 
 from make_bridge.kernel.errors import ConfigurationError
 
@@ -27,7 +27,15 @@ class Gate(ABC):
         """Check the request; raises Unauthenticated, PermissionDenied, InvalidInput and their kin."""
 
 
-class GuardedRoute(Route):
+class _Named(BaseRoute):
+    """A route that leaves itself on the request, as FastAPI's own do: who tells of requests names their route."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, found = super().matches(scope)
+        return match, {**found, "route": self} if found else found
+
+
+class GuardedRoute(_Named, Route):
     """A plain route behind a gate, for faces that do without FastAPI."""
 
     def __init__(self, path: str, endpoint: Endpoint, *, gate: Gate, methods: Sequence[str]) -> None:
@@ -40,7 +48,7 @@ class GuardedRoute(Route):
         super().__init__(path, guarded, methods=list(methods), name=getattr(endpoint, "__name__", path))
 
 
-class PublicRoute(Route):
+class PublicRoute(_Named, Route):
     """A plain route open to everybody, and why that is right."""
 
     def __init__(self, path: str, endpoint: Endpoint, *, because: str, methods: Sequence[str] = ("GET",)) -> None:
@@ -49,7 +57,7 @@ class PublicRoute(Route):
         self.because = because
 
 
-class PublicMount(Mount):
+class PublicMount(_Named, Mount):
     """A folder of files, or an application that checks its callers itself, and why that is right."""
 
     def __init__(self, path: str, app: ASGIApp, *, because: str) -> None:
