@@ -33,6 +33,11 @@ class SystemClock:
         return time.monotonic()
 
 
+def wall_ns() -> int:
+    """Return the wall clock in nanoseconds since 1970, as spans count: for what is told and never decided by."""
+    return time.time_ns()
+
+
 class ManualClock:
     """A clock that moves only when told: for tests and replays."""
 

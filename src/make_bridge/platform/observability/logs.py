@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import structlog
 
+from make_bridge.platform.observability.tracing.spans import current
+
 _SECRET_NAMES: Final = ("authorization", "cookie", "password", "secret", "token", "api_key", "apikey", "api-key")
 _QUIET: Final = {"uvicorn.access": logging.ERROR, "psycopg.pool": logging.ERROR, "aiohttp.access": logging.ERROR}
 _HIDDEN: Final = "[hidden]"
@@ -42,6 +44,14 @@ def _make_harmless(_logger: object, _method: str, event: MutableMapping[str, Any
     return event
 
 
+def _add_trace(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Name the trace in which a line was said, where one is kept."""
+    span = current()
+    if span is not None and span.is_recording:
+        event["trace_id"] = span.trace.trace_id
+    return event
+
+
 def _harmless(name: str, value: object, depth: int) -> object:
     if any(part in name.lower() for part in _SECRET_NAMES):
         return _HIDDEN
@@ -63,6 +73,11 @@ def _harmless_text(text: str) -> str:
     if len(text) > _LONGEST_VALUE:
         text = text[:_LONGEST_VALUE] + "…"
     return _CONTROL.sub(_escaped, _without_credentials(text))
+
+
+def harmless(text: str) -> str:
+    """Return a text as the logs would show it: for other ways in which values leave the process."""
+    return _harmless_text(text)
 
 
 def _harmless_trace(text: str) -> str:
@@ -87,6 +102,7 @@ def configure_logs(level: str, *, as_json: bool | None = None) -> None:
     json_lines = not sys.stdout.isatty() if as_json is None else as_json
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_trace,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         # A renderer that formats traces itself would print the variables of every frame.
