@@ -6,6 +6,7 @@ into an error its scenario can handle.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypeVar
@@ -341,6 +342,26 @@ class Variables(Protocol):
         ...
 
 
+class Working(Protocol):
+    """A module at work, as who watches sees it."""
+
+    def fail(self, why: str) -> None:
+        """Hear that it failed, by the type of the error."""
+        ...
+
+
+class Watch(Protocol):
+    """Is told of each module while it works: for who measures where the time of a run goes. Never raises."""
+
+    def is_watching(self) -> bool:
+        """Say whether anybody wants to know; asked once in a run."""
+        ...
+
+    def module(self, module_id: int, module: str) -> AbstractContextManager[Working]:
+        """Watch one operation of a module."""
+        ...
+
+
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a run may touch. The defaults touch nothing."""
 
@@ -359,3 +380,4 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     stores: DataStores = msgspec.field(default_factory=NoStores)
     functions: Functions | None = None
     structures: DataStructures = msgspec.field(default_factory=NoStores)
+    watch: Watch | None = None

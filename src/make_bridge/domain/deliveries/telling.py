@@ -43,9 +43,10 @@ class ToSend(msgspec.Struct, frozen=True, kw_only=True):
     message_id: str
 
 
-def job_for(organization_id: OrganizationId, message: ToSend) -> NewJob:
+def job_for(organization_id: OrganizationId, message: ToSend, trace_context: str | None = None) -> NewJob:
     """Return the job that sends a message: work of the organization, with a turn beside its teams."""
-    return NewJob(type=SEND, organization_id=organization_id, payload=msgspec.json.encode(message))
+    payload = msgspec.json.encode(message)
+    return NewJob(type=SEND, organization_id=organization_id, payload=payload, trace_context=trace_context)
 
 
 def body_of(event: dict[str, Any]) -> bytes:
@@ -136,6 +137,7 @@ def _message(envelope: Envelope, endpoint: Listening, body: bytes) -> NewMessage
         body=body,
         state=state,
         error=DISABLED if state is MessageState.FAILED else "",
+        trace_context=envelope.trace_context,
     )
 
 
@@ -152,7 +154,8 @@ def _first_state(state: EndpointState) -> MessageState:
 
 
 def _job(message: NewMessage) -> NewJob:
-    return job_for(message.organization_id, ToSend(endpoint_id=message.endpoint_id, message_id=message.id))
+    wanted = ToSend(endpoint_id=message.endpoint_id, message_id=message.id)
+    return job_for(message.organization_id, wanted, message.trace_context)
 
 
 async def forget_messages(shards: Shards, days: int) -> int:

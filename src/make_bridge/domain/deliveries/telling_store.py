@@ -75,6 +75,8 @@ class NewMessage:
     body: bytes = field(repr=False)
     state: MessageState
     error: str = ""
+    trace_context: str | None = None
+    """Of the event; its job goes on with the trace."""
 
 
 async def listening(tx: WriteTx, organizations: Collection[OrganizationId]) -> list[Listening]:

@@ -202,4 +202,6 @@ def _switched(organization_id: OrganizationId, scenario_id: ScenarioId, done: st
 
 
 def _fact(outcome: Outcome, subject: str, event: Event) -> Fact:
-    return Fact(organization_id=outcome.organization_id, subject=subject, event=event)
+    return Fact(
+        organization_id=outcome.organization_id, subject=subject, event=event, trace_context=outcome.trace_context
+    )

@@ -37,6 +37,7 @@ from make_bridge.platform.bus.unit_of_work import UnitOfWork
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import ReadTx, Row
+from make_bridge.platform.observability.tracing.spans import carried
 from make_bridge.platform.queue.job_queue import JobQueue
 from make_bridge.platform.queue.jobs import NO_JOBS, NewJob
 from make_bridge.platform.queue.leases import LOW
@@ -188,6 +189,7 @@ async def _replay(work: UnitOfWork, row: Row) -> ExecutionId | None:
         body=bytes(old["body"]),
         ordering_key=key,
         queue_class=LOW,
+        trace_context=carried(),
     )
     await store.enqueue(work.tx, run)
     await dead_letter_store.replayed(work.tx, organization_id, row["id"].hex, execution_id)

@@ -73,6 +73,7 @@ async def _run_of(shard: Shard, lease: Lease) -> NewRun:
         scenario_id=ScenarioId(lease.scenario_id or 0),
         blueprint_version=0 if row is None else row["blueprint_version"],
         origin="" if row is None else row["origin"],
+        trace_context=None if row is None else row["trace_context"],
         seed=seed_of(lease.id),
         head=b"" if row is None else bytes(row["head"]),
         body=b"",

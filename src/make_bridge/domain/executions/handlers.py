@@ -22,6 +22,7 @@ from make_bridge.kernel.ids import ExecutionId, TeamId, new_execution_id, shard_
 from make_bridge.platform.bus.commands import CommandRegistration
 from make_bridge.platform.bus.unit_of_work import UnitOfWork
 from make_bridge.platform.database.transactions import Row
+from make_bridge.platform.observability.tracing.spans import carried
 from make_bridge.platform.queue.leases import HIGH
 
 _ASK_AGAIN_SECONDS = 3600.0
@@ -92,6 +93,7 @@ class ExecutionHandlers:
             body=start.body,
             ordering_key=ordering_key(scenario.ordering_key, settings, place, start.bundle),
             queue_class=HIGH,
+            trace_context=carried(),
         )
         stored = await self.payloads.seal(run) if settings.confidential else run
         await store.enqueue(work.tx, stored)

@@ -81,8 +81,9 @@ ON CONFLICT DO NOTHING
 _BEGIN_EXECUTION = """
 WITH execution AS (
     INSERT INTO shard.executions
-        (retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed)
-    VALUES (%(retention)s, %(id)s, %(organization)s, %(team)s, %(scenario)s, %(version)s, %(origin)s, %(seed)s)
+        (retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed, trace_context)
+    VALUES (%(retention)s, %(id)s, %(organization)s, %(team)s, %(scenario)s, %(version)s, %(origin)s, %(seed)s,
+            %(trace)s)
 ), payload AS (
     INSERT INTO shard.payloads (retention, id, organization_id, head, body)
     VALUES (%(retention)s, %(id)s, %(organization)s, %(head)s, %(body)s)
@@ -300,6 +301,7 @@ async def begin(tx: WriteTx, run: NewRun, record: DictRow, kind: str) -> bool:
         "kind": kind,
         "ordering": run.ordering_key,
         "record": record["id"],
+        "trace": run.trace_context,
     }
     if not await tx.execute(_BEGIN, values):
         return False

@@ -34,6 +34,7 @@ from make_bridge.domain.executions.model import NewRun, Outcome
 from make_bridge.domain.executions.once import AlreadyBegun, OnceWriter
 from make_bridge.domain.executions.ordering import Place, ordering_key
 from make_bridge.domain.executions.perform import seed_of
+from make_bridge.domain.executions.run_spans import RUN, describe, ended
 from make_bridge.domain.executions.targets import Target
 from make_bridge.domain.executions.trigger import Bundle, CallHead, encode_head, trigger_bundle
 from make_bridge.domain.executions.worker import Machinery, Worker
@@ -45,6 +46,7 @@ from make_bridge.engine.ports import WebhookResponse
 from make_bridge.kernel.errors import OrganizationMoved
 from make_bridge.kernel.ids import ExecutionId, new_execution_id
 from make_bridge.platform.database.pools import Shard
+from make_bridge.platform.observability.tracing.spans import carried, step
 from make_bridge.platform.queue.group_commit import GroupCommit
 from make_bridge.platform.sharding.following import PerShard
 
@@ -140,7 +142,10 @@ class Ingest:
     async def _at_once(
         self, shard: Shard, run: NewRun, program: Program, bundle: Bundle, event: Arrival | None
     ) -> WebhookResponse:
-        performance = await self._performer.perform(run, program, [bundle], fence=0)
+        with step(RUN) as span:
+            describe(span, run)
+            performance = await self._performer.perform(run, program, [bundle], fence=0)
+            ended(span, performance.outcome)
         stored = without_payload(run) if program.settings.confidential else run
         try:
             if event is None:
@@ -249,6 +254,7 @@ class Ingest:
             seed=seed_of(execution_id),
             head=encode_head(head),
             body=body,
+            trace_context=carried(),
         )
 
     def _accept_writer(self, shard: Shard) -> GroupCommit[NewRun, None]:

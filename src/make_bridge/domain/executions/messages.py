@@ -55,6 +55,8 @@ class ExecutionDetail:
     warnings: tuple[str, ...] = ()
     tick: JsonObject | None = None
     """Of a scheduled run: when it was ``due``, and how many ticks before had no run: ``missed``, ``skipped``."""
+    trace_id: str | None = None
+    """The trace it belongs to, where one is kept: what to ask the collector's pages for."""
 
 
 @message

@@ -57,6 +57,8 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ordering_key: str | None = None
     queue_class: int = 1
     """Of the queue's classes, named in ``platform/queue/leases.py``: a webhook's by default."""
+    trace_context: str | None = None
+    """The span it is begun by, where its trace is kept."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +85,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     dead: DeadLetter | None = None
     confidential: bool = False
     """Its payload is erased when it settles, and what it said is kept nowhere."""
+    trace_context: str | None = None
+    """The span of the run, for what follows from it."""
 
     @property
     def is_plain(self) -> bool:

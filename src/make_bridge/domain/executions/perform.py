@@ -17,6 +17,7 @@ from make_bridge.domain.executions.journal import Answered
 from make_bridge.domain.executions.memory import Memory, kept_by
 from make_bridge.domain.executions.model import NewRun, Outcome, Status
 from make_bridge.domain.executions.parking import Parking
+from make_bridge.domain.executions.run_spans import MODULES
 from make_bridge.domain.executions.surroundings import Surroundings, tick_of, warn_of_overlap
 from make_bridge.domain.executions.trigger import Bundle, TickNote
 from make_bridge.domain.executions.troubles import trouble_of_start
@@ -41,6 +42,7 @@ from make_bridge.engine.values import Value
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.errors import BridgeError
 from make_bridge.kernel.ids import ExecutionId, OrganizationId, TeamId, created_at
+from make_bridge.platform.observability.tracing.spans import carried
 
 _PAUSE_EVERY = 50
 _STATUS = {"success": Status.SUCCESS, "warning": Status.WARNING, "error": Status.ERROR}
@@ -100,7 +102,7 @@ class Performer:
         self._sleeper = sleeper
         self._forgetful = NullJournal()
         # A program that calls nothing, and answers nobody before it is stored, asks nothing of the world: one for all.
-        self._quiet = Ports(sleeper=sleeper, clock=clock)
+        self._quiet = Ports(sleeper=sleeper, clock=clock, watch=MODULES)
         self._components = components
         self._clock = clock
         self._parking = parking
@@ -180,6 +182,7 @@ class Performer:
             stores=stores,
             structures=stores,
             functions=await self._around.functions.of(stored, program, journal) if program.functions else None,
+            watch=MODULES,
         )
 
     async def _variables(
@@ -218,6 +221,7 @@ def _outcome(stored: NewRun, fence: int, result: RunResult, duration_ms: int, ti
         transfer=result.transfer,
         detail=runlog.encode_detail(result, tick),
         steps=runlog.encode_steps(result.steps),
+        trace_context=carried(),
     )
 
 
@@ -258,6 +262,7 @@ def failed_outcome(
         steps=b"[]",
         resumed=resumed,
         trouble=trouble_of_start(error, origin=stored.origin),
+        trace_context=carried() or stored.trace_context,
         confidential=confidential,
     )
 

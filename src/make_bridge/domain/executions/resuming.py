@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from make_bridge.domain.executions import incomplete_store
+from make_bridge.domain.executions import incomplete_store, store
 from make_bridge.domain.executions.incomplete import ORIGIN, RETRY, Resumed, RetryPlan, decode_done, decode_point
 from make_bridge.domain.executions.model import NewRun
 from make_bridge.domain.executions.ordering import WHOLE_SCENARIO
@@ -19,7 +19,7 @@ from make_bridge.domain.executions.programs import Programs
 from make_bridge.domain.scenarios.blueprints import compile_stored
 from make_bridge.engine.blueprint.program import Program
 from make_bridge.kernel.errors import NotFound
-from make_bridge.kernel.ids import new_execution_id
+from make_bridge.kernel.ids import ExecutionId, new_execution_id
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.transactions import Row
 from make_bridge.platform.queue.leases import Lease
@@ -49,7 +49,8 @@ class Resuming:
             if record is None or record["resolved"] or record["retry_execution_id"] is not None:
                 await incomplete_store.disarm(tx, timer.id, timer.fence)
                 return None
-            run = _new_run(shard, record, node)
+            tried = ExecutionId(record["execution_id"].hex)
+            run = _new_run(shard, record, node, await store.trace_of(tx, record["organization_id"], tried))
             if not await incomplete_store.disarm(tx, timer.id, timer.fence):
                 return None
             if await incomplete_store.begin(tx, run, record, RETRY):
@@ -100,7 +101,7 @@ def resumed_of(record: Row) -> Resumed:
     return Resumed(record_id=record["id"].hex, attempts=record["attempts"], plan=plan)
 
 
-def _new_run(shard: Shard, record: Row, node: str) -> NewRun:
+def _new_run(shard: Shard, record: Row, node: str, trace_context: str | None) -> NewRun:
     execution_id = new_execution_id(shard=shard.number)
     return NewRun(
         id=execution_id,
@@ -114,4 +115,5 @@ def _new_run(shard: Shard, record: Row, node: str) -> NewRun:
         body=b"",
         owner=node,
         ordering_key=WHOLE_SCENARIO if record["sequential"] else record["ordering_key"],
+        trace_context=trace_context,
     )

@@ -10,7 +10,7 @@ second for schedules that another process has switched on; a change in this proc
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,6 +21,7 @@ from make_bridge.domain.executions import store, tick_store
 from make_bridge.domain.executions.model import NewRun
 from make_bridge.domain.executions.ordering import Place, ordering_key
 from make_bridge.domain.executions.perform import seed_of
+from make_bridge.domain.executions.run_spans import describe
 from make_bridge.domain.executions.surroundings import ORIGIN_SCHEDULE, ZoneOf
 from make_bridge.domain.executions.tick_store import DueScenario, Moved
 from make_bridge.domain.executions.ticks import CatchUp, Decision, decide
@@ -36,6 +37,8 @@ from make_bridge.platform.coordination.tenure import Tenure
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.observability.tracing.spans import carried
+from make_bridge.platform.observability.tracing.tracer import Tracing
 from make_bridge.platform.queue.leases import LOW
 from make_bridge.platform.sharding.following import PerShard, ShardTasks
 
@@ -57,6 +60,7 @@ class SchedulerConfig:
     catch_up: CatchUp = "one"
     batch: int = 100
     candidacy_of: CandidacyOf | None = None
+    tracing: Tracing = field(default_factory=Tracing)
 
 
 class Scheduler:
@@ -106,7 +110,7 @@ class Scheduler:
             moved: list[Moved] = []
             for due in found:
                 decision = await self._decide(due)
-                run = _new_run(shard, due, decision) if decision.fires else None
+                run = self._new_run(shard, due, decision) if decision.fires else None
                 runs += [] if run is None else [run]
                 moved.append(_moved(due, decision, run))
             if runs:
@@ -162,6 +166,13 @@ class Scheduler:
         except (InvalidInput, NotFound) as error:
             _log.error("schedule_unreadable", scenario_id=due.id, error=error.message)
             return Decision(fires=False, next_run_at=None, missed=due.ticks_missed, skipped=due.ticks_skipped)
+
+    def _new_run(self, shard: Shard, due: DueScenario, decision: Decision) -> NewRun:
+        """Return the run of a tick, with which its trace begins."""
+        run = _new_run(shard, due, decision)
+        with self._config.tracing.root(run.id, "schedule", "producer", due.organization_id) as span:
+            describe(span, run)
+            return msgspec.structs.replace(run, trace_context=carried()) if span.is_recording else run
 
     def _report(self, found: list[DueScenario], moved: list[Moved]) -> None:
         """Count, and tell in one line what had no run; each scenario's next run tells its own."""

@@ -23,14 +23,15 @@ WITH input AS (
     SELECT * FROM unnest(
         %(retentions)s::smallint[], %(ids)s::uuid[], %(organizations)s::bigint[], %(teams)s::bigint[],
         %(scenarios)s::bigint[], %(versions)s::integer[], %(origins)s::text[], %(seeds)s::bigint[],
-        %(heads)s::bytea[], %(bodies)s::bytea[], %(owners)s::text[], %(orderings)s::text[],
+        %(heads)s::bytea[], %(bodies)s::bytea[], %(traces)s::text[], %(owners)s::text[], %(orderings)s::text[],
         %(classes)s::smallint[]
     ) AS t(retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed, head, body,
-           owner, ordering_key, class)
+           trace_context, owner, ordering_key, class)
 ), execution AS (
     INSERT INTO shard.executions
-        (retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed)
-    SELECT retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed FROM input
+        (retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed, trace_context)
+    SELECT retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed, trace_context
+    FROM input
 ), payload AS (
     INSERT INTO shard.payloads (retention, id, organization_id, head, body)
     SELECT retention, id, organization_id, head, body FROM input
@@ -81,14 +82,15 @@ WITH input AS (
     SELECT * FROM unnest(
         %(retentions)s::smallint[], %(ids)s::uuid[], %(organizations)s::bigint[], %(teams)s::bigint[],
         %(scenarios)s::bigint[], %(versions)s::integer[], %(origins)s::text[], %(seeds)s::bigint[],
-        %(heads)s::bytea[], %(bodies)s::bytea[], %(statuses)s::smallint[], %(durations)s::integer[],
+        %(heads)s::bytea[], %(bodies)s::bytea[], %(traces)s::text[], %(statuses)s::smallint[], %(durations)s::integer[],
         %(operations)s::integer[], %(transfers)s::bigint[], %(details)s::bytea[], %(steps)s::bytea[]
     ) AS t(retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed, head, body,
-           status, duration_ms, operations, transfer, detail, steps)
+           trace_context, status, duration_ms, operations, transfer, detail, steps)
 ), execution AS (
     INSERT INTO shard.executions
-        (retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed)
-    SELECT retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed FROM input
+        (retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed, trace_context)
+    SELECT retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed, trace_context
+    FROM input
 ), payload AS (
     INSERT INTO shard.payloads (retention, id, organization_id, head, body)
     SELECT retention, id, organization_id, head, body FROM input
@@ -117,13 +119,14 @@ WITH input AS (
     SELECT * FROM unnest(
         %(retentions)s::smallint[], %(ids)s::uuid[], %(organizations)s::bigint[], %(teams)s::bigint[],
         %(scenarios)s::bigint[], %(versions)s::integer[], %(origins)s::text[], %(seeds)s::bigint[],
-        %(heads)s::bytea[], %(bodies)s::bytea[], %(orderings)s::text[]
+        %(heads)s::bytea[], %(bodies)s::bytea[], %(traces)s::text[], %(orderings)s::text[]
     ) AS t(retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed, head, body,
-           ordering_key)
+           trace_context, ordering_key)
 ), execution AS (
     INSERT INTO shard.executions
-        (retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed)
-    SELECT retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed FROM input
+        (retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed, trace_context)
+    SELECT retention, id, organization_id, team_id, scenario_id, blueprint_version, origin, seed, trace_context
+    FROM input
     ON CONFLICT DO NOTHING RETURNING id
 ), payload AS (
     INSERT INTO shard.payloads (retention, id, organization_id, head, body)
@@ -151,13 +154,14 @@ SELECT module_id, counter, value FROM shard.scenario_memory WHERE organization_i
 """
 _READ_RUN = """
 SELECT e.id, e.organization_id, e.team_id, e.scenario_id, e.blueprint_version, e.origin, e.seed, p.head, p.body,
-       h.settings, q.ordering_key
+       h.settings, q.ordering_key, e.trace_context
 FROM shard.executions e JOIN shard.payloads p ON p.retention = e.retention AND p.id = e.id
 LEFT JOIN shard.scenarios s ON s.id = e.scenario_id
 LEFT JOIN shard.hooks h ON h.id = s.hook_id
 LEFT JOIN shard.queue q ON q.id = e.id
 WHERE e.retention = %s AND e.id = %s AND e.organization_id = %s
 """
+_TRACE_OF = "SELECT trace_context FROM shard.executions WHERE retention = %s AND id = %s AND organization_id = %s"
 _LIST = """
 SELECT e.id, e.scenario_id, e.origin, e.created_at, o.status, o.duration_ms, o.operations, o.transfer,
        q.ready_at AS waits_until
@@ -169,7 +173,7 @@ ORDER BY e.id DESC LIMIT %(limit)s
 """
 _READ_DETAIL = """
 SELECT e.id, e.scenario_id, e.origin, e.created_at, o.status, o.duration_ms, o.operations, o.transfer, o.detail,
-       l.steps, b.blueprint, q.ready_at AS waits_until
+       l.steps, b.blueprint, q.ready_at AS waits_until, e.trace_context
 FROM shard.executions e
 LEFT JOIN shard.blueprints b ON b.scenario_id = e.scenario_id AND b.version = e.blueprint_version
     AND b.organization_id = e.organization_id
@@ -221,6 +225,7 @@ def _acceptance(runs: Sequence[NewRun]) -> dict[str, object]:
         "seeds": _digits(run.seed for run in runs),
         "heads": ByteaArray([run.head for run in runs]),
         "bodies": ByteaArray([run.body for run in runs]),
+        "traces": [run.trace_context for run in runs],
     }
 
 
@@ -362,6 +367,12 @@ def _memory_of(rows: Sequence[tuple[Outcome, Kept]]) -> dict[str, object]:
 async def read_run(tx: ReadTx, organization_id: OrganizationId, execution_id: ExecutionId) -> DictRow | None:
     """Return an accepted run with its payload."""
     return await tx.one(_READ_RUN, (_retention(execution_id), execution_id, organization_id))
+
+
+async def trace_of(tx: ReadTx, organization_id: OrganizationId, execution_id: ExecutionId) -> str | None:
+    """Return the span by which an execution was begun, for whoever goes on with it."""
+    row = await tx.one(_TRACE_OF, (_retention(execution_id), execution_id, organization_id))
+    return None if row is None else row["trace_context"]
 
 
 async def read_outcome(tx: ReadTx, organization_id: OrganizationId, execution_id: ExecutionId) -> DictRow | None:

@@ -36,6 +36,7 @@ from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import ExecutionId, ScenarioId
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.observability.tracing.spans import carried
 from make_bridge.platform.queue.leases import HIGH
 
 ORIGIN: Final = "subscenario"
@@ -126,6 +127,7 @@ class RunsChildren:
             head=encode_head(CallHead(method="CALL", callers=callers, packed=True)),
             body=pack(dict(call.inputs)),
             ordering_key=key,
+            trace_context=carried(),
         )
         return await self.calls.payloads.seal(run) if program.settings.confidential else run
 

@@ -24,8 +24,8 @@ SELECT organization_id, scenario_id, done, cause FROM shard.note_troubles(
     %(seconds)s::double precision[], %(steps)s::integer)
 """
 _TELL = """
-INSERT INTO shard.outbox (organization_id, type, subject, payload)
-SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[])
+INSERT INTO shard.outbox (organization_id, type, subject, payload, trace_context)
+SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[], %s::text[])
 """
 _QUIET = Trouble(error_type="", message="", counts=False, limit=1, waits=False, cause="")
 
@@ -36,6 +36,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     organization_id: OrganizationId
     subject: str
     event: Event
+    trace_context: str | None = None
 
 
 async def note(tx: WriteTx, outcomes: Sequence[Outcome], paused: Sequence[Outcome]) -> list[DictRow]:
@@ -76,6 +77,7 @@ async def tell(tx: WriteTx, facts: Sequence[Fact]) -> None:
         [fact.event.wire_name for fact in facts],
         [fact.subject for fact in facts],
         [msgspec.json.encode(fact.event) for fact in facts],
+        [fact.trace_context for fact in facts],
     )
     await tx.execute(_TELL, columns)
 

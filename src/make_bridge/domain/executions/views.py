@@ -25,6 +25,7 @@ from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import ExecutionId, is_execution_id
 from make_bridge.platform.bus.queries import QueryRegistration
 from make_bridge.platform.database.transactions import ReadTx, Row
+from make_bridge.platform.observability.tracing.spans import trace_id_of
 
 
 def execution_of(row: Row) -> Execution:
@@ -86,6 +87,7 @@ async def get_execution(tx: ReadTx, context: Context, query: GetExecution) -> Ex
         name=detail.name,
         warnings=tuple(detail.warnings),
         tick=_tick(detail.tick),
+        trace_id=trace_id_of(row["trace_context"]),
     )
 
 

@@ -26,6 +26,7 @@ from make_bridge.domain.executions.model import NewRun, Outcome
 from make_bridge.domain.executions.perform import Performance, Performer, failed_outcome
 from make_bridge.domain.executions.programs import Programs
 from make_bridge.domain.executions.resuming import Resuming
+from make_bridge.domain.executions.run_spans import ended, run_span
 from make_bridge.domain.executions.trigger import Bundle, decode_head, decode_settings, trigger_bundle
 from make_bridge.domain.executions.waiting import Waiting
 from make_bridge.domain.usage.quotas import Quotas
@@ -37,6 +38,8 @@ from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import Row
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.observability.tracing.spans import start_apart
+from make_bridge.platform.observability.tracing.tracer import Tracing
 from make_bridge.platform.queue import leases
 from make_bridge.platform.queue.group_commit import GroupCommit
 from make_bridge.platform.queue.job_runner import JobRunner, JobRunnerConfig
@@ -64,6 +67,7 @@ class WorkerConfig:
     claims: ClaimRules = field(default_factory=ClaimRules)
     most_attempts: int = leases.MOST_ATTEMPTS
     jobs: JobLimits = field(default_factory=JobLimits)
+    tracing: Tracing = field(default_factory=Tracing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,9 @@ class Worker:
         self._payloads = machinery.payloads
         self._answers = machinery.answers
         self._burying = Burying(resuming=machinery.resuming)
-        runner_config = JobRunnerConfig(node=config.node, limits=config.jobs, patience=config.settle_patience)
+        runner_config = JobRunnerConfig(
+            node=config.node, limits=config.jobs, patience=config.settle_patience, tracing=config.tracing
+        )
         self._jobs = JobRunner(
             machinery.shards, machinery.jobs, machinery.metrics, runner_config, settling=self._mark_settling
         )
@@ -209,7 +215,7 @@ class Worker:
     def _launch(self, shard: Shard, job: NewRun | Lease, fence: int, work: "asyncio._CoroutineLike[None]") -> None:
         self._forget(job.id)
         held = self._hold(shard, job, fence)
-        held.task = asyncio.create_task(work)
+        held.task = start_apart(work)
         held.task.add_done_callback(lambda task: self._ended(job.id, task))
 
     def _hold(self, shard: Shard, job: NewRun | Lease, fence: int) -> _Held:
@@ -245,8 +251,10 @@ class Worker:
         self, shard: Shard, run: NewRun, program: Program, bundles: list[Bundle], fence: int,
         responder: Responder | None,
     ) -> None:  # fmt: skip
-        performance = await self._performer.perform(run, program, bundles, fence=fence, responder=responder)
-        outcome = performance.outcome
+        with run_span(self._config.tracing, run, attempt=fence) as span:
+            performance = await self._performer.perform(run, program, bundles, fence=fence, responder=responder)
+            outcome = performance.outcome
+            ended(span, outcome)
         if outcome.confidential and needs_answer(run, program, responder):
             outcome = await self._with_answer(performance)
         await self._settle(shard, outcome)
@@ -324,7 +332,9 @@ class Worker:
         """Go on where an incomplete execution stopped; one whose blueprint cannot run waits for a person again."""
         try:
             program, attempt = await self._resuming.load(shard, run)
-            performance = await self._performer.perform(run, program, [], fence=fence, attempt=attempt)
+            with run_span(self._config.tracing, run, attempt=fence) as span:
+                performance = await self._performer.perform(run, program, [], fence=fence, attempt=attempt)
+                ended(span, performance.outcome)
         except Unavailable:
             raise
         except BridgeError as error:
@@ -350,6 +360,7 @@ class Worker:
             head=bytes(row["head"]),
             body=bytes(row["body"]),
             ordering_key=row["ordering_key"],
+            trace_context=row["trace_context"],
         )
         return run, bytes(row["settings"] or b"{}")
 

@@ -109,7 +109,9 @@ async def _run_cycle(walker: Walker, state: RunState, cycle: _Cycle) -> None:
     if cycle.resume is not None:
         await _go_on(walker, state, cycle.resume)
     elif entry.spec.external:
-        await walker.walk(_receive(walker, state, entry, cycle.bundles))
+        with walker.watching(entry):
+            received = _receive(walker, state, entry, cycle.bundles)
+        await walker.walk(received)
     else:
         await walker.walk(entry)
 

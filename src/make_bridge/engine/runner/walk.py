@@ -6,6 +6,7 @@ thousand elements is never laid out, and no blueprint makes Python recurse.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from make_bridge.engine.apps.module import Bundles, Collection, Directive, ErrorType, Kind, ModuleCall, ModuleError
@@ -19,6 +20,7 @@ from make_bridge.engine.blueprint.program import (
     RouterNode,
     WorkNode,
 )
+from make_bridge.engine.ports import Watch, Working
 from make_bridge.engine.runner.faults import (
     as_module_error,
     break_off,
@@ -51,12 +53,13 @@ _PHASES: Final = {
     Kind.RETURNER: "return",
 }
 _NONE_GIVEN: Final[Collection] = {}
+_UNWATCHED: Final = nullcontext()
 
 
 class Walker:
     """One walk through a program."""
 
-    __slots__ = ("_aggregated", "_collectors", "_pause_at", "_resumed", "_run", "_stack")
+    __slots__ = ("_aggregated", "_collectors", "_pause_at", "_resumed", "_run", "_stack", "_watch", "_working")
 
     def __init__(self, run: RunState) -> None:
         """Stand before the first module."""
@@ -66,6 +69,9 @@ class Walker:
         self._aggregated = 0
         self._pause_at = run.limits.pause_every
         self._resumed = run.step_started
+        watch = run.ports.watch
+        self._watch = watch if watch is not None and watch.is_watching() else None
+        self._working: Working | None = None
 
     async def walk(self, node: Node | None, *, admitted: bool = False) -> None:
         """Go from `node` to the end of everything that follows; `admitted` skips the first filter."""
@@ -78,7 +84,9 @@ class Walker:
                         node = entered
                         continue
                 admitted = False
-                if node.performs:
+                if self._watch is not None:
+                    node = await self._watched(node, self._watch)
+                elif node.performs:
                     node = await self._perform(node)
                 else:
                     node = STEPS[node.__class__](self, node)
@@ -90,6 +98,15 @@ class Walker:
             if self._pause_at and self._is_due():
                 await self._pause()
             node = self._advance(stack[-1])
+
+    async def _watched(self, node: Node, watch: Watch) -> Node | None:
+        """Step over a node like any other, while somebody measures it."""
+        with watch.module(node.id, node.module) as self._working:
+            return await self._perform(node) if node.performs else STEPS[node.__class__](self, node)
+
+    def watching(self, node: Node) -> AbstractContextManager[object]:
+        """Have somebody measure what is done with a node outside of the walk."""
+        return _UNWATCHED if self._watch is None else self._watch.module(node.id, node.module)
 
     def _is_due(self) -> bool:
         """Say whether the run has had its turn: so many operations, or so long a time."""
@@ -377,6 +394,8 @@ class Walker:
         if isinstance(failure, Ended):
             raise failure
         error = run_error(node, as_module_error(failure, run), operation)
+        if self._working is not None:
+            self._working.fail(error.type)
         step = self._note(node, operation, given or _NONE_GIVEN)
         run.log.fail(step, error)
         return decide(run, node, error)

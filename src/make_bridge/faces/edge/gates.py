@@ -21,6 +21,7 @@ from make_bridge.faces.edge.witness import Witness
 from make_bridge.kernel.context import ActorKind, Context
 from make_bridge.kernel.errors import PermissionDenied, Unauthenticated
 from make_bridge.kernel.ids import TeamId
+from make_bridge.platform.observability.tracing.spans import of_organization
 
 READING: Final = frozenset({"GET", "HEAD"})
 _PORTAL_ONLY: Final = frozenset({Credentials.PORTAL_TOKEN})
@@ -123,6 +124,7 @@ class TokenGate(Gate):
 
 async def call_of(request: Request, identity: Identity, access: Access, teams: TeamChooser) -> Call:
     """Choose the team and read the body, within what the route takes, for who may pass."""
+    of_organization(identity.organization_id)
     choice = await teams.choose(request.query_params.getlist("teamId"), identity)
     body = b""
     if request.method not in READING:

@@ -36,8 +36,12 @@ from make_bridge.faces.edge.surfaces import HTTPS_ONLY, Surface, find_surface, s
 from make_bridge.kernel.entropy import random_hex
 from make_bridge.kernel.errors import InvalidInput, TooLarge
 from make_bridge.platform.observability.metrics import Declarations, RequestNumbers
+from make_bridge.platform.observability.tracing.names import OTHER, known_method
+from make_bridge.platform.observability.tracing.spans import NOTHING, AnySpan
+from make_bridge.platform.observability.tracing.tracer import Tracing
 
 _REFUSED: Final = 400
+_OUR_FAULT: Final = 500
 _NO_CONTENT: Final = 204
 _FOR_PAGES: Final = "/portal/api/"
 _LINGER_SECONDS: Final = 2.0
@@ -73,6 +77,7 @@ class Edge:
         direct: Mapping[str, DirectFace],
         cross_origin: CrossOrigin | None = None,
         requests: RequestNumbers | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """``aliases`` maps a short path to the one it stands for, each for itself and what lies below it.
 
@@ -85,6 +90,7 @@ class Edge:
         self._aliases = tuple(aliases.items())
         self._cross_origin = cross_origin
         self._requests = requests or RequestNumbers(Declarations())
+        self._tracing = tracing or Tracing()
         self._surfaces = surfaces(config.limits.bodies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,22 +103,34 @@ class Edge:
         surface = find_surface(self._surfaces, scope["path"])
         exchange = Exchange(receive, send, surface, self._config, request_id or random_hex(16))
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
-        admitted: Scope | None = None
+        with self._span(exchange.request_id, scope["headers"], surface) as span:
+            try:
+                await self._serve(scope, exchange)
+            finally:
+                template = self._template(exchange.admitted)
+                self._requests.count(scope["method"], template, exchange.status, perf_counter() - began)
+                if span.is_recording:
+                    tell_request(span, scope["method"], template, exchange.status, self._config)
+
+    async def _serve(self, scope: Scope, exchange: "Exchange") -> None:
         try:
-            admitted = self._admit(scope, exchange)
+            admitted = exchange.admitted = self._admit(scope, exchange)
             if self._cross_origin is not None and _is_preflight(admitted):
                 await self._answer_preflight(self._cross_origin, admitted, exchange)
                 return
             await self._face(admitted["path"])(admitted, exchange.receive, exchange.send)
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
             await exchange.fail(error, scope)
-        finally:
-            took = perf_counter() - began
-            self._requests.count(scope["method"], self._template(admitted), exchange.status, took)
 
     def count_refusal(self, status: int) -> None:
         """Count what was refused before there was a request to speak of."""
         self._requests.count("", REFUSED, status, 0.0)
+
+    def _span(self, request_id: str, headers: RawHeaders, surface: Surface) -> AnySpan:
+        """Begin the span of a request; probes, files and paths that lead nowhere have none."""
+        if not surface.is_traced:
+            return NOTHING
+        return self._tracing.request(request_id, headers, is_inner=self._config.is_internal)
 
     def _template(self, admitted: Scope | None) -> str:
         """Return the address of a request as its route writes it, never as it came: those have no end."""
@@ -142,7 +160,20 @@ class Edge:
         began, status = perf_counter(), 0
         request_id = random_hex(16)
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        limits, surface = self._config.limits, find_surface(self._surfaces, request.path)
+        surface = find_surface(self._surfaces, request.path)
+        with self._span(request_id, request.headers, surface) as span:
+            try:
+                status, answer = await self._serve_plain(request, face, server_headers, request_id, surface)
+            finally:
+                self._requests.count("POST", face.template, status, perf_counter() - began)
+                if span.is_recording:
+                    tell_request(span, "POST", face.template, status, self._config)
+        return answer
+
+    async def _serve_plain(
+        self, request: PlainRequest, face: DirectFace, server_headers: RawHeaders, request_id: str, surface: Surface
+    ) -> tuple[int, bytes]:
+        limits = self._config.limits
         try:
             check_address(request.path.encode(), request.query, limits)
             request.headers = read_head(
@@ -151,17 +182,14 @@ class Edge:
             _check_size(request, surface)
             status, headers, body = await face.plain(request)
             completed = _complete(server_headers + check_headers(headers), surface, request_id, self._config)
-            return render(status, completed, body)
+            return status, render(status, completed, body)
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
             if problems.is_unforeseen(error):
                 problems.log_fault(error, method="POST", surface=surface.name)
             problem = problems.problem_of(error)
-            status = problem.status
             headers = [*server_headers, (b"content-type", b"application/json"), *problem.headers]
             completed = _complete(headers, surface, request_id, self._config)
-            return render(problem.status, completed, problem.body(request_id))
-        finally:
-            self._requests.count("POST", face.template, status, perf_counter() - began)
+            return problem.status, render(problem.status, completed, problem.body(request_id))
 
     def _face(self, path: str) -> ASGIApp:
         for prefix, face in self._direct:
@@ -209,7 +237,7 @@ class Exchange:
 
     __slots__ = (
         *("_config", "_deadline", "_ended", "_read", "_receive", "_refused", "_send", "_started", "_unread"),
-        *("more_headers", "request_id", "status", "surface"),
+        *("admitted", "more_headers", "request_id", "status", "surface"),
     )
 
     def __init__(self, receive: Receive, send: Send, surface: Surface, config: EdgeConfig, request_id: str) -> None:
@@ -217,6 +245,7 @@ class Exchange:
         self.request_id = request_id
         self.surface = surface
         self.status = 0
+        self.admitted: Scope | None = None
         self.more_headers: RawHeaders = []
         self._receive = receive
         self._send = send
@@ -324,6 +353,19 @@ def _is_preflight(scope: Scope) -> bool:
         return False
     names = [name for name, _ in scope["headers"]]
     return names.count(b"origin") == 1 and b"access-control-request-method" in names
+
+
+def tell_request(span: AnySpan, method: str, template: str, status: int, config: EdgeConfig) -> None:
+    """Say on its span what a request was: by its route, never by its address, which may hold a secret."""
+    known = known_method(method)
+    word, has_route = "HTTP" if known == OTHER else known, template not in {NO_ROUTE, REFUSED}
+    span.rename(f"{word} {template}" if has_route else word)
+    span.set("http.request.method", known)
+    span.set("http.route", template if has_route else None)
+    span.set("url.scheme", "https" if config.is_https else "http")
+    span.set("http.response.status_code", status or None)
+    if status >= _OUR_FAULT:
+        span.fail(str(status))
 
 
 def _check_size(request: PlainRequest, surface: Surface) -> None:

@@ -34,7 +34,10 @@ HTTPS_ONLY: Final = (b"strict-transport-security", b"max-age=31536000")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
-    """One part of the address space; ``keeps_identity`` leaves headers that claim an identity, as data."""
+    """One part of the address space; ``keeps_identity`` leaves headers that claim an identity, as data.
+
+    Where ``is_traced`` is off no request begins a trace: files, probes, and paths that lead nowhere.
+    """
 
     name: str
     prefixes: tuple[str, ...]
@@ -43,6 +46,7 @@ class Surface:
     defaults: Headers = ()
     is_api: bool = False
     keeps_identity: bool = False
+    is_traced: bool = True
     forced_names: frozenset[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,6 +86,7 @@ def surfaces(bodies: BodyLimits) -> tuple[Surface, ...]:
                 _ANY_ORIGIN,
             ),
             defaults=((b"cache-control", b"no-cache"),),
+            is_traced=False,
         ),
         Surface(
             name="api",
@@ -127,9 +132,10 @@ def surfaces(bodies: BodyLimits) -> tuple[Surface, ...]:
             max_body=bodies.api,
             forced=(_NOSNIFF, _NO_REFERRER, _POP_UPS, _SAME_ORIGIN, _NO_DEVICES),
             defaults=(_CLOSED, _NO_STORE),
+            is_traced=False,
         ),
         Surface(name="other", prefixes=("",), max_body=bodies.api, forced=(_NOSNIFF, _NO_REFERRER, _SAME_ORIGIN),
-                defaults=(_CLOSED, _NO_STORE)),
+                defaults=(_CLOSED, _NO_STORE), is_traced=False),
     )  # fmt: skip
 
 

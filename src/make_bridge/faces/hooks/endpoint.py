@@ -23,6 +23,7 @@ from make_bridge.faces.edge.plain_http import PlainRequest
 from make_bridge.faces.edge.request_head import RawHeaders
 from make_bridge.kernel.errors import NotFound, TooLarge
 from make_bridge.platform.limits.port import RateLimit
+from make_bridge.platform.observability.tracing.spans import of_organization
 
 PREFIX = "/hook/"
 TEMPLATE = "/hook/{token}"
@@ -90,6 +91,7 @@ class HookEndpoint:
             message = "There is no webhook at this address."
             raise NotFound(message)
         target = await self._targets.find(token)
+        of_organization(target.organization_id)
         if target.settings.api_keys:
             given = next((value for name, value in headers if name == _API_KEY), b"")
             require_key(target.settings, given.decode("latin-1"))

@@ -29,6 +29,8 @@ from make_bridge.kernel.errors import DeadlineExceeded, Unavailable
 from make_bridge.kernel.roles import Role
 from make_bridge.platform.egress.breaker import Verdict
 from make_bridge.platform.observability.metrics import UpstreamCounters
+from make_bridge.platform.observability.tracing.names import known_method
+from make_bridge.platform.observability.tracing.spans import carried, step
 from make_bridge.platform.security.internal_context import HEADER, Forwarded, ForwardedCall, InternalContexts
 from make_bridge.platform.upstreams.client import UpstreamAnswer, UpstreamClient, UpstreamFailure
 from make_bridge.platform.upstreams.nodes import Nodes, Turn
@@ -92,10 +94,21 @@ class Forwarder:
 
     async def send(self, role: Role, request: Request) -> Response:
         """Return the node's answer; raises Unavailable and DeadlineExceeded."""
+        with step(f"hand on to {role}", "client") as span:
+            span.set("http.request.method", known_method(request.method))
+            span.set("make_bridge.role", str(role))
+            response = await self._send(role, request)
+            span.set("http.response.status_code", response.status_code)
+            return response
+
+    async def _send(self, role: Role, request: Request) -> Response:
         call: Call = request.state.call
         now, target = self.clock.now(), target_of(request)
         forwarded = Forwarded(
-            context=call.context, home=call.team_id, deadline=now + timedelta(seconds=self.config.seconds)
+            context=call.context,
+            home=call.team_id,
+            deadline=now + timedelta(seconds=self.config.seconds),
+            trace=carried() or "",
         )
         described = ForwardedCall(audience=role, method=request.method, target=target, body=call.body)
         headers = _head(request) | {HEADER: self.contexts.write(forwarded, described, now)}

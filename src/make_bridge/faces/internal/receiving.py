@@ -22,6 +22,7 @@ from make_bridge.faces.edge.gates import READING, Access, Call
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.errors import DeadlineExceeded, PermissionDenied
 from make_bridge.kernel.roles import Role
+from make_bridge.platform.observability.tracing.spans import adopt, of_organization
 from make_bridge.platform.security.internal_context import (
     HEADER,
     ForwardedCall,
@@ -55,6 +56,8 @@ class ReceivingGate(Gate):
         except InternalContextRefused as refusal:
             _log.warning("internal_call_refused", fault=str(refusal.fault), role=str(self._role))
             raise
+        adopt(forwarded.trace)
+        of_organization(forwarded.context.organization_id)
         if not forwarded.context.allows(self.access.permission):
             raise PermissionDenied
         request.state.deadline.reschedule(

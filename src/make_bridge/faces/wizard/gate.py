@@ -23,6 +23,7 @@ from make_bridge.kernel.ids import OrganizationId, TeamId
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import ReadTx
 from make_bridge.platform.limits.port import RateLimit
+from make_bridge.platform.observability.tracing.spans import of_organization
 from make_bridge.platform.security.secrets import digest_of, opaque_token_organization
 
 _HEADER = "flow-secret"
@@ -92,6 +93,7 @@ class FlowGate(Gate):
         except Unauthenticated as error:
             raise await attempts.failed(attempt) or error from error
         attempts.passed(attempt)
+        of_organization(organization)
         await self._limits.calls.require(flow_id)
         body = await read_bytes(request, self._max_body)
         if body:

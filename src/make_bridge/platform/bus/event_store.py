@@ -14,6 +14,7 @@ from make_bridge.kernel.ids import OrganizationId
 from make_bridge.kernel.messages import Event
 from make_bridge.platform.bus.events import Envelope
 from make_bridge.platform.database.transactions import ReadTx, WriteTx
+from make_bridge.platform.observability.tracing.spans import carried
 
 _STAMP: Final = """
 WITH leader AS MATERIALIZED (
@@ -34,7 +35,7 @@ _LOOK: Final = """
 SELECT last, EXISTS (SELECT FROM shard.outbox WHERE position IS NULL) AS waiting FROM shard.event_positions
 """
 _READ: Final = """
-SELECT id, position, organization_id, type, subject, payload, trace, created_at FROM shard.outbox
+SELECT id, position, organization_id, type, subject, payload, trace, trace_context, created_at FROM shard.outbox
 WHERE position > %(after)s AND position <= %(upto)s AND NOT is_history
   AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s::text[]))
 ORDER BY position
@@ -81,7 +82,9 @@ WITH leader AS MATERIALIZED (
 UPDATE shard.event_positions SET trimmed = greatest(trimmed, (SELECT max(position) FROM gone WHERE NOT is_history))
 WHERE EXISTS (SELECT FROM gone) RETURNING (SELECT count(*) FROM gone) AS gone
 """
-_ADD: Final = "INSERT INTO shard.outbox (organization_id, type, subject, payload) VALUES (%s, %s, %s, %s)"
+_ADD: Final = """
+INSERT INTO shard.outbox (organization_id, type, subject, payload, trace_context) VALUES (%s, %s, %s, %s, %s)
+"""
 _NOTIFY: Final = "SELECT pg_notify(%s, %s)"
 
 
@@ -113,7 +116,7 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
 
 async def add(tx: WriteTx, organization_id: OrganizationId, event: Event, subject: str) -> None:
     """Tell a fact that no command caused."""
-    await tx.execute(_ADD, (organization_id, event.wire_name, subject, msgspec.json.encode(event)))
+    await tx.execute(_ADD, (organization_id, event.wire_name, subject, msgspec.json.encode(event), carried()))
 
 
 async def stamp(tx: WriteTx, lead: Lead, most: int) -> int:
@@ -149,6 +152,7 @@ def envelope_of(row: DictRow) -> Envelope:
         time=row["created_at"],
         data=bytes(row["payload"]),
         trace=row["trace"],
+        trace_context=row.get("trace_context"),
     )
 
 

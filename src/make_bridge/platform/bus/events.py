@@ -24,7 +24,11 @@ E = TypeVar("E", bound=Event)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """One event with what is known about it; ``data`` is its JSON. Told at least once, always under the same ``id``."""
+    """One event with what is known about it; ``data`` is its JSON. Told at least once, always under the same ``id``.
+
+    ``trace`` is the request that caused it; ``trace_context`` is for spans of ours, where consumers go on with its
+    trace, and told to nobody.
+    """
 
     id: str
     position: int
@@ -34,6 +38,7 @@ class Envelope:
     time: datetime
     data: bytes
     trace: str | None
+    trace_context: str | None = None
 
     def render(self) -> dict[str, Any]:
         """Return the CloudEvent in its structured JSON form."""

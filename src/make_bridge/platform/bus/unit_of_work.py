@@ -14,9 +14,11 @@ from make_bridge.kernel.messages import Event, Home
 from make_bridge.platform.audit import record
 from make_bridge.platform.audit.record import AuditRecord
 from make_bridge.platform.database.transactions import WriteTx
+from make_bridge.platform.observability.tracing.spans import carried, step
 
 _INSERT_EVENT = """
-INSERT INTO shard.outbox (organization_id, type, subject, payload, trace) VALUES (%s, %s, %s, %s, %s)
+INSERT INTO shard.outbox (organization_id, type, subject, payload, trace, trace_context)
+VALUES (%s, %s, %s, %s, %s, %s)
 """
 
 
@@ -68,8 +70,12 @@ class UnitOfWork:
         context = self.context
         for subject, event in self._events:
             payload = msgspec.json.encode(event)
-            row = (context.organization_id, event.wire_name, subject, payload, context.request_id)
-            await tx.execute(_INSERT_EVENT, row)
+            with step(f"send {event.wire_name}", "producer") as span:
+                span.set("messaging.system", "make_bridge")
+                span.set("messaging.operation.type", "send")
+                span.set("messaging.destination.name", event.wire_name)
+                row = (context.organization_id, event.wire_name, subject, payload, context.request_id, carried())
+                await tx.execute(_INSERT_EVENT, row)
 
     async def write_record(self, home: Home, action: str, fields: Collection[str] = ()) -> None:
         """Write the audit row, and events where they have a table; called by the bus just before the commit."""

@@ -10,7 +10,6 @@ indexes and costs are kept; conditions, which hold values, are not.
 """
 
 import asyncio
-import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -22,6 +21,7 @@ import structlog
 
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.errors import Unavailable
+from make_bridge.platform.database.fingerprints import fingerprint_of, one_line
 from make_bridge.platform.database.transactions import Params, Pool, begin
 
 _log = structlog.get_logger(__name__)
@@ -96,8 +96,8 @@ class SlowStatements:
 
     def took(self, pool: Pool, statement: str, params: Params, seconds: float, *, failed: bool) -> None:
         """Take note of a statement that took too long."""
-        text = " ".join(statement.split())
-        fingerprint = hashlib.sha256(text.encode()).hexdigest()[:12]
+        text = one_line(statement)
+        fingerprint = fingerprint_of(text)
         entry = self._known.get(fingerprint)
         if entry is None:
             entry = self._known[fingerprint] = SlowStatement(fingerprint=fingerprint, statement=text[:_TEXT])

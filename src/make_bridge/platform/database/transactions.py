@@ -20,6 +20,8 @@ from psycopg.rows import DictRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from make_bridge.kernel.errors import OrganizationMoved, Unavailable
+from make_bridge.platform.database.fingerprints import described
+from make_bridge.platform.observability.tracing.spans import current, step
 
 Params = Sequence[object] | Mapping[str, object]
 Connection = psycopg.AsyncConnection[DictRow]
@@ -96,6 +98,16 @@ class ReadTx:
         return await (await self._connection.execute(explained, params, prepare=False)).fetchone()
 
     async def _run(self, statement: LiteralString, params: Params) -> psycopg.AsyncCursor[DictRow]:
+        if current() is None:
+            return await self._watched(statement, params)
+        fingerprint, operation = described(statement)
+        with step(f"{operation} {fingerprint}", "client") as span:
+            span.set("db.system.name", "postgresql")
+            span.set("db.operation.name", operation)
+            span.set("db.query.summary", fingerprint)
+            return await self._watched(statement, params)
+
+    async def _watched(self, statement: LiteralString, params: Params) -> psycopg.AsyncCursor[DictRow]:
         watch = self._pool.watch
         if watch is None:
             return await self._connection.execute(statement, params)

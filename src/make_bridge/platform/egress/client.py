@@ -9,7 +9,7 @@ import asyncio
 import io
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace, TracebackType
 from typing import Final, Self
@@ -22,8 +22,12 @@ from make_bridge.platform.egress.bodies import ACCEPTED_ENCODINGS, read_body, re
 from make_bridge.platform.egress.guard import BlockedAddress, EgressGuard, EgressPolicy
 from make_bridge.platform.egress.messages import EgressFailure, EgressRequest, EgressResponse, FailureKind, refused
 from make_bridge.platform.egress.redirects import REDIRECTS, redirected, resolve_location
+from make_bridge.platform.egress.trace_hosts import TraceHosts
 from make_bridge.platform.egress.trust import TrustedContexts
 from make_bridge.platform.egress.urls import Target, read_target
+from make_bridge.platform.observability.tracing.context import TRACEPARENT
+from make_bridge.platform.observability.tracing.names import OTHER, known_method
+from make_bridge.platform.observability.tracing.spans import step
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BAD_IN_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
@@ -38,6 +42,7 @@ _OURS: Final = frozenset(
 # The body we hand on is not what these were said of any more.
 _OF_PACKED_BODY: Final = frozenset({"content-encoding", "content-length"})
 _SWITCHING_PROTOCOLS: Final = 101
+_REFUSED: Final = 400
 # A larger body is written in pieces, so that other work gets its turn on the loop.
 _WRITTEN_AT_ONCE: Final = 512 * 1024
 _MAX_HEADER_BYTES: Final = 32 * 1024
@@ -48,6 +53,7 @@ class EgressConfig:
     """How the client behaves; what it may reach is the policy."""
 
     policy: EgressPolicy = field(default_factory=EgressPolicy)
+    traced_hosts: tuple[str, ...] = ()
     connections: int = 512
     connections_per_host: int = 32
     connect_timeout: float = 10.0
@@ -76,6 +82,7 @@ class EgressClient:
         self._resolver = resolver
         self._tls = tls
         self._trusted = TrustedContexts(tls)
+        self._traced = TraceHosts(config.traced_hosts)
         self._guard: EgressGuard | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -143,7 +150,7 @@ class EgressClient:
     ) -> tuple[int, list[tuple[str, str]], bytes, Target]:
         target = self._checked_target(request.url)
         for _ in range(self._config.max_redirects + 1):
-            outcome = await self._hop(request, target, attempt)
+            outcome = await self._measured_hop(request, target, attempt)
             if not isinstance(outcome, _Redirect):
                 return *outcome, target
             following = self._checked_target(resolve_location(target, outcome.location))
@@ -159,6 +166,26 @@ class EgressClient:
         self._guard.check(target)
         return target
 
+    async def _measured_hop(
+        self, request: EgressRequest, target: Target, attempt: _Attempt
+    ) -> "_Redirect | tuple[int, list[tuple[str, str]], bytes]":
+        method = known_method(request.method.upper())
+        with step("HTTP" if method == OTHER else method, "client") as span:
+            span.set("http.request.method", method)
+            span.set("url.scheme", target.url.scheme)
+            span.set("server.address", target.host)
+            span.set("server.port", target.url.port)
+            try:
+                outcome = await self._hop(request, target, attempt)
+            except EgressFailure as failure:
+                span.fail(failure.kind)
+                raise
+            status = outcome.status if isinstance(outcome, _Redirect) else outcome[0]
+            span.set("http.response.status_code", status)
+            if status >= _REFUSED:
+                span.fail(str(status))
+            return outcome
+
     async def _hop(
         self, request: EgressRequest, target: Target, attempt: _Attempt
     ) -> "_Redirect | tuple[int, list[tuple[str, str]], bytes]":
@@ -169,7 +196,7 @@ class EgressClient:
             async with self._session.request(
                 request.method,
                 target.url,
-                headers=_headers(request, target, self._config.user_agent),
+                headers=_headers(request, target, self._config.user_agent, self._traced.headers_for(target.host)),
                 data=_payload(request.body),
                 allow_redirects=False,
                 ssl=self._tls_for(request),
@@ -232,7 +259,9 @@ def _checked(request: EgressRequest) -> EgressRequest:
     return request
 
 
-def _headers(request: EgressRequest, target: Target, user_agent: str) -> CIMultiDict[str]:
+def _headers(
+    request: EgressRequest, target: Target, user_agent: str, traced: Sequence[tuple[str, str]] = ()
+) -> CIMultiDict[str]:
     headers = CIMultiDict((name, value.strip()) for name, value in request.headers if name.lower() not in _OURS)
     authority = target.url.raw_authority
     if [host.lower() for host in headers.popall("Host", [authority])] != [authority]:
@@ -243,6 +272,8 @@ def _headers(request: EgressRequest, target: Target, user_agent: str) -> CIMulti
     headers.setdefault("Accept", "*/*")
     headers.setdefault("Accept-Encoding", ACCEPTED_ENCODINGS)
     headers.setdefault("User-Agent", user_agent)
+    if TRACEPARENT not in headers:
+        headers.update(traced)
     return headers
 
 

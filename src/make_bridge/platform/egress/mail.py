@@ -29,6 +29,7 @@ from make_bridge.kernel.errors import BridgeError
 from make_bridge.platform.egress.guard import BlockedAddress, EgressGuard, EgressPolicy
 from make_bridge.platform.egress.messages import EgressFailure
 from make_bridge.platform.egress.urls import Target, read_target
+from make_bridge.platform.observability.tracing.spans import step
 
 MailFailureKind = Literal["connect", "timeout", "refused", "login", "temporary", "rejected"]
 MailSecurity = Literal["tls", "starttls", "none"]
@@ -88,6 +89,17 @@ class MailSender:
 
     async def send(self, mail: OutgoingMail, server: MailServerAddress) -> tuple[str, ...]:
         """Return the recipients that were refused beside others that were not; raises ``MailRefusal``."""
+        with step("send mail", "client") as span:
+            span.set("network.protocol.name", "smtp")
+            span.set("server.address", server.host)
+            span.set("server.port", server.port)
+            try:
+                return await self._send(mail, server)
+            except MailRefusal as refusal:
+                span.fail(refusal.kind)
+                raise
+
+    async def _send(self, mail: OutgoingMail, server: MailServerAddress) -> tuple[str, ...]:
         if server.user and server.security == "none":
             raise MailRefusal("refused", _LOGIN_WITHOUT_TLS)
         try:

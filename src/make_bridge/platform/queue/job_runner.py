@@ -24,6 +24,7 @@ from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import Row
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.observability.tracing.tracer import Tracing
 from make_bridge.platform.queue import job_settling, job_store, leases
 from make_bridge.platform.queue.group_commit import GroupCommit
 from make_bridge.platform.queue.job_messages import JobProgressed
@@ -78,6 +79,7 @@ class JobRunnerConfig:
     node: str
     limits: JobLimits = field(default_factory=JobLimits)
     patience: float = 60.0
+    tracing: Tracing = field(default_factory=Tracing)
 
 
 class JobRunner:
@@ -130,7 +132,16 @@ class JobRunner:
         trying = _Try(shard=shard, job_id=JobId(lease.id), kind=kind, fence=lease.fence, began=began)
         trying.is_alone = row["batch_id"] is None
         trying.is_cancelled = row["cancel_requested"]
-        verdict = await self._try(trying, row)
+        with self._config.tracing.going_on(row["trace_context"], f"process {kind.name}", "consumer") as span:
+            span.set("messaging.system", "make_bridge")
+            span.set("messaging.operation.type", "process")
+            span.set("messaging.destination.name", kind.name)
+            span.set("make_bridge.organization.id", row["organization_id"])
+            span.set("make_bridge.job.id", lease.id)
+            span.set("make_bridge.job.try", row["tries"] + 1)
+            verdict = await self._try(trying, row)
+            if verdict.state == "failed":
+                span.fail("job_failed")
         await self._settle(shard, kind, verdict)
 
     async def bury(self, shard: Shard, lease: Lease, sentence: str) -> None:

@@ -14,13 +14,14 @@ from make_bridge.kernel.errors import Conflict, NotFound
 from make_bridge.kernel.ids import BatchId, JobId, OrganizationId, TeamId, new_job_id
 from make_bridge.kernel.messages import Event
 from make_bridge.platform.database.transactions import ReadTx, WriteTx
+from make_bridge.platform.observability.tracing.spans import carried
 from make_bridge.platform.queue.job_messages import BatchCompleted
 from make_bridge.platform.queue.jobs import NewJob, lane_of
 
 _ENQUEUE: Final = """
 WITH made AS (
-    INSERT INTO shard.jobs (id, organization_id, team_id, type, class, payload, unique_key, batch_id)
-    VALUES (%(id)s, %(organization)s, %(team)s, %(type)s, %(class)s, %(payload)s, %(key)s, %(batch)s)
+    INSERT INTO shard.jobs (id, organization_id, team_id, type, class, payload, unique_key, batch_id, trace_context)
+    VALUES (%(id)s, %(organization)s, %(team)s, %(type)s, %(class)s, %(payload)s, %(key)s, %(batch)s, %(trace)s)
     ON CONFLICT (organization_id, type, unique_key) WHERE unique_key IS NOT NULL AND finished_at IS NULL DO NOTHING
     RETURNING id
 )
@@ -51,7 +52,8 @@ FROM shard.jobs WHERE batch_id = %s AND organization_id = %s
 """
 # That a job runs is told by its lease alone: writing it down as well would cost each job a version of its row.
 _BEGIN: Final = """
-SELECT j.id, j.organization_id, j.team_id, j.type, j.payload, j.tries, j.batch_id, j.created_at, j.cancel_requested
+SELECT j.id, j.organization_id, j.team_id, j.type, j.payload, j.tries, j.batch_id, j.created_at, j.cancel_requested,
+       j.trace_context
 FROM unnest(%s::uuid[], %s::bigint[]) AS mine(id, fence)
 JOIN shard.queue q ON q.id = mine.id AND q.fence = mine.fence
 JOIN shard.jobs j ON j.id = q.id AND j.finished_at IS NULL
@@ -104,8 +106,8 @@ DELETE FROM shard.job_batches WHERE id IN (
     LIMIT 1000)
 """
 _TELL: Final = """
-INSERT INTO shard.outbox (organization_id, type, subject, payload)
-SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[])
+INSERT INTO shard.outbox (organization_id, type, subject, payload, trace_context)
+SELECT t.*, %s::text FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bytea[]) AS t
 """
 _RACES: Final = 5
 Told = tuple[OrganizationId, str, Event]
@@ -130,6 +132,7 @@ async def enqueue(tx: WriteTx, job: NewJob, queue_class: int) -> tuple[JobId, bo
         "batch": job.batch_id,
         "delay": job.delay_seconds,
         "not_before": job.not_before,
+        "trace": job.trace_context or carried(),
     }
     # The one that was in the way may end before it is looked for: then there is room again.
     for _ in range(_RACES):
@@ -244,6 +247,7 @@ async def tell(tx: WriteTx, told: Sequence[Told]) -> None:
     """Write events into the outbox."""
     if told:
         columns = (
+            carried(),
             [organization_id for organization_id, _, _ in told],
             [event.wire_name for _, _, event in told],
             [subject for _, subject, _ in told],

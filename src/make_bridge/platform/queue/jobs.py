@@ -172,7 +172,8 @@ class NewJob:
 
     Without ``team_id`` it is work of the organization, with a turn of its own beside its teams. It begins not before
     ``not_before`` nor before ``delay_seconds`` from now. While a job of the same type and ``unique_key`` of the
-    organization is unfinished, no other is made. With ``batch_id`` it joins a batch that has not ended.
+    organization is unfinished, no other is made. With ``batch_id`` it joins a batch that has not ended. Without
+    ``trace_context`` it belongs to the trace in which it is enqueued.
     """
 
     type: str
@@ -184,6 +185,7 @@ class NewJob:
     unique_key: str | None = None
     batch_id: BatchId | None = None
     queue_class: int | None = None
+    trace_context: str | None = None
     """Instead of the type's own."""
 
 

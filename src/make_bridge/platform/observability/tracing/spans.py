@@ -8,10 +8,9 @@ library cost sixty times as much where requests are served (docs/decisions/0020-
 
 import asyncio
 import time
-from collections.abc import Coroutine
 from contextvars import Context, ContextVar, Token, copy_context
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Final, Protocol, Self, TypeVar
 
 from make_bridge.kernel.clock import wall_ns
 from make_bridge.kernel.entropy import random_hex
@@ -132,6 +131,11 @@ class Span:
         """Give it the name that is known by now: never one with an id, an address or anything a caller said."""
         self.name = name
 
+    def began_at(self, since_ns: int) -> None:
+        """Say that it began before somebody measured it, in nanoseconds since 1970."""
+        # Another machine's clock may be ahead.
+        self.started_at = min(since_ns, self.started_at)
+
     def set(self, name: Name, value: Attribute | None) -> None:
         """Say something about the work; None says nothing."""
         if value is not None:
@@ -166,6 +170,9 @@ class NoSpan:
 
     def rename(self, name: str) -> None:
         """Name nothing."""
+
+    def began_at(self, since_ns: int) -> None:
+        """Begin nothing."""
 
     def set(self, name: Name, value: Attribute | None) -> None:
         """Say nothing."""
@@ -216,15 +223,6 @@ def step(name: str, kind: Kind = "internal") -> AnySpan:
     return Span(parent.trace, name, kind, parent.span_id)
 
 
-def elapsed(name: str, since_ns: int, kind: Kind = "internal") -> AnySpan:
-    """Begin, below the current one, a span of what began at ``since_ns`` (since 1970) and ends with the block."""
-    span = step(name, kind)
-    if isinstance(span, Span):
-        # Another machine's clock may be ahead.
-        span.started_at = min(since_ns, span.started_at)
-    return span
-
-
 def here() -> TraceContext | None:
     """Return the context of the current span, for whoever goes on with the trace; None where none is kept."""
     span = _current.get()
@@ -269,7 +267,7 @@ def apart() -> Context | None:
     return context
 
 
-def start_apart(work: Coroutine[Any, Any, _T], *, name: str | None = None) -> asyncio.Task[_T]:
+def start_apart(work: "asyncio._CoroutineLike[_T]", *, name: str | None = None) -> asyncio.Task[_T]:
     """Begin a task that works for others too, or goes on in a trace of its own."""
     return asyncio.create_task(work, name=name, context=apart())
 
