@@ -156,6 +156,7 @@ from make_bridge.wiring.services import (
     wire_forwarding,
 )
 from make_bridge.wiring.sharing import far_cache_of, open_redis, relay_of
+from make_bridge.wiring.tracing import open_tracing
 
 
 async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Report, *, join: bool = False) -> Domain:
@@ -328,7 +329,9 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     domain = await open_domain(stack, loaded, report)
     metrics = domain.metrics
     session = await open_session(stack, loaded, metrics)
-    domain = replace(domain, candidacy_of=candidacies(session, loaded.node_id))
+    domain = replace(
+        domain, candidacy_of=candidacies(session, loaded.node_id), tracing=open_tracing(stack, loaded, metrics)
+    )
     slow = await watch_databases(stack, domain, settings)
     egress = await stack.enter_async_context(domain.egress)
     stack.push_async_callback(domain.tokens.close)
@@ -400,7 +403,9 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     api = api_of(domain, portal, circuits, settings)
     if settings.is_called_by_gateways:
         inner = bridge_routes(portal, api, receiving_doors(services), is_described=False)
-        app = build_application([*inner, *ops_routes(operations)], settings.edge(), requests=metrics.requests)
+        app = build_application(
+            [*inner, *ops_routes(operations)], settings.edge(), requests=metrics.requests, tracing=domain.tracing
+        )
         return Serving(app=app, demo=None, farewell=farewell)
     routes = [
         *world_routes_of(domain, operations, limiters, settings),
@@ -418,5 +423,6 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         direct=direct,
         cross_origin=turnstile.cross_origin,
         requests=metrics.requests,
+        tracing=domain.tracing,
     )
     return Serving(app=app, demo=demo, farewell=farewell)

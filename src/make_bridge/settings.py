@@ -64,6 +64,8 @@ from make_bridge.platform.egress.client import EgressConfig
 from make_bridge.platform.egress.guard import EgressPolicy
 from make_bridge.platform.egress.host_turns import TurnLimits
 from make_bridge.platform.limits.port import Rate
+from make_bridge.platform.observability.tracing.config import ExportConfig, read_headers
+from make_bridge.platform.observability.tracing.tracer import TraceRules
 from make_bridge.platform.queue.jobs import JobLimits
 from make_bridge.platform.queue.leases import ClaimRules
 from make_bridge.platform.redis.config import RedisConfig, is_redis_address
@@ -80,9 +82,11 @@ PREFIX: Final = "MAKE_BRIDGE_"
 DEFAULTS: Final = Path(__file__).with_name("make-bridge.default.toml")
 _CONFIG: Final = "CONFIG"
 # Names that belong to parts which are not in this version: they are recognised, and said to have no effect.
-_LATER: Final = ("ELASTICSEARCH_URL", "OTLP_ENDPOINT")
+_LATER: Final = ("ELASTICSEARCH_URL",)
 _LAST_SHARD: Final = 1023
 _MOST_REPLICAS: Final = 8
+_MOST_SHARES: Final = 1000
+_TRACES_PATH: Final = "/v1/traces"
 _LEAVE_SECONDS: Final = 3.0
 # For how long connections without a call outlive the door: behind a proxy, and before callers who know no other server.
 PROXIED_SECONDS: Final = 3.0
@@ -181,9 +185,45 @@ def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _collector(value: str) -> str:
+    """Take the address of a collector; one without a path gets the protocol's own."""
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an address like http://collector:4318")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ValueError(
+            f"must not hold a name, a password or a query: give them as headers in {PREFIX}OTLP_HEADERS_FILE"
+        )
+    return value if parts.path.strip("/") else value.rstrip("/") + _TRACES_PATH
+
+
+def _shares(value: object) -> object:
+    """Take ``ORGANIZATION=SHARE`` entries, each organization once."""
+    entries = value.split() if isinstance(value, str) else value or []
+    if not isinstance(entries, list):
+        raise ValueError("must be entries of the form ORGANIZATION=SHARE")  # noqa: TRY004 - Pydantic reports ValueError only
+    shares: dict[str, str] = {}
+    for entry in entries:
+        organization, _, share = str(entry).partition("=")
+        if not organization.isascii() or not organization.isdigit() or organization in shares:
+            raise ValueError("must name each organization once, by its number, as ORGANIZATION=SHARE")
+        shares[organization] = share
+    if len(shares) > _MOST_SHARES:
+        raise ValueError(f"may name {_MOST_SHARES} organizations at most")
+    return shares
+
+
+def _traced_hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in value:
+        if not re.fullmatch(r"(\*\.)?[A-Za-z0-9._-]+|\[?[0-9A-Fa-f:.]+\]?", entry):
+            raise ValueError(f"holds '{entry}', which is not a host: give names like api.example.com or *.example.com")
+    return value
+
+
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgresql)]
 ZooKeeperHost = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}$")]
 Bytes = Annotated[int, Field(ge=1024, le=256 * 1024 * 1024)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 RateMost = Annotated[int, Field(ge=0, le=10_000_000)]
 RateSeconds = Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
@@ -221,6 +261,17 @@ class Settings(BaseSettings):
     metrics_token_file: Path | None = None
     metrics_look_seconds: Seconds
     metrics_wait_seconds: Seconds
+    otlp_endpoint: Annotated[str, AfterValidator(_collector)] | None = None
+    otlp_headers_file: Path | None = None
+    trace_sample: Share
+    trace_sample_organizations: Annotated[dict[int, Share], NoDecode, BeforeValidator(_shares)]
+    trace_trust_incoming: bool
+    trace_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_traced_hosts)]
+    trace_spans: Annotated[int, Field(ge=10, le=10_000)]
+    trace_queue: Annotated[int, Field(ge=100, le=1_000_000)]
+    trace_batch: Annotated[int, Field(ge=1, le=10_000)]
+    trace_every_seconds: Annotated[float, Field(ge=0.05, le=60, allow_inf_nan=False)]
+    trace_export_seconds: Annotated[float, Field(ge=0.1, le=60, allow_inf_nan=False)]
 
     data_dir: Path
     root_key_file: Path | None = None
@@ -447,6 +498,15 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _agree_on_traces(self) -> "Settings":
+        """Refuse a batch that never fills, and headers for nobody."""
+        if self.trace_batch > self.trace_queue:
+            raise ValueError(f"{PREFIX}TRACE_BATCH must not be larger than {PREFIX}TRACE_QUEUE")
+        if self.otlp_headers_file is not None and self.otlp_endpoint is None:
+            raise ValueError(f"{PREFIX}OTLP_HEADERS_FILE is for a collector: give {PREFIX}OTLP_ENDPOINT beside it")
+        return self
+
+    @model_validator(mode="after")
     def _agree_on_roles(self) -> "Settings":
         """Refuse services apart without what they share."""
         if self.is_apart and (self.database_url is None or self.root_key_file is None):
@@ -585,6 +645,30 @@ class Settings(BaseSettings):
                 takes_public_numbers=self.public_url is None,
             ),
             addresses=Addresses([_network(entry) for entry in self.trusted_proxies]),
+        )
+
+    def traces(self) -> TraceRules | None:
+        """Produce which traces are kept; None where there is no collector."""
+        if self.otlp_endpoint is None:
+            return None
+        return TraceRules(
+            share=self.trace_sample,
+            shares=self.trace_sample_organizations,
+            trusts_incoming=self.trace_trust_incoming,
+            most_spans=self.trace_spans,
+        )
+
+    def trace_export(self) -> ExportConfig | None:
+        """Produce where traces go, if anywhere; reads the file of the headers."""
+        if self.otlp_endpoint is None:
+            return None
+        return ExportConfig(
+            url=self.otlp_endpoint,
+            headers=() if self.otlp_headers_file is None else read_headers(self.otlp_headers_file),
+            most_waiting=self.trace_queue,
+            batch=self.trace_batch,
+            every=self.trace_every_seconds,
+            deadline=self.trace_export_seconds,
         )
 
     def rate_limits(self) -> RateLimits:
@@ -836,7 +920,7 @@ class Settings(BaseSettings):
 
     def egress(self) -> EgressConfig:
         """Produce the configuration of calls out."""
-        return EgressConfig(policy=EgressPolicy.parse(self.egress_allow))
+        return EgressConfig(policy=EgressPolicy.parse(self.egress_allow), traced_hosts=self.trace_hosts)
 
     def circuits(self) -> CircuitsConfig:
         """Produce when calls to a host are paused."""

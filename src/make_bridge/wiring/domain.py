@@ -1,6 +1,6 @@
 """What every part of a process stands on once its databases are open: made by ``boot``, passed to whatever is wired."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from make_bridge.domain.connections.opening import ComponentOpener
 from make_bridge.domain.customers.directory import CustomerDirectory
@@ -18,6 +18,7 @@ from make_bridge.platform.coordination.port import CandidacyOf
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.egress.client import EgressClient
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.observability.tracing.tracer import Tracing
 from make_bridge.platform.queue.job_queue import JobQueue
 from make_bridge.platform.security.root_key import RootKeys
 from make_bridge.platform.sharding.opening import ShardOpening
@@ -58,5 +59,6 @@ class Domain:
     """Who of all processes does what only one may."""
     shard_watch: ShardWatch
     shard_opening: ShardOpening
+    tracing: Tracing = field(default_factory=Tracing)
     key_secret: bytes
     """What names things in Redis: the same in all processes, and over rotations of the root key."""

@@ -219,6 +219,7 @@ def wire_executions(
         claims=settings.claims(),
         most_attempts=settings.execution_attempts,
         jobs=settings.jobs(),
+        tracing=domain.tracing,
     )
     ingest_config = IngestConfig(
         node=loaded.node_id,
@@ -247,7 +248,10 @@ def wire_executions(
     metrics.executions.beyond_lease.set_function(lambda: worker.beyond_lease)
     ingest = Ingest(machinery, worker, ingest_config)
     scheduler_config = SchedulerConfig(
-        node=loaded.node_id, catch_up=settings.schedule_catch_up, candidacy_of=domain.candidacy_of
+        node=loaded.node_id,
+        catch_up=settings.schedule_catch_up,
+        candidacy_of=domain.candidacy_of,
+        tracing=domain.tracing,
     )
     return Executions(
         targets=Targets(shards, domain.clock, domain.data_keys),

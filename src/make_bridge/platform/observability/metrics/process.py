@@ -15,6 +15,7 @@ from make_bridge.platform.observability.metrics.executions import ExecutionCount
 from make_bridge.platform.observability.metrics.python import ReadingGauges, declare_process
 from make_bridge.platform.observability.metrics.queue import QueueCounters
 from make_bridge.platform.observability.metrics.requests import RateCounters, RequestNumbers, SignInCounters
+from make_bridge.platform.observability.metrics.traces import TraceCounters
 
 
 class Metrics:
@@ -53,6 +54,8 @@ class Metrics:
         self.upstreams = UpstreamCounters(declare)
         declare.about("Audit")
         self.audit = AuditCounters(declare)
+        declare.about("Traces")
+        self.traces = TraceCounters(declare)
         declare.about("Process")
         self.readings = ReadingGauges(declare)
         declare_process(declare)
