@@ -214,8 +214,9 @@ class LogRow(Wire):
 class Log(LogRow):
     """One execution with what it answered, why it failed, and each module's input and output.
 
-    ``name``, ``warnings`` and ``tick`` are there when there is something to tell: what the scenario called the run,
-    what its owner should know, and for a scheduled run when it was ``due`` and how many times before had no run.
+    ``name``, ``warnings``, ``tick`` and ``trace_id`` are there when there is something to tell: what the scenario
+    called the run, what its owner should know, for a scheduled run when it was ``due`` and how many times before had no
+    run, and the trace that the operator has of it.
     """
 
     outputs: JsonObject | None
@@ -224,6 +225,7 @@ class Log(LogRow):
     name: str | None = None
     warnings: list[str] | None = None
     tick: JsonObject | None = None
+    trace_id: str | None = None
 
 
 class Blueprint(Wire):
@@ -381,7 +383,12 @@ def log_row(execution: executions.Execution, of: scenarios.Scenario, organizatio
 def log(detail: executions.ExecutionDetail, of: scenarios.Scenario, organization_id: OrganizationId) -> Log:
     """Show one execution with everything known of it."""
     facts = _log_facts(detail.execution, of, organization_id)
-    more: dict[str, Any] = {"name": detail.name, "warnings": list(detail.warnings), "tick": detail.tick}
+    more: dict[str, Any] = {
+        "name": detail.name,
+        "warnings": list(detail.warnings),
+        "tick": detail.tick,
+        "trace_id": detail.trace_id,
+    }
     told = {name: value for name, value in more.items() if value}
     return Log(**facts, **told, outputs=detail.outputs, error=detail.error, steps=detail.steps)
 

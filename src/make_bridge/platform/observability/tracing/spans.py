@@ -43,12 +43,13 @@ class Keeping(Protocol):
 class Trace:
     """What the spans of one trace share in one place of one process. Undecided, they wait for the decision here."""
 
-    __slots__ = ("_anchor", "_keeping", "_left", "_waiting", "is_kept", "remote", "state", "trace_id")
+    __slots__ = ("_anchor", "_keeping", "_left", "_waiting", "is_kept", "remote", "root", "state", "trace_id")
 
     def __init__(self, keeping: Keeping, trace_id: str, *, remote: TraceContext | None = None) -> None:
         """With ``remote``, it goes on from a span elsewhere, and is kept if that is; else nobody has decided yet."""
         self.trace_id = trace_id
         self.remote = remote
+        self.root: Span | None = None
         self.state = "" if remote is None else remote.state
         self.is_kept = None if remote is None else remote.is_sampled
         self._keeping = keeping
@@ -75,13 +76,14 @@ class Trace:
             self._settle(is_kept=self._keeping.keeps(self.trace_id, organization_id))
         return bool(self.is_kept)
 
-    def adopt(self, context: TraceContext | None, root: "Span") -> None:
+    def adopt(self, context: TraceContext | None) -> None:
         """Go on from a span elsewhere, whose word was proven meanwhile; None is that it keeps no trace."""
         if self.is_kept is not None:
             return
         if context is not None:
             self.trace_id, self.remote, self.state = context.trace_id, context, context.state
-            root.parent_id = context.span_id
+            if self.root is not None:
+                self.root.parent_id = context.span_id
         self._settle(is_kept=context is not None and context.is_sampled)
 
     def end(self, span: "Span") -> None:
@@ -114,6 +116,8 @@ class Span:
         self.kind: Kind = kind
         self.parent_id = parent_id
         self.is_root = is_root
+        if is_root:
+            trace.root = self
         self.span_id = random_hex(_SPAN_BYTES)
         self.attributes: dict[Name, Attribute] = {}
         self.failure: str | None = None
@@ -255,7 +259,7 @@ def adopt(written: str) -> None:
     """Go on with the trace that a process of ours has handed over and proven; empty is that it keeps none."""
     span = _current.get()
     if span is not None:
-        span.trace.adopt(read_written(written), span)
+        span.trace.adopt(read_written(written))
 
 
 def apart() -> Context | None:
