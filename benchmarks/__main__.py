@@ -20,6 +20,7 @@ from benchmarks import (
     metrics_page,
     neighbours,
     nodes,
+    observing,
     scale,
     sealing,
 )
@@ -43,6 +44,7 @@ ALL: dict[str, Callable[[Report], None]] = {
     "metrics_page": metrics_page.run,
     "neighbours": neighbours.run,
     "nodes": nodes.run,
+    "observing": observing.run,
     "scale": scale.run,
     "sealing": sealing.run,
 }

@@ -1,4 +1,4 @@
-"""A server that scenarios call: it answers every request at once, in a process of its own.
+"""A server that is called, by scenarios or by what exports spans: it answers at once, in a process of its own.
 
 On bare protocols, like the load generator, because what it costs is taken from the server under measurement.
 """
@@ -18,6 +18,8 @@ import uvloop
 PORT = 18090
 _BODY = b'{"stock": 7}'
 _ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+# What a collector says that took everything: an empty message.
+_TAKEN = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n"
 
 
 class _Connection(asyncio.Protocol):
@@ -36,7 +38,7 @@ class _Connection(asyncio.Protocol):
             if len(self._buffer) < end + 4 + length:
                 return
             self._buffer = self._buffer[end + 4 + length :]
-            self._transport.write(_ANSWER)
+            self._transport.write(_TAKEN if b"application/x-protobuf" in head else _ANSWER)
 
 
 @contextmanager

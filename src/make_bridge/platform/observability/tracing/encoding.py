@@ -5,6 +5,7 @@ thread: names that are not on the list are left out, texts are redacted as in th
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from google.protobuf.message import DecodeError
@@ -104,5 +105,7 @@ def _attribute(name: str, value: Attribute) -> KeyValue:
     return attribute
 
 
+# Nearly all texts are names and routes, which come again with every span; what is new each time pushes out the oldest.
+@lru_cache(maxsize=1024)
 def _bounded(text: str) -> str:
     return harmless(text[:LONGEST_TEXT])
