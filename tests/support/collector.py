@@ -64,8 +64,7 @@ class Collector:
     exports: list[int] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
-    _runner: web.AppRunner | None = None
+    _loop: asyncio.AbstractEventLoop = field(init=False)
     _thread: threading.Thread | None = None
 
     @property

@@ -139,7 +139,9 @@ def _shape(shape: Mapping[str, Any], named: Mapping[str, Any], unit: str) -> str
     if kind == "array":
         return f"list of: {_shape(shape['items'], named, unit)}"
     if kind == "object":
-        return "entries `NUMBER=ADDRESS`"
+        held = shape["additionalProperties"]
+        is_number = held.get("type") == "number"
+        return f"entries `NUMBER={'SHARE' if is_number else 'ADDRESS'}`{''.join(_bounds(held)) if is_number else ''}"
     if shape.get("format") == "path":
         return "path"
     if shape.get("format") == "password":
