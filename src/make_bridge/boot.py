@@ -44,7 +44,7 @@ from make_bridge.domain.executions.handlers import ExecutionHandlers
 from make_bridge.domain.executions.incomplete_handlers import IncompleteHandlers
 from make_bridge.domain.executions.incomplete_views import IncompleteViews
 from make_bridge.domain.executions.journal import StoredJournals
-from make_bridge.domain.executions.outbound import HttpByTeam, Lanes
+from make_bridge.domain.executions.outbound import HttpByTeam
 from make_bridge.domain.executions.parking import Documents
 from make_bridge.domain.folders import handlers as folder_handlers
 from make_bridge.domain.folders import views as folder_views
@@ -97,6 +97,7 @@ from make_bridge.domain.users.views import SessionViews
 from make_bridge.domain.variables import handlers as variable_handlers
 from make_bridge.domain.variables.views import VariableViews
 from make_bridge.faces.edge.application import build_application
+from make_bridge.faces.edge.pipeline import Observers
 from make_bridge.faces.hooks.endpoint import PREFIX
 from make_bridge.faces.ops.routes import Operations, ops_routes
 from make_bridge.faces.ops.token_file import read_token
@@ -105,9 +106,7 @@ from make_bridge.kernel.clock import SystemClock
 from make_bridge.platform.bus.commands import CommandBus, Listener
 from make_bridge.platform.bus.queries import QueryBus
 from make_bridge.platform.coordination.leadership import leases
-from make_bridge.platform.egress.circuits import Circuits
 from make_bridge.platform.egress.client import EgressClient
-from make_bridge.platform.egress.host_turns import HostTurns
 from make_bridge.platform.observability.metrics import Metrics
 from make_bridge.platform.queue.job_queue import JobQueue
 from make_bridge.platform.queue.jobs import JobTypes
@@ -132,7 +131,7 @@ from make_bridge.wiring.databases import (
     watch_databases,
 )
 from make_bridge.wiring.domain import Domain
-from make_bridge.wiring.executions import cares_of, start_loops, wire_executions
+from make_bridge.wiring.executions import cares_of, lanes_of, start_loops, wire_executions
 from make_bridge.wiring.faces import (
     api_of,
     console_routes_of,
@@ -335,14 +334,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     slow = await watch_databases(stack, domain, settings)
     egress = await stack.enter_async_context(domain.egress)
     stack.push_async_callback(domain.tokens.close)
-    circuits = Circuits(
-        settings.circuits(),
-        domain.clock,
-        opened=metrics.egress.breakers_opened.inc,
-        refused=metrics.egress.calls_refused.inc,
-    )
-    lanes = Lanes(circuits=circuits, turns=HostTurns(settings.turns()), count=metrics.egress.count_call)
-    metrics.egress.watch(circuits.by_state, lanes.turns.by_state)
+    lanes = lanes_of(domain, settings)
     journals = StoredJournals(domain.shards, domain.data_keys, settings.journal())
     stack.push_async_callback(journals.close)
     uses = CredentialUses(domain.shards, metrics)
@@ -400,12 +392,11 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     farewell = Farewell(membership=membership, going=operations.leave, seconds=settings.farewell_seconds)
     turnstile = limiters.turnstile(origins, domain.organizations)
     portal = portal_of(domain, executions.waiting, turnstile, redis, clock, settings)
-    api = api_of(domain, portal, circuits, settings)
+    api = api_of(domain, portal, lanes.circuits, settings)
+    observers = Observers(requests=metrics.requests, tracing=domain.tracing)
     if settings.is_called_by_gateways:
         inner = bridge_routes(portal, api, receiving_doors(services), is_described=False)
-        app = build_application(
-            [*inner, *ops_routes(operations)], settings.edge(), requests=metrics.requests, tracing=domain.tracing
-        )
+        app = build_application([*inner, *ops_routes(operations)], settings.edge(), observers=observers)
         return Serving(app=app, demo=None, farewell=farewell)
     routes = [
         *world_routes_of(domain, operations, limiters, settings),
@@ -422,7 +413,6 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         aliases=PORTAL_ALIASES,
         direct=direct,
         cross_origin=turnstile.cross_origin,
-        requests=metrics.requests,
-        tracing=domain.tracing,
+        observers=observers,
     )
     return Serving(app=app, demo=demo, farewell=farewell)

@@ -27,6 +27,7 @@ PARTS = {
     "Shards come, go and move": (50, 54),
     "Releases and keys": (55, 60),
     "Messages and clients": (61, 69),
+    "Whoever looks on": (70, 79),
 }
 
 FAULTS = {
@@ -226,6 +227,10 @@ FAULTS = {
     "F-67": Fault("clients go away in the middle of a request", "nothing half-written is left"),
     "F-68": Fault("two people retry thousands of failed runs twice", "each is run anew once"),
     "F-69": Fault("windows that are blocked, closed, doubled", "the wizard ends in a state that it knows"),
+    "F-70": Fault(
+        "the collector of traces is away, slow, or answers nonsense",
+        "no request fails or waits, what is not kept is counted, and memory stays flat",
+    ),
 }
 
 OPEN = {

@@ -23,7 +23,7 @@ from make_bridge.domain.executions.journal import Journals
 from make_bridge.domain.executions.memory import StoredMemory
 from make_bridge.domain.executions.messages import ExecutionRequested
 from make_bridge.domain.executions.once import forget_events
-from make_bridge.domain.executions.outbound import HttpByTeam, LoopSleeper, MailByTeam
+from make_bridge.domain.executions.outbound import HttpByTeam, Lanes, LoopSleeper, MailByTeam
 from make_bridge.domain.executions.parking import Documents, Parking
 from make_bridge.domain.executions.perform import Performer
 from make_bridge.domain.executions.programs import Programs
@@ -60,6 +60,8 @@ from make_bridge.kernel.roles import Role
 from make_bridge.platform.bus.relay import Relay
 from make_bridge.platform.cache.far import FarCache
 from make_bridge.platform.coordination.locks import Lock
+from make_bridge.platform.egress.circuits import Circuits
+from make_bridge.platform.egress.host_turns import HostTurns
 from make_bridge.platform.egress.mail import MailSender
 from make_bridge.platform.queue.job_queue import forget_jobs
 from make_bridge.services.audit import sealing
@@ -91,6 +93,17 @@ _MOVING = (
 )
 _SCHEDULING = (ScenarioActivated, ScenarioEdited)
 HEARD_FROM_AFAR = (*_MOVING, UsageLimitsChanged, OrganizationShredded)
+
+
+def lanes_of(domain: Domain, settings: Settings) -> Lanes:
+    """Return what calls pass on their way out: the breakers and the turns at each host, and who counts them."""
+    numbers = domain.metrics.egress
+    circuits = Circuits(
+        settings.circuits(), domain.clock, opened=numbers.breakers_opened.inc, refused=numbers.calls_refused.inc
+    )
+    lanes = Lanes(circuits=circuits, turns=HostTurns(settings.turns()), count=numbers.count_call)
+    numbers.watch(circuits.by_state, lanes.turns.by_state)
+    return lanes
 
 
 def cares_of(domain: Domain, sessions: Sessions, settings: Settings) -> dict[str, Care]:

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from make_bridge.kernel.entropy import random_hex
+from make_bridge.platform.observability.metrics import Declarations
+from make_bridge.platform.observability.metrics.traces import LOSSES, TraceCounters
 from make_bridge.platform.observability.tracing.config import ExportConfig
-from make_bridge.platform.observability.tracing.counters import LOSSES, TraceCounters
 from make_bridge.platform.observability.tracing.encoding import Encoder
 from make_bridge.platform.observability.tracing.exporting import Exporter
 from make_bridge.platform.observability.tracing.tracer import TraceRules, Tracing
@@ -33,8 +33,9 @@ class Stage:
     """An exporter, with whoever begins traces before it."""
 
     def __init__(self, **config: object) -> None:
-        self.registry = CollectorRegistry()
-        self.counters = TraceCounters(self.registry)
+        declared = Declarations()
+        self.registry = declared.registry
+        self.counters = TraceCounters(declared)
         settings = ExportConfig(**{"every": 0.05, "deadline": 0.5, **config})  # type: ignore[arg-type]
         self.exporter = Exporter(settings, Encoder({"service.name": "make-bridge"}), self.counters)
         self.tracing = Tracing(TraceRules(share=1.0), self.exporter.offer)

@@ -15,28 +15,25 @@ from starlette.routing import BaseRoute
 from make_bridge.faces.edge.access import require_declared
 from make_bridge.faces.edge.config import EdgeConfig
 from make_bridge.faces.edge.cross_origin import CrossOrigin
-from make_bridge.faces.edge.pipeline import DirectFace, Edge
+from make_bridge.faces.edge.pipeline import DirectFace, Edge, Observers
 from make_bridge.faces.edge.problems import answer
 from make_bridge.kernel.errors import BridgeError
-from make_bridge.platform.observability.metrics import RequestNumbers
-from make_bridge.platform.observability.tracing.tracer import Tracing
 
 
-def build_application(  # noqa: PLR0913 - what the edge is made of
+def build_application(
     routes: Sequence[BaseRoute],
     config: EdgeConfig,
     *,
     aliases: Mapping[str, str] | None = None,
     direct: Mapping[str, DirectFace] | None = None,
     cross_origin: CrossOrigin | None = None,
-    requests: RequestNumbers | None = None,
-    tracing: Tracing | None = None,
+    observers: Observers | None = None,
 ) -> Edge:
     """Put the application together; raises ConfigurationError when a route does not say who may pass.
 
     Routes are tried in their order, so the busiest come first. ``aliases`` maps short paths to full ones, ``direct``
     prefixes to public faces that the edge calls itself, past the router; ``cross_origin`` answers browsers' preflights,
-    ``requests`` counts all requests; without ``tracing`` no request begins a trace.
+    ``observers`` are told of all requests.
     """
     require_declared(routes)
     kinds: tuple[int | type[Exception], ...] = (BridgeError, HTTPException, RequestValidationError, Exception)
@@ -47,4 +44,4 @@ def build_application(  # noqa: PLR0913 - what the edge is made of
         exception_handlers=dict.fromkeys(kinds, answer),
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    return Edge(app, config, aliases or {}, direct or {}, cross_origin, requests, tracing)
+    return Edge(app, config, aliases or {}, direct or {}, cross_origin, observers)

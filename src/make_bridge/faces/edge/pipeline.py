@@ -18,7 +18,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
 
@@ -66,6 +66,14 @@ class DirectFace:
     template: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observers:
+    """Who is told of every request: its counters, and its trace; by default nobody looks."""
+
+    requests: RequestNumbers = field(default_factory=lambda: RequestNumbers(Declarations()))
+    tracing: Tracing = field(default_factory=Tracing)
+
+
 class Edge:
     """See the module."""
 
@@ -76,21 +84,20 @@ class Edge:
         aliases: Mapping[str, str],
         direct: Mapping[str, DirectFace],
         cross_origin: CrossOrigin | None = None,
-        requests: RequestNumbers | None = None,
-        tracing: Tracing | None = None,
+        observers: "Observers | None" = None,
     ) -> None:
         """``aliases`` maps a short path to the one it stands for, each for itself and what lies below it.
 
         ``direct`` maps a prefix to a face that is called without the router, ``cross_origin`` answers browsers that ask
-        before they call, and ``requests`` counts them all.
+        before they call, and ``observers`` are told of them all.
         """
         self._app = app
         self._direct = tuple(direct.items())
         self._config = config
         self._aliases = tuple(aliases.items())
         self._cross_origin = cross_origin
-        self._requests = requests or RequestNumbers(Declarations())
-        self._tracing = tracing or Tracing()
+        observers = observers or Observers()
+        self._requests, self._tracing = observers.requests, observers.tracing
         self._surfaces = surfaces(config.limits.bodies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

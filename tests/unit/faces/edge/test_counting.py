@@ -9,7 +9,7 @@ from starlette.staticfiles import StaticFiles
 from make_bridge.faces.edge.access import PublicMount, PublicRoute
 from make_bridge.faces.edge.application import build_application
 from make_bridge.faces.edge.config import EdgeConfig
-from make_bridge.faces.edge.pipeline import DirectFace
+from make_bridge.faces.edge.pipeline import DirectFace, Observers
 from make_bridge.faces.edge.plain_http import PlainRequest
 from make_bridge.kernel.errors import NotFound
 from make_bridge.platform.observability.metrics import Declarations, RequestNumbers
@@ -48,7 +48,9 @@ class Counted:
         ]
         config = EdgeConfig(limits=LIMITS, is_https=False)
         aliases = {"/api/short": "/api/things"}
-        self.edge = build_application(routes, config, aliases=aliases, direct={"/hook/": FACE}, requests=self.requests)
+        self.edge = build_application(
+            routes, config, aliases=aliases, direct={"/hook/": FACE}, observers=Observers(requests=self.requests)
+        )
         self.client = Client(self.edge)
 
     @property

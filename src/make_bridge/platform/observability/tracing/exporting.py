@@ -18,8 +18,8 @@ import aiohttp
 import structlog
 
 from make_bridge.kernel.entropy import chance
-from make_bridge.platform.observability.tracing.config import ExportConfig
 from make_bridge.platform.observability.metrics.traces import Loss, TraceCounters
+from make_bridge.platform.observability.tracing.config import ExportConfig
 from make_bridge.platform.observability.tracing.encoding import Encoder, refused_by
 from make_bridge.platform.observability.tracing.spans import Span
 
