@@ -8,11 +8,11 @@ import pytest
 from make_bridge.kernel.errors import ConfigurationError
 from make_bridge.platform.database.migration_steps import MIGRATIONS, upgrade
 from make_bridge.platform.database.versions import HEADS, LockPatience, Tree, pending
-from support.migrations import next_version
+from support.migrations import former_version, next_version
 
 BOTH: tuple[Tree, ...] = ("directory", "shard")
 # From here on migrations know of expanding and contracting.
-PHASED = {"directory": "0010", "shard": "0029"}
+PHASED = {"directory": "0010", "shard": "0028"}
 TAKING_AWAY = re.compile(
     r"\bDROP\s+(TABLE|COLUMN|FUNCTION|SCHEMA|VIEW)\b|\bRENAME\b|\bALTER\s+COLUMN\s+\w+\s+(TYPE|SET\s+NOT\s+NULL)\b",
     re.IGNORECASE,
@@ -54,10 +54,10 @@ async def test_a_database_that_took_something_away_is_refused_with_a_sentence(da
     assert refused.value.message.endswith("start the newer version of Make Bridge.")
 
 
-async def test_a_database_that_knows_of_no_floor_is_older(database):
+async def test_a_database_that_knows_of_no_floor_is_older(database, tmp_path):
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("ALTER TABLE shard.schema_version DROP COLUMN serves_from")
-        connection.execute("UPDATE shard.schema_version SET version_num = '0027'")
+        connection.execute("DROP SCHEMA shard CASCADE")
+    upgrade(database, "shard", LockPatience(), folder=former_version(tmp_path, "shard", "0027"))
     assert await pending(database, BOTH) == ("shard",)
     assert upgrade(database, "shard", LockPatience())[-1] == HEADS["shard"]
     assert await pending(database, BOTH) == ()

@@ -29,6 +29,7 @@ class Accepting:
 
     settings: HookSettings
     hook_id: int = 1
+    organization_id: int = 1
     signature: Signed | None = None
     only_learns: bool = False
     taken: list[CallHead] = field(default_factory=list)

@@ -7,7 +7,7 @@ trace is not kept, nothing here brings it back.
 from alembic import op
 
 revision = "0030"
-down_revision = "0028"
+down_revision = "0029"
 
 _TABLES = ("executions", "jobs", "outbox")
 
