@@ -51,7 +51,7 @@ def read(patch: Path) -> Mutant:
     return Mutant(patch=patch, test=said["Test"].strip(), breaks=said["Breaks"].strip())
 
 
-def tests_by_fault() -> dict[str, set[str]]:
+def held_by_tests() -> dict[str, set[str]]:
     """Return the tests of each fault that is named by a docstring or a patch."""
     found: dict[str, set[str]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
@@ -76,7 +76,7 @@ def _named(file: str, module: ast.Module) -> Iterator[tuple[str, str]]:
 
 def render() -> str:
     """Return the page."""
-    tests, mutants = tests_by_fault(), [read(patch) for patch in PATCHES]
+    tests, mutants = held_by_tests(), [read(patch) for patch in PATCHES]
     lines = [_HEAD]
     for title, (first, last) in PARTS.items():
         lines.append(f"## {title}\n")

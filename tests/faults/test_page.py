@@ -3,8 +3,7 @@
 import subprocess
 import sys
 
-from faults import page
-from faults.page import PAGE, PATCHES, ROOT, read, render
+from faults.page import PAGE, PATCHES, ROOT, held_by_tests, read, render
 from faults.rows import FAULTS, OPEN, PARTS
 
 
@@ -17,13 +16,13 @@ def test_the_page_is_what_the_program_writes() -> None:
 
 
 def test_every_fault_is_held_by_a_test_or_said_to_be_open() -> None:
-    held = page.tests_by_fault()
+    held = held_by_tests()
     assert [fault for fault in FAULTS if fault not in held and fault not in OPEN] == []
     assert OPEN.keys() <= FAULTS.keys()
 
 
 def test_every_fault_that_a_test_or_a_patch_names_is_on_the_list() -> None:
-    named = {fault for fault in page.tests_by_fault() if fault[2:].isdigit()}
+    named = {fault for fault in held_by_tests() if fault[2:].isdigit()}
     assert named - FAULTS.keys() == set()
     assert all(any(first <= int(fault[2:]) <= last for first, last in PARTS.values()) for fault in FAULTS)
 
