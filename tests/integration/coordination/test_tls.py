@@ -19,7 +19,12 @@ from make_bridge.settings import load_settings
 from support.candidates import config_of
 from support.zookeeper_process import Tls, ZooKeeperProcess, own_zookeeper
 
-pytestmark = [pytest.mark.requires_server("zookeeper"), pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.requires_server("zookeeper"),
+    pytest.mark.timeout(120),
+    # kazoo leaves the socket of a handshake that failed to the garbage collector, which closes it.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 HERE, ELSEWHERE = "DNS:localhost,IP:127.0.0.1", "DNS:zookeeper.example"
 
 
