@@ -90,6 +90,8 @@ class ZooKeeperProcess:
         assert self.process is not None
         assert self.process.poll() is None, f"ZooKeeper ended: {(self.folder / 'log').read_text()[-4000:]}"
         with contextlib.suppress(OSError):
+            if self.tls_port is not None:
+                socket.create_connection(("127.0.0.1", self.tls_port), timeout=2).close()
             return "Mode:" in self.say("srvr")
         return False
 

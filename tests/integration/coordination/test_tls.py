@@ -3,6 +3,8 @@
 A real ZooKeeper that takes only connections over TLS whose client shows a certificate that it trusts.
 """
 
+import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -77,8 +79,8 @@ async def test_whoever_is_not_known_is_not_spoken_to(zookeeper: ZooKeeperProcess
         "a stranger's certificate": _own(folder, shown="stranger"),
         "no TLS": None,
     }[wrong]
-    config = replace(_config(zookeeper, tls), answer_seconds=0.5)
-    async with Session(config, Metrics().coordination) as session:
+    _shake_hands(zookeeper, folder, "server")
+    async with Session(_config(zookeeper, tls), Metrics().coordination) as session:
         assert not session.is_live()
         with pytest.raises(Unavailable):
             await session.ask(lambda client: client.exists_async("/make-bridge"))
@@ -87,9 +89,21 @@ async def test_whoever_is_not_known_is_not_spoken_to(zookeeper: ZooKeeperProcess
 async def test_a_certificate_for_another_name_is_refused(folder: Path) -> None:
     tls = Tls(own=folder / "elsewhere.both", trusted=folder / "bridge.pem")
     with own_zookeeper(folder / "elsewhere", tls) as zookeeper:
-        config = replace(_config(zookeeper, _own(folder, server="elsewhere")), answer_seconds=0.5)
-        async with Session(config, Metrics().coordination) as session:
+        _shake_hands(zookeeper, folder, "elsewhere")
+        async with Session(_config(zookeeper, _own(folder, server="elsewhere")), Metrics().coordination) as session:
             assert not session.is_live()
+
+
+def _shake_hands(zookeeper: ZooKeeperProcess, folder: Path, server: str) -> None:
+    """See that nothing but the name can be wrong: whoever does not look at it is let in."""
+    context = ssl.create_default_context(cafile=folder / f"{server}.pem")
+    context.check_hostname = False
+    context.load_cert_chain(folder / "bridge.pem", folder / "bridge.key")
+    with (
+        socket.create_connection(("127.0.0.1", zookeeper.tls_port or 0), timeout=30) as line,
+        context.wrap_socket(line) as shaken,
+    ):
+        assert shaken.version() is not None
 
 
 async def test_the_settings_name_the_files_and_doctor_tells(
