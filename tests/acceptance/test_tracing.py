@@ -41,7 +41,9 @@ _CALL: dict[str, Any] = {
 _FAIL: dict[str, Any] = {
     "id": 3, "module": "builtin:ThrowError", "version": 1, "parameters": {}, "mapper": {"message": "{{1.secret}}"},
 }  # fmt: skip
-CALLS = {"name": "Calls and fails", "flow": [_HOOK, _CALL, _FAIL], "metadata": {"version": 1}}
+CALLS = {"name": "Calls", "flow": [_HOOK, _CALL], "metadata": {"version": 1}}
+# Its first failure switches it off, so each test that wants it has one of its own.
+FAILS = {"name": "Calls and fails", "flow": [_HOOK, _CALL, _FAIL], "metadata": {"version": 1}}
 QUICK = {
     "name": "Calls nobody",
     "flow": [
@@ -170,8 +172,7 @@ def test_one_trace_leads_from_a_webhook_through_its_run_to_what_an_endpoint_hear
     wanted = {"url": f"{stage.target.url}{path}", "events": ["execution.failed"]}
     endpoint = stage.ask("POST", "/webhook-endpoints", wanted)
     assert endpoint.status == 200, endpoint
-    # A server apart learns of the endpoint with its next look; a run is stored after that.
-    reply = stage.calls.call_hook({"url": f"{stage.target.url}/shop", "secret": "x"})
+    reply = connected(stage.integrator, FAILS).call_hook({"url": f"{stage.target.url}/shop", "secret": "x"})
     assert reply.status == 200, reply
     trace_id = reply.headers["x-request-id"]
     told = until(lambda: stage.target.calls_to(path), "the endpoint is called", within=WITHIN)
@@ -274,10 +275,10 @@ def test_probes_files_and_unknown_paths_begin_no_trace(single: Stage) -> None:
 def test_no_secret_is_in_anything_that_was_exported(single: Stage) -> None:
     canaries = [f"canary-{name}-7c1d0e" for name in ("body", "query", "header", "cookie", "key", "target")]
     body, query, header, cookie, key, in_target = canaries
-    url = f"{single.target.url}/shop?token={in_target}"
+    fails, url = connected(single.integrator, FAILS), f"{single.target.url}/shop?token={in_target}"
     reply = send(
         "POST",
-        f"{single.calls.hook_url}?token={query}",
+        f"{fails.hook_url}?token={query}",
         headers={"Authorization": f"Bearer {header}", "Cookie": f"session={cookie}", "X-Make-ApiKey": key},
         json_body={"url": url, "secret": body},
     )
@@ -285,7 +286,7 @@ def test_no_secret_is_in_anything_that_was_exported(single: Stage) -> None:
     single.trace(reply.headers["x-request-id"], "PUT", "module builtin:ThrowError")
     single.ask("GET", f"/scenarios?teamId={single.integrator.team_id}&q={query}")
     until(lambda: single.server.metric("trace_spans_waiting") == 0, "everything is exported", within=WITHIN)
-    own = (single.integrator.secret, single.integrator.api_token, single.calls.hook_url.rpartition("/")[2])
+    own = (single.integrator.secret, single.integrator.api_token, fails.hook_url.rpartition("/")[2])
     exported = b"".join(single.collector.bodies)
     assert len(exported) > 10_000
     assert [canary for canary in (*canaries, *own, "Calls and fails") if canary.encode() in exported] == []

@@ -28,6 +28,7 @@ class Accepting:
     """Targets and ingest in one: it knows one hook, and keeps the heads of the calls it takes."""
 
     settings: HookSettings
+    organization_id: int = 1
     hook_id: int = 1
     organization_id: int = 1
     signature: Signed | None = None
