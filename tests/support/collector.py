@@ -153,9 +153,12 @@ class Collector:
         response = web.StreamResponse(headers={"Content-Type": _TYPE})
         await response.prepare(request)
         piece, pause = (b"\n" * 65536, 0.0) if mood == "endless" else (b"\n", 0.05)
-        while True:
-            await response.write(piece)
-            await asyncio.sleep(pause)
+        # Until the other side has had enough of it.
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await response.write(piece)
+                await asyncio.sleep(pause)
+        return response
 
     def _read(self, body: bytes) -> None:
         request = ExportTraceServiceRequest.FromString(body)
