@@ -62,8 +62,8 @@ def test_every_request_is_counted_whichever_way_it_takes(connected: Connected, p
 
     good, bad, refused = count("2xx"), count("4xx"), count("4xx", "(refused)")
     # Whole and plain it goes the short way, in pieces or as a GET the long one.
-    assert connected.call_hook({"id": 1}).status == 200
-    assert send("GET", f"{connected.hook_url}?id=2").status == 200
+    assert connected.call_hook({"id": 1}).status == 201
+    assert send("GET", f"{connected.hook_url}?id=2").status == 201
     assert send("POST", f"{product.url}/hook/{secrets.token_hex(8)}", json_body={}).status == 404
     assert send("GET", f"{product.url}/api/v2/scenarios?{'x' * 20_000}").status == 414
     assert (count("2xx") - good, count("4xx") - bad) == (2, 1)
@@ -78,7 +78,7 @@ def test_calls_of_modules_are_counted_by_what_came_of_them(connected: Connected,
         return product.installation.metric("api_calls_total", kind="http", result="2xx")
 
     before = count()
-    assert connected.call_hook({"id": 3}).status == 200
+    assert connected.call_hook({"id": 3}).status == 201
     until(lambda: count() > before, "the call to the shop is counted", within=PATIENCE)
     ran = product.installation.metric
     until(lambda: ran("execution_duration_seconds_count") >= 1, "the run is timed", within=PATIENCE)

@@ -75,7 +75,7 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
     "reference": Deferred(
         module="make_bridge.cli.reference",
         function="reference",
-        help="Write out modules, functions, events, routes, settings, commands or metrics, as Markdown or JSON.",
+        help="Write out modules, functions, events, routes, settings, commands, metrics, as Markdown, JSON or OpenAPI.",
     ),
     "database": Family(
         help="How the databases do.",

@@ -69,7 +69,7 @@ def reference(
     *,
     as_json_: Json = False,
 ) -> None:
-    """Write out modules, functions, events, routes, settings, commands or metrics, as Markdown or JSON."""
+    """Write out modules, functions, events, routes, settings, commands, metrics, as Markdown, JSON or OpenAPI."""
     if subject is Subject.OPENAPI:
         typer.echo(openapi_document(), nl=False)
         return

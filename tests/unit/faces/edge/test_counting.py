@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.responses import PlainTextResponse
 from starlette.staticfiles import StaticFiles
 
@@ -55,10 +56,13 @@ class Counted:
 
     @property
     def found(self):
-        [requests, durations] = self.requests.collect()
-        counted = {tuple(sample.labels.values()): sample.value for sample in requests.samples}
+        requests, durations = text_string_to_metric_families(self.requests.render())
+        counted = {
+            tuple(sample.labels[name] for name in ("method", "route", "status")): sample.value
+            for sample in requests.samples
+        }
         timed = {
-            tuple(sample.labels.values()): sample.value
+            tuple(sample.labels[name] for name in ("method", "route", "status")): sample.value
             for sample in durations.samples
             if sample.name.endswith("_count")
         }

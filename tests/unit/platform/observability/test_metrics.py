@@ -85,6 +85,13 @@ def test_methods_and_statuses_that_nobody_knows_make_no_series_of_their_own() ->
     }
 
 
+def test_a_template_cannot_end_its_line() -> None:
+    metrics = Metrics()
+    metrics.requests.count("GET", 'a"b\\c\nd', 200, 0.0)
+    [labels] = page(metrics)["http_requests_total"]
+    assert dict(labels)["route"] == 'a"b\\c\nd'
+
+
 def test_a_pool_that_is_gone_is_shown_no_more() -> None:
     declare = Declarations()
     pools = PoolNumbers(declare)

@@ -69,4 +69,4 @@ class Metrics:
         """Return the text exposition format."""
         self.egress.refresh()
         self.rates.refresh()
-        return generate_latest(self._declared.registry)
+        return self.requests.render().encode() + generate_latest(self._declared.registry)
