@@ -50,6 +50,8 @@ from make_bridge.domain.folders import handlers as folder_handlers
 from make_bridge.domain.folders import views as folder_views
 from make_bridge.domain.functions import handlers as function_handlers
 from make_bridge.domain.functions import views as function_views
+from make_bridge.domain.gaps import handlers as gap_handlers
+from make_bridge.domain.gaps.views import GapViews
 from make_bridge.domain.integrations import handlers as flow_handlers
 from make_bridge.domain.integrations import views as flow_views
 from make_bridge.domain.integrations.handlers import FlowHandlers
@@ -81,6 +83,8 @@ from make_bridge.domain.scenarios import views as scenario_views
 from make_bridge.domain.scenarios.handlers import ScenarioHandlers
 from make_bridge.domain.scenarios.hook_handlers import HookHandlers
 from make_bridge.domain.scenarios.resealing_store import SealedHooks
+from make_bridge.domain.storage import handlers as storage_handlers
+from make_bridge.domain.storage.views import StorageViews
 from make_bridge.domain.teams import views as team_views
 from make_bridge.domain.teams.handlers import TeamHandlers
 from make_bridge.domain.templates import handlers as template_handlers
@@ -216,6 +220,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *OrganizationEditing(organizations=organizations).commands(),
             *activity_handlers.commands(),
             *usage_handlers.commands(customers),
+            *storage_handlers.commands(),
             *template_handlers.commands(TemplateHandlers(shortest_interval=shortest)),
             *connection_handlers.commands(components),
             *oauth.handlers.commands(),
@@ -227,6 +232,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *variable_handlers.commands(settings.variable_limits()),
             *scenario_handlers.commands(scenarios),
             *hooks.commands(),
+            *gap_handlers.commands(),
             *ExecutionHandlers(payloads=Payloads(sealing=data_keys), callbacks=callbacks).commands(),
             *IncompleteHandlers(documents=Documents(sealing=data_keys)).commands(),
             *DeadLetterHandlers(jobs=jobs).commands(),
@@ -259,6 +265,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *activity_views.queries(),
             *audit_views.queries(),
             *UsageViews(near_percent=settings.usage_near_percent).queries(),
+            *StorageViews(config=settings.storage()).queries(),
             *template_views.queries(catalogue.answers),
             *connection_views.queries(),
             *connection_handlers.queries(components),
@@ -271,6 +278,7 @@ async def open_domain(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
             *VariableViews(zones=zones).queries(),
             *scenario_views.queries(data_keys),
             *hooks.queries(),
+            *GapViews(rules=settings.gaps()).queries(),
             *execution_views.queries(),
             *IncompleteViews(documents=Documents(sealing=data_keys)).queries(),
             *DeadLetterHandlers(jobs=jobs).queries(),

@@ -36,11 +36,13 @@ from make_bridge.domain.executions.incomplete import IncompleteLimits
 from make_bridge.domain.executions.journal import JournalConfig
 from make_bridge.domain.folders.model import FolderLimits
 from make_bridge.domain.functions.model import FunctionLimits
+from make_bridge.domain.gaps.model import GapRules
 from make_bridge.domain.oauth.model import OAuthLimits
 from make_bridge.domain.organizations.model import LONGEST_OVERLAP, CredentialLimits
 from make_bridge.domain.reports.model import ReportLimits
 from make_bridge.domain.scenarios.inbound import InboundLimits
 from make_bridge.domain.scenarios.learning import LearningLimits
+from make_bridge.domain.storage.model import StorageConfig
 from make_bridge.domain.usage.model import QuotaConfig
 from make_bridge.domain.users.model import MemberLimits, SessionLimits, SignInLimits
 from make_bridge.domain.variables.model import VariableLimits
@@ -454,6 +456,19 @@ class Settings(BaseSettings):
     usage_look_seconds: Annotated[float, Field(ge=0.1, le=5, allow_inf_nan=False)]
     usage_near_percent: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
     usage_deferred: Annotated[int, Field(ge=0, le=1_000_000)]
+    execution_retention_days: Annotated[int, Field(ge=1, le=3650)]
+    execution_retention_bytes: Annotated[int, Field(ge=2**20, le=2**50)]
+    storage_look_seconds: Annotated[float, Field(ge=0.1, le=3600, allow_inf_nan=False)]
+    storage_settle_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+    storage_batch: Annotated[int, Field(ge=1, le=10_000)]
+    storage_busy_percent: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+    gap_factor: Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)]
+    gap_floor_seconds: Annotated[float, Field(ge=1, le=2_592_000, allow_inf_nan=False)]
+    gap_calls: Annotated[int, Field(ge=1, le=1_000_000)]
+    gap_learning_seconds: Annotated[float, Field(ge=0, le=31_536_000, allow_inf_nan=False)]
+    gap_half_life_days: Annotated[float, Field(ge=1, le=365, allow_inf_nan=False)]
+    gap_late_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]
+    gap_look_seconds: Annotated[float, Field(ge=0.1, le=300, allow_inf_nan=False)]
     audit_retention_days: Annotated[int, Field(ge=30, le=36_500)]
     audit_anchor_rows: Annotated[int, Field(ge=1, le=1_000_000)]
     egress_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_allowed)]
@@ -863,6 +878,29 @@ class Settings(BaseSettings):
             look_seconds=self.usage_look_seconds,
             near_percent=self.usage_near_percent,
             most_deferred=self.usage_deferred,
+        )
+
+    def storage(self) -> StorageConfig:
+        """Produce for how long runs are kept, how much of them, and how gently what is past goes."""
+        return StorageConfig(
+            days=self.execution_retention_days,
+            bytes=self.execution_retention_bytes,
+            look_seconds=self.storage_look_seconds,
+            settle_seconds=self.storage_settle_seconds,
+            batch=self.storage_batch,
+            busy_percent=self.storage_busy_percent,
+        )
+
+    def gaps(self) -> GapRules:
+        """Produce when webhooks are silent and schedules late."""
+        return GapRules(
+            factor=self.gap_factor,
+            floor=self.gap_floor_seconds,
+            calls=self.gap_calls,
+            learning=self.gap_learning_seconds,
+            half_life=self.gap_half_life_days * 86_400,
+            late=self.gap_late_seconds,
+            look=self.gap_look_seconds,
         )
 
     def claims(self) -> ClaimRules:

@@ -19,6 +19,7 @@ from make_bridge.domain.executions.incomplete_messages import (
     ScenarioPaused,
 )
 from make_bridge.domain.executions.messages import ExecutionRequested
+from make_bridge.domain.gaps.messages import HookResumed, HookSilent, ScheduleLate, ScheduleResumed
 from make_bridge.domain.integrations.messages import FlowCompleted
 from make_bridge.domain.oauth.messages import ConnectionAuthorized, ConnectionNeedsConsent
 from make_bridge.domain.organizations.credential_messages import (
@@ -61,6 +62,8 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     ExecutionWarned,
     FlowCompleted,
     HookEdited,
+    HookResumed,
+    HookSilent,
     IncompleteExecutionAnswered,
     IncompleteExecutionEdited,
     IncompleteExecutionResolved,
@@ -80,6 +83,8 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     ScenarioDeleted,
     ScenarioEdited,
     ScenarioPaused,
+    ScheduleLate,
+    ScheduleResumed,
     TemplatePublished,
     TemplateWithdrawn,
     UsageLimitNear,

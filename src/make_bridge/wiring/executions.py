@@ -66,6 +66,7 @@ from make_bridge.platform.egress.mail import MailSender
 from make_bridge.platform.queue.job_queue import forget_jobs
 from make_bridge.services.audit import sealing
 from make_bridge.services.oauth import renewing
+from make_bridge.services.storage import watching
 from make_bridge.services.worker import Loops, accepting, running
 from make_bridge.settings import LoadedSettings, Settings
 from make_bridge.wiring.audit import sealer_of
@@ -73,6 +74,7 @@ from make_bridge.wiring.caches import program_sources
 from make_bridge.wiring.domain import Domain
 from make_bridge.wiring.oauth import idle_renewal_of
 from make_bridge.wiring.services import balance_of
+from make_bridge.wiring.storage import gap_watch_of, storage_care_of
 
 # What lets something in the queue begin: a run, a retry, or a turn that nothing stands before any more.
 _WAKING = (
@@ -140,6 +142,7 @@ async def start_loops(
     idle = idle_renewal_of(domain.shards, domain.tokens, domain.metrics, loaded, leads)
     await stack.enter_async_context(renewing(idle))
     await stack.enter_async_context(running_of(executions, domain, cares))
+    await stack.enter_async_context(watching(storage_care_of(domain, loaded), gap_watch_of(domain, loaded)))
     balance = balance_of(domain.shards, domain.metrics, loaded)
     await balance.start()
     stack.push_async_callback(balance.stop)

@@ -19,6 +19,9 @@ _OF_TEAM: Final = "t.team_id = %(team)s"
 _OF_SCENARIO: Final = (
     "t.scenario_id IN (SELECT id FROM shard.scenarios WHERE organization_id = %(organization)s AND team_id = %(team)s)"
 )
+_OF_HOOK: Final = (
+    "t.hook_id IN (SELECT id FROM shard.hooks WHERE organization_id = %(organization)s AND team_id = %(team)s)"
+)
 _OF_RUN: Final = "(t.retention, t.id) IN (SELECT retention, id FROM pg_temp.erased_runs)"
 _TOLD: Final = (
     "split_part(t.subject, '/', 2) IN (SELECT id FROM pg_temp.erased_ids)"
@@ -70,6 +73,9 @@ LEFT: Final[Mapping[str, str]] = {
     " AND team_id = %(team)s)",
     "functions": _OF_TEAM,
     "usage_states": _OF_TEAM,
+    "late_schedules": _OF_SCENARIO,
+    "hook_expectations": _OF_HOOK,
+    "hook_rhythms": _OF_HOOK,
     "flows": _OF_TEAM,
     "hooks": _OF_TEAM,
     "connections": _OF_TEAM,
@@ -87,6 +93,8 @@ KEPT: Final[Mapping[str, str]] = {
     "past_scenarios": "the same",
     "event_counts": "numbers of the organization",
     "usage_limits": "of the organization",
+    "storage_limits": "of the organization",
+    "storage_days": "numbers of the organization",
     "oauth_applications": "of the organization",
     "templates": "of the organization",
     "template_versions": "of the organization",

@@ -44,6 +44,9 @@ WITH forgotten AS (
 SELECT name, limits, address, roles, weight, version, seen_at < now() - %(late)s AS is_late FROM directory.servers
 WHERE seen_at > now() - %(live)s AND name <> %(name)s ORDER BY name LIMIT %(most)s
 """
+_IS_SERVED: Final = """
+SELECT EXISTS (SELECT FROM directory.servers WHERE seen_at > now() - %s AND %s = ANY(roles)) AS is_served
+"""
 _LEAVE: Final = "DELETE FROM directory.servers WHERE name = %s"
 
 
@@ -163,6 +166,13 @@ def _member_of(row: Row) -> Member:
         weight=row["weight"],
         version=row["version"],
     )
+
+
+async def is_served(directory: Directory, role: str) -> bool:
+    """Say whether a server that lives serves a role; raises Unavailable."""
+    async with directory.statement() as tx:
+        row = await tx.one(_IS_SERVED, (LIVE, role))
+    return row is not None and bool(row["is_served"])
 
 
 def holders(members: Sequence[Member], limits: Sequence[str]) -> dict[str, int]:

@@ -14,7 +14,7 @@ import psycopg
 from make_bridge.kernel.errors import ConfigurationError
 
 Tree = Literal["directory", "shard"]
-HEADS: dict[Tree, str] = {"directory": "0011", "shard": "0030"}
+HEADS: dict[Tree, str] = {"directory": "0011", "shard": "0032"}
 _OLDEST_SERVER = 150000
 # The column is missing in databases of versions that knew of no other.
 _VERSION = "SELECT version_num, to_jsonb(v) ->> 'serves_from' FROM tree.schema_version v"

@@ -20,6 +20,9 @@ STAYING: Final[Mapping[str, str]] = {
     "event_positions": "how many events this shard has told",
     "event_consumers": "how far this shard's consumers have come",
     "usage_looks": "when this shard's usage was looked at",
+    "storage_cursors": "how far this shard's runs were measured",
+    "gap_looks": "when this shard's webhooks were looked at",
+    "gap_outages": "when nobody looked here",
     "movements": "who leaves, has left and arrives here",
     "movement_changes": "what changes here while somebody leaves",
 }

@@ -12,9 +12,11 @@ from make_bridge.platform.observability.metrics.database import DatabaseCounters
 from make_bridge.platform.observability.metrics.declaring import Declaration, Declarations
 from make_bridge.platform.observability.metrics.egress import DeliveryCounters, EgressCounters, OAuthCounters
 from make_bridge.platform.observability.metrics.executions import ExecutionCounters, UsageCounters
+from make_bridge.platform.observability.metrics.gaps import GapGauges
 from make_bridge.platform.observability.metrics.python import ReadingGauges, declare_process
 from make_bridge.platform.observability.metrics.queue import QueueCounters
 from make_bridge.platform.observability.metrics.requests import RateCounters, RequestNumbers, SignInCounters
+from make_bridge.platform.observability.metrics.storage import StorageGauges
 from make_bridge.platform.observability.metrics.traces import TraceCounters
 
 
@@ -52,6 +54,10 @@ class Metrics:
         self.coordination = CoordinationGauges(declare)
         self.shards = ShardGauges(declare)
         self.upstreams = UpstreamCounters(declare)
+        declare.about("Storage")
+        self.storage = StorageGauges(declare)
+        declare.about("Silence")
+        self.gaps = GapGauges(declare)
         declare.about("Audit")
         self.audit = AuditCounters(declare)
         declare.about("Traces")

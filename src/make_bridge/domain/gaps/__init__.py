@@ -1,0 +1,1 @@
+"""Webhooks that fall silent, schedules that are late."""

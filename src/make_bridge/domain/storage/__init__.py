@@ -1,0 +1,1 @@
+"""What is kept of runs, for how long and how much; what the tables take."""
