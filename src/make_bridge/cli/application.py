@@ -13,6 +13,7 @@ _AUDIT: Final = "make_bridge.cli.audit"
 _BACKUPS: Final = "make_bridge.cli.backups"
 _BLUEPRINTS: Final = "make_bridge.cli.blueprints"
 _EVENTS: Final = "make_bridge.cli.events"
+_GAPS: Final = "make_bridge.cli.gaps"
 _JOBS: Final = "make_bridge.cli.jobs"
 _USERS: Final = "make_bridge.cli.users"
 _WEBHOOKS: Final = "make_bridge.cli.webhooks"
@@ -23,6 +24,7 @@ _ROTATIONS: Final = "make_bridge.cli.rotations"
 _MOVING: Final = "make_bridge.cli.moving"
 _SERVING: Final = "make_bridge.cli.serving"
 _SHARDS: Final = "make_bridge.cli.shards"
+_STORAGE: Final = "make_bridge.cli.storage"
 _TOKENS: Final = "make_bridge.cli.tokens"
 
 COMMANDS: Final[Mapping[str, Deferred | Family]] = {
@@ -77,6 +79,26 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
         function="reference",
         help="Write out modules, functions, events, routes, settings, commands, metrics, as Markdown, JSON or OpenAPI.",
     ),
+    "storage": Deferred(
+        module=_STORAGE,
+        function="show_storage",
+        help="Show what the tables of each shard take, whose runs take most, and what retention is about to free.",
+    ),
+    "gaps": Deferred(
+        module=_GAPS,
+        function="list_gaps",
+        help="List webhooks that are silent and schedules that are late, of all organizations, as of the last look.",
+    ),
+    "hooks": Family(
+        help="Webhooks.",
+        commands={
+            "expect": Deferred(
+                module=_GAPS,
+                function="expect_calls",
+                help="Say how often a webhook is to be called, that its calls tell, or that nobody misses it.",
+            ),
+        },
+    ),
     "database": Family(
         help="How the databases do.",
         commands={
@@ -127,6 +149,11 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
                 function="organization_limits",
                 help="Show an organization's limits with what it has used this month (UTC), and set those that are "
                 "given.",
+            ),
+            "retention": Deferred(
+                module=_STORAGE,
+                function="organization_retention",
+                help="Show how long, and how much of, an organization's runs are kept, and set what is given.",
             ),
         },
     ),

@@ -17,6 +17,7 @@ from make_bridge.platform.backups.archive import ArchiveManifest, manifest_of
 from make_bridge.platform.backups.exporting import Exports, Places
 from make_bridge.platform.backups.importing import Imports
 from make_bridge.platform.sharding import moving_store
+from make_bridge.wiring.archives import NewCredentials
 from make_bridge.wiring.domain import Domain
 
 _MOST_FILE: Final = 4096
@@ -33,13 +34,22 @@ async def export_organization(
     file: Annotated[Path, typer.Argument(help="A new file.")],
     *,
     passphrase_file: PassphraseFile = None,
+    without_credentials: Annotated[
+        bool,
+        typer.Option("--without-credentials", help="Leave out all that lets in, signs or opens: no passphrase."),
+    ] = False,
     owner_file: OwnerFiles = None,
     data_dir: DataDir = None,
     config: Config = None,
     as_json_: Json = False,
 ) -> None:
     """Write an organization to a file for another installation: what it made and set, not what it ran."""
-    passphrase = await asyncio.to_thread(_passphrase, passphrase_file, confirms=True)
+    if without_credentials and passphrase_file is not None:
+        message = "An archive without credentials has no passphrase: leave --passphrase-file out."
+        raise InvalidInput(message)
+    passphrase = None
+    if not without_credentials:
+        passphrase = await asyncio.to_thread(_passphrase, passphrase_file, confirms=True)
     async with domain(data_dir, config) as opened:
         directory, shards = await owners_of(opened, owner_file)
         number = await moving_store.placed(opened.shards.directory, OrganizationId(organization))
@@ -67,11 +77,13 @@ async def import_organization(
     as_json_: Json = False,
 ) -> None:
     """Bring an organization from another installation in, with its ids, webhook addresses, keys and tokens."""
-    passphrase = await asyncio.to_thread(_passphrase, passphrase_file, confirms=False)
     given = None if name is None else checked_name(name)
+    of_file = await asyncio.to_thread(manifest_of, file, most_mib * _MIB)
+    passphrase = None
+    if of_file.data_keys:
+        passphrase = await asyncio.to_thread(_passphrase, passphrase_file, confirms=False)
     async with domain(data_dir, config) as opened:
         directory, shards = await owners_of(opened, owner_file)
-        of_file = await asyncio.to_thread(manifest_of, file, most_mib * _MIB)
         number = opened.shards.propose(OrganizationId(of_file.organization_id))
         imports = Imports(
             places=Places(directory=directory, shard=owner_of(shards, number)),
@@ -79,11 +91,14 @@ async def import_organization(
             others=tuple(url for one, url in shards.items() if one != number),
             roots=opened.roots,
             most_bytes=most_mib * _MIB,
+            refill=NewCredentials(),
         )
         with busy(f"importing {file}"):
             manifest = await imports.bring(file, passphrase, name=given)
         await opened.service.note(OrganizationId(manifest.organization_id), "organization.import")
     _show(manifest, file, as_json_=as_json_)
+    if not manifest.data_keys and not as_json_:
+        say("Without credentials: its webhooks have new addresses, its connections are empty, and it has no keys.")
 
 
 def _show(manifest: ArchiveManifest, file: Path, *, as_json_: bool) -> None:

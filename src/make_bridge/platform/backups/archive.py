@@ -44,7 +44,10 @@ class SavedTable(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ArchiveManifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an archive says of itself; ``data_keys`` are sealed by the passphrase, by version."""
+    """What an archive says of itself.
+
+    ``data_keys`` are sealed by the passphrase, by version; there are none in an archive without credentials.
+    """
 
     format: int
     organization_id: int

@@ -29,9 +29,10 @@ from make_bridge.platform.backups.archive import (
     passphrase_key,
 )
 from make_bridge.platform.backups.carried import DIRECTORY, LEFT_BEHIND, carried_tables
+from make_bridge.platform.backups.credentials import COLUMNS, ROWS
 from make_bridge.platform.backups.sums import read_alike
 from make_bridge.platform.security.key_wrapping import Wrapping, data_key_place
-from make_bridge.platform.security.sealing import Sealed
+from make_bridge.platform.security.sealing import Sealed, SealingKey
 
 Connection = AsyncConnection[DictRow]
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -63,22 +64,22 @@ class Exports:
     roots: Wrapping
     clock: Clock
 
-    async def export(self, organization_id: OrganizationId, passphrase: bytes, target: Path) -> ArchiveManifest:
-        """Write an organization's archive; raises NotFound, Gone for one whose keys were destroyed, InvalidInput."""
+    async def export(self, organization_id: OrganizationId, passphrase: bytes | None, target: Path) -> ArchiveManifest:
+        """Write an organization's archive; raises NotFound, Gone for one whose keys were destroyed, InvalidInput.
+
+        Without a passphrase it is written without credentials (``credentials``).
+        """
         salt = secrets.token_bytes(SALT_BYTES)
-        key = await asyncio.to_thread(passphrase_key, passphrase, salt)
+        key = None if passphrase is None else await asyncio.to_thread(passphrase_key, passphrase, salt)
         with tempfile.TemporaryDirectory(prefix="make-bridge-export-", dir=target.parent) as place:
             async with await connected(self.places.directory) as directory, await connected(self.places.shard) as shard:
                 for connection in (directory, shard):
                     await connection.execute(_SNAPSHOT)
                 name = await self._name(directory, organization_id)
-                keys = await (await directory.execute(_KEYS, (organization_id,))).fetchall()
-                sealed = {}
-                for row in keys:
-                    there = data_key_place(organization_id, row["version"])
-                    material = await self.roots.unwrap(there, Sealed(row["wrapped"]))
-                    sealed[str(row["version"])] = key.seal(there, material).text
-                tables = await _write_all(directory, shard, organization_id, Path(place))
+                sealed = {} if key is None else await self._keys(directory, organization_id, key)
+                tables = await _write_all(
+                    directory, shard, organization_id, Path(place), with_credentials=key is not None
+                )
                 manifest = ArchiveManifest(
                     format=FORMAT,
                     organization_id=organization_id,
@@ -94,6 +95,15 @@ class Exports:
                 )
             await asyncio.to_thread(pack, Path(place), manifest, target)
         return manifest
+
+    async def _keys(self, directory: Connection, organization_id: OrganizationId, key: SealingKey) -> dict[str, str]:
+        """Return the organization's data keys, sealed by the passphrase's."""
+        sealed = {}
+        for row in await (await directory.execute(_KEYS, (organization_id,))).fetchall():
+            there = data_key_place(organization_id, row["version"])
+            material = await self.roots.unwrap(there, Sealed(row["wrapped"]))
+            sealed[str(row["version"])] = key.seal(there, material).text
+        return sealed
 
     async def _name(self, directory: Connection, organization_id: OrganizationId) -> str:
         row = await (await directory.execute(_NAME, (organization_id,))).fetchone()
@@ -134,31 +144,54 @@ class _Table:
     name: str
     columns: tuple[str, ...]
     key: str = "organization_id"
+    with_credentials: bool = True
 
     @property
     def full_name(self) -> str:
         return f"{self.schema}.{self.name}"
 
+    @property
+    def cells(self) -> sql.Composable:
+        """What is read of each row, as texts."""
+        return sql.SQL(", ").join(self._cell(column) for column in self.columns)
+
+    @property
+    def condition(self) -> sql.Composable:
+        """Which rows go along, beside being the organization's."""
+        return sql.SQL("true" if self.with_credentials or self.full_name not in ROWS else "false")
+
+    def _cell(self, column: str) -> sql.Composable:
+        instead = None if self.with_credentials else COLUMNS.get((self.full_name, column))
+        return sql.SQL("{}::text").format(sql.Identifier(column)) if instead is None else sql.SQL(instead)
+
 
 async def _write_all(
-    directory: Connection, shard: Connection, organization_id: OrganizationId, folder: Path
+    directory: Connection,
+    shard: Connection,
+    organization_id: OrganizationId,
+    folder: Path,
+    *,
+    with_credentials: bool,
 ) -> dict[str, SavedTable]:
     found: dict[str, SavedTable] = {}
     for name in DIRECTORY:
         columns = tuple(await directory_columns(directory, name))
         key = "id" if name == "organizations" else "organization_id"
-        table = _Table(schema="directory", name=name, columns=columns, key=key)
+        table = _Table(schema="directory", name=name, columns=columns, key=key, with_credentials=with_credentials)
         found[table.full_name] = await _write(directory, table, organization_id, folder)
     for carried in await carried_tables(shard):
-        table = _Table(schema="shard", name=carried.name, columns=carried.columns)
+        table = _Table(schema="shard", name=carried.name, columns=carried.columns, with_credentials=with_credentials)
         found[table.full_name] = await _write(shard, table, organization_id, folder)
     return found
 
 
 async def _write(connection: Connection, table: _Table, organization_id: OrganizationId, folder: Path) -> SavedTable:
-    cells = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(column)) for column in table.columns)
-    statement = sql.SQL("SELECT ARRAY[{}] AS cells FROM {} WHERE {} = {}").format(
-        cells, sql.Identifier(table.schema, table.name), sql.Identifier(table.key), sql.Literal(int(organization_id))
+    statement = sql.SQL("SELECT ARRAY[{}] AS cells FROM {} WHERE {} = {} AND {}").format(
+        table.cells,
+        sql.Identifier(table.schema, table.name),
+        sql.Identifier(table.key),
+        sql.Literal(int(organization_id)),
+        table.condition,
     )
     digest, rows, size = hashlib.sha256(), 0, 0
     with (folder / table.full_name).open("wb") as file:

@@ -20,15 +20,17 @@ from make_bridge.kernel.errors import Conflict, InvalidInput
 from make_bridge.kernel.ids import OrganizationId
 from make_bridge.platform.backups.archive import ArchiveManifest, Reading, SavedTable, opened, passphrase_key
 from make_bridge.platform.backups.carried import DIRECTORY, carried_tables
+from make_bridge.platform.backups.credentials import Refill
 from make_bridge.platform.backups.exporting import Places, connected, directory_columns, version
-from make_bridge.platform.security.key_wrapping import Wrapping, data_key_place
-from make_bridge.platform.security.sealing import SealBroken, Sealed
+from make_bridge.platform.security.key_wrapping import Wrapping, data_key_name, data_key_place
+from make_bridge.platform.security.sealing import SealBroken, Sealed, SealingKey
 from make_bridge.platform.sharding.moving_copy import clear
 
 Connection = AsyncConnection[DictRow]
 _BIRTHS: Final = 1024
 _LARGEST_ID: Final = 2**50
 _MOST_KEYS: Final = 1000
+_FIRST: Final = 1
 _ROOT: Final = "SELECT value FROM directory.facts WHERE name = 'root_key_check' FOR SHARE"
 _KEY: Final = "INSERT INTO directory.data_keys (organization_id, version, wrapped) VALUES (%s, %s, %s)"
 _PLACE: Final = "INSERT INTO directory.placements (organization_id, shard) VALUES (%s, %s)"
@@ -50,13 +52,17 @@ class Imports:
     """The owners' addresses of all other shards: ids that came may have been born with their numbers."""
     roots: Wrapping
     most_bytes: int
+    refill: Refill
 
     def __repr__(self) -> str:
         """Show no secret."""
         return f"Imports(shard={self.shard})"
 
-    async def bring(self, file: Path, passphrase: bytes, *, name: str | None = None) -> ArchiveManifest:
-        """Import an archive; raises InvalidInput for one that is wrong, Conflict where something of it is here."""
+    async def bring(self, file: Path, passphrase: bytes | None, *, name: str | None = None) -> ArchiveManifest:
+        """Import an archive; raises InvalidInput for one that is wrong, Conflict where something of it is here.
+
+        The passphrase is that of the archive's credentials; one without them gets new ones here.
+        """
         with opened(file, self.most_bytes) as reading:
             manifest = reading.manifest
             keys = await _data_keys(manifest, passphrase)
@@ -73,7 +79,8 @@ class Imports:
         try:
             async with directory.transaction():
                 async with shard.transaction():
-                    highest = await _Filling(directory, shard, organization_id).fill(reading)
+                    refilling = None if reading.manifest.data_keys else _Refilling(self.refill, organization_id, keys)
+                    highest = await _Filling(directory, shard, organization_id, refilling).fill(reading)
                     await _raise_ids(shard, "shard.ids", highest["shard"])
                 arrived = True
                 await _raise_ids(directory, "directory.ids", highest["directory"])
@@ -110,10 +117,30 @@ class Imports:
             await clear(shard, await carried_tables(shard), organization_id)
 
 
+class _Refilling:
+    """Puts into rows what an archive without credentials lacks, sealed by the organization's new key."""
+
+    def __init__(self, refill: Refill, organization_id: OrganizationId, keys: Mapping[int, bytes]) -> None:
+        self._refill = refill
+        self._organization_id = organization_id
+        self._key = SealingKey(data_key_name(_FIRST), keys[_FIRST])
+
+    def row(self, name: str, columns: tuple[str, ...], cells: list[str | None]) -> list[str | None]:
+        filled = self._refill.refill(name, dict(zip(columns, cells, strict=True)), self._organization_id, self._key)
+        return [filled[column] for column in columns]
+
+
 class _Filling:
     """Writes rows of an archive, each held to be the organization's own."""
 
-    def __init__(self, directory: Connection, shard: Connection, organization_id: OrganizationId) -> None:
+    def __init__(
+        self,
+        directory: Connection,
+        shard: Connection,
+        organization_id: OrganizationId,
+        refilling: _Refilling | None,
+    ) -> None:
+        self._refilling = refilling
         self._directory = directory
         self._shard = shard
         self._owner = str(int(organization_id))
@@ -161,7 +188,7 @@ class _Filling:
                     message = f"The archive holds an id that no installation has given: {value[:30]}."
                     raise InvalidInput(message)
                 self._highest[schema] = max(self._highest[schema], int(value))
-            yield row
+            yield row if self._refilling is None else self._refilling.row(name, table.columns, row)
 
     async def _stage(self, name: str, columns: list[str], rows: Iterator[list[str | None]]) -> None:
         """Write rows beside their table: the archive's order is not that of keys."""
@@ -209,10 +236,14 @@ def _names(name: str) -> tuple[sql.Composable, sql.Composable]:
     return sql.Identifier(schema, relation), sql.Identifier("pg_temp", _staged(name))
 
 
-async def _data_keys(manifest: ArchiveManifest, passphrase: bytes) -> dict[int, bytes]:
-    """Open the data keys; raises InvalidInput for a wrong passphrase."""
-    if not 0 < len(manifest.data_keys) <= _MOST_KEYS or not 0 < manifest.organization_id <= _LARGEST_ID:
+async def _data_keys(manifest: ArchiveManifest, passphrase: bytes | None) -> dict[int, bytes]:
+    """Open the data keys, or make the first one; raises InvalidInput for a wrong passphrase."""
+    if len(manifest.data_keys) > _MOST_KEYS or not 0 < manifest.organization_id <= _LARGEST_ID:
         raise InvalidInput("The archive's manifest is not one that an export has written.")
+    if not manifest.data_keys:
+        return {_FIRST: SealingKey.new_material()}
+    if passphrase is None:
+        raise InvalidInput("The archive holds credentials: give its passphrase.")
     try:
         key = await asyncio.to_thread(passphrase_key, passphrase, bytes.fromhex(manifest.salt))
         return {
