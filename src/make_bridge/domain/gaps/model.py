@@ -1,8 +1,8 @@
 """The rules of silence: what a webhook's calls teach, when it is missed, and which time does not count. Pure.
 
 A webhook is known by the longest pause between its calls of late: a longer one raises it at once, and with time it
-falls again, to half in ``half_life``. So nights, and mostly weekends, are pauses like others, and what is remembered
-of a webhook is one number. It is silent once nothing was heard for ``factor`` times that, and at least for ``floor``. A
+falls again, to half in ``half_life``. So nights and weekends are pauses like others, and what is remembered of a
+webhook is one number. It is silent once nothing was heard for ``factor`` times that, and at least for ``floor``. A
 pause that was told to be a silence teaches no more than that much: a long failure does not make the next one normal.
 
 What counts is time in which calls could have come: outages of the whole installation, and the time for which the
@@ -24,7 +24,8 @@ LONGEST_EXPECTED: Final = 31_536_000
 class GapRules:
     """Numbers: seconds, but for ``factor`` and ``calls``.
 
-    A webhook is young before it was heard ``calls`` times over ``learning`` seconds; a young one is never missed. A
+    A webhook is young before it was heard ``calls`` times over ``learning`` seconds, by default a week, so that nights
+    and a weekend are known by then; a young one is never missed. A
     schedule is late ``late`` seconds after its time. A look begins every ``look`` seconds, and takes ``batch`` webhooks
     at a time.
     """
@@ -32,7 +33,7 @@ class GapRules:
     factor: float = 2.0
     floor: float = 900.0
     calls: int = 10
-    learning: float = 86_400.0
+    learning: float = 604_800.0
     half_life: float = 1_209_600.0
     late: float = 300.0
     look: float = 30.0
