@@ -28,7 +28,7 @@ async def row_of(scene):
 
 async def test_a_webhook_that_stops_is_told_once_and_so_is_its_return(scene):
     await scene.rhythm()
-    await scene.later(800)
+    await scene.later(500)
     await scene.look()
     assert await scene.told() == []
     metrics = Metrics()
@@ -38,7 +38,7 @@ async def test_a_webhook_that_stops_is_told_once_and_so_is_its_return(scene):
     assert await scene.told() == ["hook.silent"]
     [silent] = await scene.told("hook.silent")
     assert (silent["hook_id"], silent["scenario_id"]) == (scene.hook_id, scene.place.scenario_id)
-    assert 1290 < silent["silent_seconds"] < 1330
+    assert 990 < silent["silent_seconds"] < 1030
     assert 290 < silent["expected_seconds"] < 330
     assert silent["is_learned"]
     assert 'silent_sources{kind="hook",shard="0"} 1.0' in metrics.render().decode()

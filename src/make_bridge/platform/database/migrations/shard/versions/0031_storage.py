@@ -66,31 +66,31 @@ DECLARE
     after uuid;
     ids uuid[];
     seen integer;
-    upto uuid;
+    reached uuid;
 BEGIN
     SELECT c.upto INTO after FROM shard.storage_cursors c WHERE c.retention = class FOR UPDATE;
     ids := ARRAY(SELECT e.id FROM shard.executions e
                  WHERE e.retention = class AND e.id > after AND e.id < before ORDER BY e.id LIMIT most);
     seen := cardinality(ids);
-    upto := CASE WHEN seen < most THEN greatest(after, before) ELSE ids[seen] END;
+    reached := CASE WHEN seen < most THEN greatest(after, before) ELSE ids[seen] END;
     INSERT INTO shard.storage_days AS d (organization_id, day, runs, bytes, body_bytes)
     SELECT s.organization_id, s.day, count(*), sum(s.kept + s.body), sum(s.body)
     FROM (
         SELECT e.organization_id, shard.day_of_run(e.id) AS day,
                180 + coalesce((SELECT 160 + pg_column_size(o.detail) FROM shard.outcomes o
-                               WHERE o.retention = class AND o.id = e.id AND o.id > after AND o.id <= upto), 0) AS kept,
+                               WHERE o.retention = class AND o.id = e.id AND o.id > after AND o.id <= reached), 0) AS kept,
                coalesce((SELECT 90 + pg_column_size(p.head) + pg_column_size(p.body) FROM shard.payloads p
-                         WHERE p.retention = class AND p.id = e.id AND p.id > after AND p.id <= upto), 0)
+                         WHERE p.retention = class AND p.id = e.id AND p.id > after AND p.id <= reached), 0)
                + coalesce((SELECT 90 + pg_column_size(l.steps) FROM shard.execution_logs l
-                           WHERE l.retention = class AND l.id = e.id AND l.id > after AND l.id <= upto), 0)
+                           WHERE l.retention = class AND l.id = e.id AND l.id > after AND l.id <= reached), 0)
                + coalesce((SELECT sum(130 + coalesce(pg_column_size(j.result), 0)) FROM shard.journal j
-                           WHERE j.retention = class AND j.id = e.id AND j.id > after AND j.id <= upto), 0) AS body
+                           WHERE j.retention = class AND j.id = e.id AND j.id > after AND j.id <= reached), 0) AS body
         FROM shard.executions e
-        WHERE e.retention = class AND e.id > after AND e.id <= upto AND e.id = ANY(ids)
+        WHERE e.retention = class AND e.id > after AND e.id <= reached AND e.id = ANY(ids)
     ) s GROUP BY s.organization_id, s.day ORDER BY s.organization_id, s.day
     ON CONFLICT (organization_id, day) DO UPDATE SET runs = d.runs + excluded.runs, bytes = d.bytes + excluded.bytes,
         body_bytes = d.body_bytes + excluded.body_bytes, looked_at = '-infinity';
-    UPDATE shard.storage_cursors c SET upto = measure_runs.upto WHERE c.retention = class;
+    UPDATE shard.storage_cursors c SET upto = reached WHERE c.retention = class;
     RETURN seen;
 END
 $function$;
@@ -227,8 +227,11 @@ BEGIN
         SELECT d.id FROM shard.dead_letters d WHERE d.replayed_at IS NULL AND d.id < shard.first_run_of(before, 0));
     FOR past IN
         SELECT n.class, n.day FROM (
-            SELECT split_part(c.relname, '_', 2)::integer AS class,
-                   to_date(split_part(c.relname, '_', 3), 'YYYYMMDD') AS day
+            -- Whatever order the planner chooses: only names of partitions are read as dates.
+            SELECT CASE WHEN c.relname ~ '^executions_[0-2]_[0-9]{8}$' THEN split_part(c.relname, '_', 2)::integer END
+                       AS class,
+                   CASE WHEN c.relname ~ '^executions_[0-2]_[0-9]{8}$'
+                       THEN to_date(split_part(c.relname, '_', 3), 'YYYYMMDD') END AS day
             FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
             WHERE i.inhparent = 'shard.executions'::regclass) n
         WHERE n.day < before ORDER BY n.day, n.class
