@@ -40,6 +40,8 @@ SLICES = frozenset(
         "users",
         "teams",
         "folders",
+        "gaps",
+        "storage",
         "credential_requests",
         "variables",
     }

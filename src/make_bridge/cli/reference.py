@@ -252,6 +252,8 @@ def _type_name(kind: msgspec.inspect.Type) -> str:
             return "integer"
         case msgspec.inspect.StrType():
             return "text"
+        case msgspec.inspect.DateTimeType():
+            return "time (ISO 8601)"
         case msgspec.inspect.NoneType():
             return "null"
         case msgspec.inspect.UnionType(types=kinds):

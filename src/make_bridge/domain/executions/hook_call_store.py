@@ -10,8 +10,9 @@ from make_bridge.platform.database.transactions import ReadTx
 
 # Bounds of the time are bounds of the ids, which begin with it: so old partitions are not looked into.
 _LIST: Final = """
-SELECT e.id, e.created_at, coalesce(o.status, 0) AS status, octet_length(p.head) + octet_length(p.body) AS size,
-       octet_length(p.head) > 0 AND substring(p.head FOR 1) = '{'::bytea AS is_replayable
+SELECT e.id, e.created_at, coalesce(o.status, 0) AS status,
+       coalesce(octet_length(p.head) + octet_length(p.body), 0) AS size,
+       coalesce(octet_length(p.head) > 0 AND substring(p.head FOR 1) = '{'::bytea, false) AS is_replayable
 FROM shard.executions e
 LEFT JOIN shard.payloads p ON p.retention = e.retention AND p.id = e.id
 LEFT JOIN shard.outcomes o ON o.retention = e.retention AND o.id = e.id
@@ -20,8 +21,9 @@ WHERE e.organization_id = %(organization)s AND e.scenario_id = %(scenario)s AND 
 ORDER BY e.id DESC LIMIT %(limit)s OFFSET %(offset)s
 """
 _WAITING: Final = """
-SELECT q.id, e.created_at, 0 AS status, octet_length(p.head) + octet_length(p.body) AS size,
-       octet_length(p.head) > 0 AND substring(p.head FOR 1) = '{'::bytea AS is_replayable
+SELECT q.id, e.created_at, 0 AS status,
+       coalesce(octet_length(p.head) + octet_length(p.body), 0) AS size,
+       coalesce(octet_length(p.head) > 0 AND substring(p.head FOR 1) = '{'::bytea, false) AS is_replayable
 FROM shard.queue q
 JOIN shard.executions e ON e.retention = ('x' || substr(q.id::text, 15, 1))::bit(4)::int::smallint AND e.id = q.id
 LEFT JOIN shard.payloads p ON p.retention = e.retention AND p.id = e.id
