@@ -102,6 +102,59 @@ async def test_an_organization_works_in_another_installation_under_its_own_addre
         assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.timeout(240)
+async def test_an_archive_without_credentials_lets_nobody_in_and_opens_nothing(tmp_path):
+    file = tmp_path / "acme.tgz"
+    with installed("embedded", tmp_path / "one", None) as one, installed("embedded", tmp_path / "two", None) as two:
+        first = one.server().start()
+        acme = new_organization(one, first.url)
+        scenario = acme.customer("dana@example.com").connect(
+            acme.publish(QUICK), {}, autoActivate=True, scenario={"name": "Quick", "enable": True}
+        )
+        ((team_id,),) = rows(one.shard_dsn, "SELECT DISTINCT team_id FROM shard.hooks")
+        key_id = key_of(one, first.url, acme.api_token, team_id)
+        signed = {"signature": {"scheme": "github", "secrets": ["a secret of the sender"]}}
+        headers = {"Authorization": f"Token {acme.api_token}"}
+        ((hook_id,),) = rows(one.shard_dsn, "SELECT id FROM shard.hooks")
+        changed_hook = send("PATCH", f"{first.url}/api/v2/hooks/{hook_id}", headers=headers, json_body=signed)
+        assert changed_hook.status == 200, changed_hook
+        one.ask("org", "export", str(acme.organization_id), file, "--without-credentials")
+        # Nothing that was sealed is there, under whatever key, and nothing by which a secret is known again.
+        content = unpacked(file)
+        for name in ("secret_sealed", "access_sealed", "client_secret_sealed", "token_sealed", "previous_sealed"):
+            assert name.encode() in content or name in ("access_sealed", "previous_sealed")
+        assert b"v1.d1." not in content
+        assert b"v1.d1.".hex().encode() not in content
+        assert manifest_of(file, PLENTY).data_keys == {}
+        digests = rows(one.shard_dsn, "SELECT encode(token_digest, 'hex') FROM shard.hooks")
+        digests += rows(one.directory_dsn, "SELECT encode(digest, 'hex') FROM directory.api_tokens")
+        assert [digest for (digest,) in digests if digest.encode() in content] == []
+        both = one.command(
+            "org", "export", str(acme.organization_id), tmp_path / "x.tgz", "--without-credentials",
+            "--passphrase-file", tmp_path / "none", check=False,
+        )  # fmt: skip
+        assert both.returncode == 1
+        assert first.end() is None
+
+        second = two.server().start()
+        made = two.ask("org", "import", file)
+        assert made["organizationId"] == acme.organization_id
+        assert rows(two.directory_dsn, "SELECT count(*) FROM directory.portal_keys") == [(0,)]
+        assert rows(two.directory_dsn, "SELECT count(*) FROM directory.api_tokens") == [(0,)]
+        assert await opened_key(two, acme.organization_id, team_id, key_id) == {}
+        refused = send("GET", f"{second.url}/api/v2/hooks?teamId={team_id}", headers=headers)
+        assert refused.status == 401
+        token = two.ask("tokens", "create", "--organization", str(acme.organization_id), "--label", "new")["token"]
+        headers = {"Authorization": f"Token {token}"}
+        hook = send("GET", f"{second.url}/api/v2/hooks/{hook_id}", headers=headers).json()["hook"]
+        assert hook["url"].rpartition("/")[2] != scenario.hook_url.rpartition("/")[2]
+        old = send("POST", f"{second.url}/hook/{scenario.hook_url.rpartition('/')[2]}", json_body={})
+        assert old.status in (404, 410)
+        # It asked for signatures, and so it does still: without a secret nobody gets in.
+        unsigned = send("POST", f"{second.url}/hook/{hook['url'].rpartition('/')[2]}", json_body={"op": "x"})
+        assert unsigned.status == 401, unsigned
+
+
 def unpacked(file):
     with tarfile.open(file) as tar:
         return b"".join(content.read() for member in tar if (content := tar.extractfile(member)) is not None)

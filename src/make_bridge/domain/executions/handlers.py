@@ -65,6 +65,8 @@ class ExecutionHandlers:
         organization_id = work.context.organization_id
         scenario = await scenario_store.get(work.tx, organization_id, command.scenario_id)
         old = await store.read_run(work.tx, organization_id, command.execution_id)
+        if old is None and await store.is_accepted(work.tx, organization_id, command.execution_id):
+            raise Conflict(_GONE, code="payload_gone")
         if old is None or old["scenario_id"] != scenario.id:
             raise NotFound("There is no such execution of this scenario.")
         execution_id = await self._begin(work, scenario, _start_of(old))

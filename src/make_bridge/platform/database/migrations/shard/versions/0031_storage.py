@@ -78,7 +78,8 @@ BEGIN
     FROM (
         SELECT e.organization_id, shard.day_of_run(e.id) AS day,
                180 + coalesce((SELECT 160 + pg_column_size(o.detail) FROM shard.outcomes o
-                               WHERE o.retention = class AND o.id = e.id AND o.id > after AND o.id <= reached), 0) AS kept,
+                               WHERE o.retention = class AND o.id = e.id AND o.id > after AND o.id <= reached), 0)
+                   AS kept,
                coalesce((SELECT 90 + pg_column_size(p.head) + pg_column_size(p.body) FROM shard.payloads p
                          WHERE p.retention = class AND p.id = e.id AND p.id > after AND p.id <= reached), 0)
                + coalesce((SELECT 90 + pg_column_size(l.steps) FROM shard.execution_logs l
