@@ -144,7 +144,7 @@ async def test_an_archive_without_credentials_lets_nobody_in_and_opens_nothing(t
         assert await opened_key(two, acme.organization_id, team_id, key_id) == {}
         refused = send("GET", f"{second.url}/api/v2/hooks?teamId={team_id}", headers=headers)
         assert refused.status == 401
-        token = two.ask("tokens", "create", "--organization", str(acme.organization_id), "--label", "new")["token"]
+        token = two.ask("tokens", "create", "new", "--scope", "*", "--organization", str(acme.organization_id))["token"]
         headers = {"Authorization": f"Token {token}"}
         hook = send("GET", f"{second.url}/api/v2/hooks/{hook_id}", headers=headers).json()["hook"]
         assert hook["url"].rpartition("/")[2] != scenario.hook_url.rpartition("/")[2]
