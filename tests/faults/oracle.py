@@ -8,7 +8,7 @@ import json
 import sqlite3
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -61,7 +61,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """One execution as the database has it; `ends` counts its outcomes."""
+    """One execution as the database has it; `ends` counts its outcomes.
+
+    One whose body has gone, because its organization had too much of them, is named by the answer that it got; `op` is
+    empty where nobody heard that answer.
+    """
 
     id: str
     op: str
@@ -193,7 +197,8 @@ def judge(
     """Compare."""
     lines = [line for ledger in ledgers for line in ledger.lines()]
     with psycopg.connect(shard_dsn, autocommit=True) as connection:
-        stored = [_stored(row) for row in connection.execute(_EXECUTIONS, (list(scenario_ids),))]
+        named = {line.execution_id: line.op for line in lines if line.execution_id}
+        stored = [_stored(row, named) for row in connection.execute(_EXECUTIONS, (list(scenario_ids),))]
         used = _number(connection, _USED, scenario_ids)
     by_op: dict[str, list[Stored]] = defaultdict(list)
     for execution in stored:
@@ -215,7 +220,10 @@ def judge(
     for line in lines:
         _weigh(verdict, line, by_op[line.op])
     known = {line.op for line in lines}
-    verdict.strangers = [execution.id for execution in stored if execution.op not in known]
+    verdict.strangers = [execution.id for execution in stored if execution.op and execution.op not in known]
+    nameless = [execution.id for execution in stored if not execution.op]
+    if len(nameless) > sum(line.op not in by_op for line in unknown):
+        verdict.strangers += nameless
     return verdict
 
 
@@ -258,9 +266,9 @@ def _is_unknown(status: str) -> bool:
     return status in {UNKNOWN, SENT} or status.startswith("5")
 
 
-def _stored(row: Sequence[Any]) -> Stored:
+def _stored(row: Sequence[Any], named: Mapping[str, str]) -> Stored:
     id_, body, ends, status, node = row
-    op = json.loads(bytes(body)).get("op", "") if body is not None else ""
+    op = json.loads(bytes(body)).get("op", "") if body is not None else named.get(id_.hex, "")
     return Stored(id=id_.hex, op=op, ends=ends, status=status, node=node)
 
 
