@@ -30,7 +30,6 @@ class Accepting:
     settings: HookSettings
     organization_id: int = 1
     hook_id: int = 1
-    organization_id: int = 1
     signature: Signed | None = None
     only_learns: bool = False
     taken: list[CallHead] = field(default_factory=list)
