@@ -103,6 +103,7 @@ from make_bridge.domain.variables.views import VariableViews
 from make_bridge.faces.edge.application import build_application
 from make_bridge.faces.edge.pipeline import Observers
 from make_bridge.faces.hooks.endpoint import PREFIX
+from make_bridge.faces.ops.health import Probes
 from make_bridge.faces.ops.routes import Operations, ops_routes
 from make_bridge.faces.ops.token_file import read_token
 from make_bridge.faces.portal.routes import PORTAL_ALIASES
@@ -112,6 +113,7 @@ from make_bridge.platform.bus.queries import QueryBus
 from make_bridge.platform.coordination.leadership import leases
 from make_bridge.platform.egress.client import EgressClient
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.observability.sinks.outlet import Outlet
 from make_bridge.platform.queue.job_queue import JobQueue
 from make_bridge.platform.queue.jobs import JobTypes
 from make_bridge.platform.security.passwords import Passwords
@@ -147,6 +149,7 @@ from make_bridge.wiring.faces import (
     share_limits,
     world_routes_of,
 )
+from make_bridge.wiring.health import watch_health
 from make_bridge.wiring.javascript import wire_javascript
 from make_bridge.wiring.oauth import OAuthGround, wire_oauth
 from make_bridge.wiring.readings import readings_of
@@ -330,8 +333,13 @@ class Serving:
     farewell: Farewell
 
 
-async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Report) -> Serving:
-    """Put the faces over the domain and start the worker; closing the stack drains it."""
+async def open_server(
+    stack: AsyncExitStack, loaded: LoadedSettings, report: Report, logs: Outlet | None = None
+) -> Serving:
+    """Put the faces over the domain and start the worker; closing the stack drains it.
+
+    ``logs`` are where this process logs, where somebody is to be told how its sinks stand.
+    """
     settings = loaded.settings
     domain = await open_domain(stack, loaded, report)
     metrics = domain.metrics
@@ -370,7 +378,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     relay = relay_of(domain, executions, metrics, loaded)
     await stack.enter_async_context(relaying(relay))
     await start_loops(stack, domain, executions, cares_of(domain, sessions, settings), relay, loaded)
-    await domain.shard_watch.start()
+    await domain.shard_watch.start(metrics.loops)
     domain.listeners.extend([executions.hear, relay.hear, domain.catalogue.hear])
     clock = await watch_clock(stack, domain, settings)
     await stack.enter_async_context(
@@ -380,12 +388,22 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
         )
     )  # fmt: skip
     operations = Operations(
-        shards=domain.shards,
+        health=await watch_health(
+            stack,
+            Probes(
+                shards=domain.shards,
+                clock=clock,
+                directory_seconds=settings.health_answer_seconds,
+                redis=redis,
+                session=session,
+            ),
+            domain,
+            loaded,
+            logs,
+        ),
         counters=metrics,
-        clock=clock,
         token=None if settings.metrics_token_file is None else read_token(settings.metrics_token_file),
         slow=lambda: [entry.shown() for entry in slow.all()],
-        redis=redis,
     )
     services = ServicesGround(
         directory=domain.shards.directory, roots=domain.roots, clock=domain.clock, metrics=metrics, loaded=loaded,
@@ -397,7 +415,7 @@ async def open_server(stack: AsyncExitStack, loaded: LoadedSettings, report: Rep
     if membership is not None:
         membership.hear(partial(share_limits, limiters, metrics))
         await stack.enter_async_context(membership)
-    farewell = Farewell(membership=membership, going=operations.leave, seconds=settings.farewell_seconds)
+    farewell = Farewell(membership=membership, going=operations.health.leave, seconds=settings.farewell_seconds)
     turnstile = limiters.turnstile(origins, domain.organizations)
     portal = portal_of(domain, executions.waiting, turnstile, redis, clock, settings)
     api = api_of(domain, portal, lanes.circuits, settings)

@@ -51,6 +51,7 @@ from make_bridge.faces.edge.addresses import Addresses
 from make_bridge.faces.edge.config import BodyLimits, ConnectionLimits, EdgeConfig, EdgeLimits, RateLimits
 from make_bridge.faces.edge.hosts import HostRule
 from make_bridge.faces.edge.origins import read_origin
+from make_bridge.faces.edge.request_log import RequestKinds, RequestLogConfig
 from make_bridge.faces.edge.shape_errors import sentence_of
 from make_bridge.kernel.errors import ConfigurationError
 from make_bridge.kernel.roles import ALL_ROLES, FORWARDED, Role
@@ -66,6 +67,10 @@ from make_bridge.platform.egress.client import EgressConfig
 from make_bridge.platform.egress.guard import EgressPolicy
 from make_bridge.platform.egress.host_turns import TurnLimits
 from make_bridge.platform.limits.port import Rate
+from make_bridge.platform.observability.looks import LookConfig
+from make_bridge.platform.observability.sinks.elasticsearch_config import ElasticsearchConfig, read_authorization
+from make_bridge.platform.observability.sinks.outlet import LogConfig
+from make_bridge.platform.observability.sinks.rotating_file import FileConfig
 from make_bridge.platform.observability.tracing.config import ExportConfig, read_headers
 from make_bridge.platform.observability.tracing.tracer import TraceRules
 from make_bridge.platform.queue.jobs import JobLimits
@@ -83,8 +88,6 @@ from make_bridge.platform.upstreams.balancing import RuleName
 PREFIX: Final = "MAKE_BRIDGE_"
 DEFAULTS: Final = Path(__file__).with_name("make-bridge.default.toml")
 _CONFIG: Final = "CONFIG"
-# Names that belong to parts which are not in this version: they are recognised, and said to have no effect.
-_LATER: Final = ("ELASTICSEARCH_URL",)
 _LAST_SHARD: Final = 1023
 _MOST_REPLICAS: Final = 8
 _MOST_SHARES: Final = 1000
@@ -157,6 +160,16 @@ def _origin(value: str) -> str:
     if origin is None or origin.has_path:
         raise ValueError("must be scheme, host and port without a path, for example https://bridge.example.com")
     return origin.text
+
+
+def _service(value: str) -> str:
+    """Take the address of a service without credentials in it: addresses are shown."""
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an address like https://HOST:9200")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a name or a password: these have a file of their own")
+    return value.rstrip("/")
 
 
 def _allowed(entries: tuple[str, ...]) -> tuple[str, ...]:
@@ -274,6 +287,23 @@ class Settings(BaseSettings):
     trace_batch: Annotated[int, Field(ge=1, le=10_000)]
     trace_every_seconds: Annotated[float, Field(ge=0.05, le=60, allow_inf_nan=False)]
     trace_export_seconds: Annotated[float, Field(ge=0.1, le=60, allow_inf_nan=False)]
+    log_requests: RequestKinds
+    log_slow_seconds: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+    log_file: Path | None = None
+    log_file_bytes: Annotated[int, Field(ge=65_536, le=2**40)]
+    log_file_count: Annotated[int, Field(ge=0, le=1000)]
+    elasticsearch_url: Annotated[str, AfterValidator(_service)] | None = None
+    elasticsearch_index: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,199}$")]
+    elasticsearch_auth_file: Path | None = None
+    elasticsearch_ca_file: Path | None = None
+    elasticsearch_seconds: Annotated[float, Field(ge=0.1, le=60, allow_inf_nan=False)]
+    elasticsearch_batch_bytes: Annotated[int, Field(ge=65_536, le=64 * 1024 * 1024)]
+    log_queue_bytes: Annotated[int, Field(ge=262_144, le=1 << 30)]
+    log_close_seconds: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)]
+    health_look_seconds: Annotated[float, Field(ge=0.05, le=60, allow_inf_nan=False)]
+    health_answer_seconds: Annotated[float, Field(ge=0.05, le=2, allow_inf_nan=False)]
+    health_rise: Annotated[int, Field(ge=1, le=100)]
+    health_fall: Annotated[int, Field(ge=1, le=100)]
 
     data_dir: Path
     root_key_file: Path | None = None
@@ -660,6 +690,7 @@ class Settings(BaseSettings):
                 takes_public_numbers=self.public_url is None,
             ),
             addresses=Addresses([_network(entry) for entry in self.trusted_proxies]),
+            request_log=RequestLogConfig(kinds=self.log_requests, slow_seconds=self.log_slow_seconds),
         )
 
     def traces(self) -> TraceRules | None:
@@ -685,6 +716,34 @@ class Settings(BaseSettings):
             every=self.trace_every_seconds,
             deadline=self.trace_export_seconds,
         )
+
+    def logs(self, node: str) -> LogConfig:
+        """Produce where log lines go; reads the file of Elasticsearch's credentials."""
+        file, elasticsearch = None, None
+        if self.log_file is not None:
+            file = FileConfig(path=self.log_file, most_bytes=self.log_file_bytes, count=self.log_file_count)
+        if self.elasticsearch_url is not None:
+            auth = self.elasticsearch_auth_file
+            elasticsearch = ElasticsearchConfig(
+                url=self.elasticsearch_url,
+                index=self.elasticsearch_index,
+                seconds=self.elasticsearch_seconds,
+                batch_bytes=self.elasticsearch_batch_bytes,
+                authorization=None if auth is None else read_authorization(auth),
+                authority=self.elasticsearch_ca_file,
+            )
+        return LogConfig(
+            level=self.log_level,
+            node=node,
+            queue_bytes=self.log_queue_bytes,
+            close_seconds=self.log_close_seconds,
+            file=file,
+            elasticsearch=elasticsearch,
+        )
+
+    def health(self) -> LookConfig:
+        """Produce how often dependencies are looked at, and how soon a look is believed."""
+        return LookConfig(seconds=self.health_look_seconds, rise=self.health_rise, fall=self.health_fall)
 
     def rate_limits(self) -> RateLimits:
         """Produce how often callers may come; a trial that only this machine reaches has nobody to be held back."""
@@ -1082,8 +1141,6 @@ def _unknown_in_file(path: Path | None, names: set[str]) -> list[str]:
 
 
 def _complaint(shown: str, name: str, known: set[str], prefix: str) -> str:
-    if name.upper() in _LATER:
-        return f"{shown} has no effect: this version does not use it yet."
     closest = difflib.get_close_matches(name, known, n=1)
     return f"{shown} is not a setting." + (f" Did you mean {prefix}{closest[0]}?" if closest else "")
 

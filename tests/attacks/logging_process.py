@@ -9,6 +9,7 @@ import sys
 import structlog
 
 from make_bridge.platform.observability.logs import configure_logs
+from make_bridge.platform.observability.sinks.outlet import LogConfig
 
 SECRET = "hunter2hunter2hunter2"
 STRANGE = (
@@ -38,7 +39,7 @@ def fail(text: str) -> None:
 
 
 def main(as_json: bool) -> None:
-    configure_logs("DEBUG", as_json=as_json)
+    configure_logs(LogConfig(level="DEBUG"), as_json=as_json)
     log, library = structlog.get_logger(), logging.getLogger("psycopg")
     for text in (*STRANGE, *CREDENTIALS):
         log.info(text, value=text, nested={"list": [text], "deep": {"a": {"b": {"c": {"d": {"e": text}}}}}})

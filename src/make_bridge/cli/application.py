@@ -57,7 +57,7 @@ COMMANDS: Final[Mapping[str, Deferred | Family]] = {
     "doctor": Deferred(
         module="make_bridge.cli.doctor",
         function="doctor",
-        help="Check configuration, keys, disk, database and pages; ends with 1 when something is wrong.",
+        help="Check configuration, keys, disk, databases, clock, logs and pages; ends with 1 when something is wrong.",
     ),
     "health": Deferred(
         module="make_bridge.cli.health",

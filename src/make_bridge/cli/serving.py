@@ -25,6 +25,7 @@ from make_bridge.kernel.clock import SystemClock
 from make_bridge.kernel.collector import calm_collector
 from make_bridge.kernel.errors import BridgeError, ConfigurationError
 from make_bridge.platform.observability.logs import configure_logs
+from make_bridge.platform.observability.sinks.outlet import Outlet
 from make_bridge.platform.security.certificates import follow, server_context
 from make_bridge.platform.security.own_certificate import ensure_own
 from make_bridge.platform.security.own_memory import refuse_dumps
@@ -135,21 +136,24 @@ def serve(
         loaded = load_settings(config, overrides)
         for warning in loaded.warnings:
             complain(warning)
-        configure_logs(loaded.settings.log_level)
-        uvloop.run(_serve(loaded))
+        logs = configure_logs(loaded.settings.logs(loaded.node_id))
+        try:
+            uvloop.run(_serve(loaded, logs))
+        finally:
+            logs.close()
     except BridgeError as error:
         complain(error.message)
         raise typer.Exit(1) from error
 
 
-async def _serve(loaded: LoadedSettings) -> None:
+async def _serve(loaded: LoadedSettings, logs: Outlet) -> None:
     settings = loaded.settings
     _allow_files(settings.connections + _SPARE_FILES)
     tls = _tls(settings)
     listener = _listen(settings.host, settings.port)
     say("Starting the database …" if settings.is_embedded else "Connecting to the database …")
     async with AsyncExitStack() as stack:
-        serving = await open_server(stack, loaded, say)
+        serving = await open_server(stack, loaded, say, logs)
         config = uvicorn.Config(
             serving.app,
             http=protocol_of(settings.client_connections()),

@@ -16,6 +16,7 @@ from make_bridge.domain.usage.watch import QuotaWatch
 from make_bridge.platform.coordination.locks import Lock
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.observability.metrics.loops import LoopTurns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Loops:
     ingest: Ingest
     scheduler: Scheduler
     watch: QuotaWatch
+    turns: LoopTurns
 
 
 @asynccontextmanager
@@ -39,7 +41,7 @@ async def running(loops: Loops, shards: Shards, cares: Mapping[str, Care], turn:
     await loops.watch.start()
     await loops.worker.start()
     await loops.scheduler.start()
-    upkeep = asyncio.create_task(keep_up(shards, cares, turn), name="upkeep")
+    upkeep = asyncio.create_task(keep_up(shards, cares, loops.turns, turn), name="upkeep")
     try:
         yield
     finally:

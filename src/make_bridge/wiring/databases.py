@@ -113,7 +113,11 @@ def external_plan(settings: Settings) -> DatabasePlan | None:
 async def watch_clock(stack: AsyncExitStack, domain: Domain, settings: Settings) -> ClockWatch:
     """Have the own clock compared with the database's, again and again."""
     watch = ClockWatch(
-        domain.shards.directory, domain.clock, most=settings.clock_skew_seconds, every=settings.clock_look_seconds
+        domain.shards.directory,
+        domain.clock,
+        most=settings.clock_skew_seconds,
+        every=settings.clock_look_seconds,
+        loops=domain.metrics.loops,
     )
     domain.metrics.coordination.clock_skew.set_function(lambda: watch.seconds)
     return await stack.enter_async_context(watch)

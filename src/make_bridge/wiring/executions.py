@@ -63,6 +63,7 @@ from make_bridge.platform.coordination.locks import Lock
 from make_bridge.platform.egress.circuits import Circuits
 from make_bridge.platform.egress.host_turns import HostTurns
 from make_bridge.platform.egress.mail import MailSender
+from make_bridge.platform.observability.metrics.loops import LoopTurns
 from make_bridge.platform.queue.job_queue import forget_jobs
 from make_bridge.services.audit import sealing
 from make_bridge.services.oauth import renewing
@@ -166,10 +167,13 @@ class Executions:
     scheduler: Scheduler
     watch: QuotaWatch
     forget_keys: Callable[[OrganizationId], None]
+    turns: LoopTurns
 
     def loops(self) -> Loops:
         """Return what runs beside requests."""
-        return Loops(worker=self.worker, ingest=self.ingest, scheduler=self.scheduler, watch=self.watch)
+        return Loops(
+            worker=self.worker, ingest=self.ingest, scheduler=self.scheduler, watch=self.watch, turns=self.turns
+        )
 
     def hear(self, _context: Context, events: Sequence[Event]) -> None:
         """Drop near entries of what changed here, and wake the worker for what was asked for."""
@@ -278,6 +282,7 @@ def wire_executions(
         scheduler=Scheduler(shards, zones, metrics, scheduler_config, worker.wake, quotas),
         watch=QuotaWatch(shards, quotas, metrics, settings.quotas(), worker.wake),
         forget_keys=domain.data_keys.forget,
+        turns=metrics.loops,
     )
 
 

@@ -69,7 +69,9 @@ async def open_membership(stack: AsyncExitStack, ground: ServicesGround, limits:
     witness = None
     if ground.session is not None:
         witness = await stack.enter_async_context(EphemeralMembers(ground.session, member))
-    return Membership(ground.directory, member, seconds=settings.servers_seconds, witness=witness)
+    return Membership(
+        ground.directory, member, seconds=settings.servers_seconds, witness=witness, loops=ground.metrics.loops
+    )
 
 
 def shard_watch_of(shards: Shards, opening: ShardOpening, loaded: LoadedSettings) -> ShardWatch:

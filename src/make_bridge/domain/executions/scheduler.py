@@ -37,6 +37,7 @@ from make_bridge.platform.coordination.tenure import Tenure
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.observability.metrics.loops import LATE_AFTER
 from make_bridge.platform.observability.tracing.spans import carried
 from make_bridge.platform.observability.tracing.tracer import Tracing
 from make_bridge.platform.queue.leases import LOW
@@ -127,17 +128,20 @@ class Scheduler:
         tenure = Tenure(candidacy)
         self._metrics.coordination.watch(DUTY, shard, tenure)
         try:
-            while True:
-                awake.clear()
-                pause = await self._turn(shard, candidacy, tenure)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await awake.wait()
+            with self._metrics.loops.turning("schedules", shard.number, within=LATE_AFTER) as turned:
+                while True:
+                    awake.clear()
+                    pause = await self._turn(shard, candidacy, tenure)
+                    if pause is not None:
+                        turned()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_LOOK_SECONDS if pause is None else pause):
+                            await awake.wait()
         finally:
             await tenure.end()
 
-    async def _turn(self, shard: Shard, candidacy: Candidacy, tenure: Tenure) -> float:
-        """Do what is due and return how long there is nothing to do."""
+    async def _turn(self, shard: Shard, candidacy: Candidacy, tenure: Tenure) -> float | None:
+        """Do what is due and return how long there is nothing to do; None where that went wrong."""
         try:
             fence = await tenure.fence()
             if fence is None:
@@ -150,11 +154,11 @@ class Scheduler:
                 seconds = await _wait_seconds(shard)
         except Unavailable as error:
             _log.warning("schedule_failed", shard=shard.number, error=error.message)
-            return _LOOK_SECONDS
+            return None
         except Exception:  # noqa: BLE001
             # Whatever it is, schedules of every tenant hang on this loop: it tells and goes on.
             _log.exception("schedule_step_failed", shard=shard.number)
-            return _LOOK_SECONDS
+            return None
         return _LOOK_SECONDS if seconds is None else min(max(seconds, _SHORTEST_SECONDS), _LOOK_SECONDS)
 
     async def _decide(self, due: DueScenario) -> Decision:

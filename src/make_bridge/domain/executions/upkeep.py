@@ -11,10 +11,11 @@ from functools import partial
 
 import structlog
 
-from make_bridge.kernel.errors import Conflict, Unavailable
+from make_bridge.kernel.errors import BridgeError, Conflict, Unavailable
 from make_bridge.platform.coordination.locks import Lock
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.observability.metrics.loops import LoopTurns
 
 Care = Callable[[], Awaitable[int]]
 _DAYS_AHEAD = 7
@@ -49,22 +50,32 @@ async def forget_answers(shards: Shards) -> int:
     return await shards.everywhere("answers_forgotten", forget)
 
 
-async def keep_up(shards: Shards, more: Mapping[str, Care], lock: Lock | None = None) -> None:
+async def keep_up(shards: Shards, more: Mapping[str, Care], loops: LoopTurns, lock: Lock | None = None) -> None:
     """Run the care every hour, for as long as the process serves; ``more`` are the other slices' own, by name."""
     cares: dict[str, Care] = {
         "partitions_made": partial(ensure_partitions, shards),
         "answers_forgotten": partial(forget_answers, shards),
         **more,
     }
-    while True:
-        try:
-            async with nullcontext() if lock is None else lock.held(within=_WAIT_SECONDS):
-                await _take_care(cares)
-        except (Conflict, Unavailable) as error:
-            _log.info("upkeep_put_off", error=error.message)
-            await asyncio.sleep(_AGAIN_SECONDS)
-        else:
-            await asyncio.sleep(_HOUR)
+    with loops.turning("upkeep", within=2 * _HOUR) as turned:
+        while True:
+            try:
+                async with nullcontext() if lock is None else lock.held(within=_WAIT_SECONDS):
+                    await _take_care(cares)
+            except Conflict as error:
+                # Somebody else is at it, which is as good.
+                turned()
+                await _put_off(error)
+            except Unavailable as error:
+                await _put_off(error)
+            else:
+                turned()
+                await asyncio.sleep(_HOUR)
+
+
+async def _put_off(error: BridgeError) -> None:
+    _log.info("upkeep_put_off", error=error.message)
+    await asyncio.sleep(_AGAIN_SECONDS)
 
 
 async def _take_care(cares: Mapping[str, Care]) -> None:

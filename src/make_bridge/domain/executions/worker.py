@@ -38,6 +38,7 @@ from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import Row
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.observability.metrics.loops import LATE_AFTER
 from make_bridge.platform.observability.tracing.spans import start_apart
 from make_bridge.platform.observability.tracing.tracer import Tracing
 from make_bridge.platform.queue import leases
@@ -424,22 +425,26 @@ class Worker:
     async def _claiming(self, shard: Shard) -> None:
         awake = self._awake[shard]
         try:
-            while not self._stopping:
-                awake.clear()
-                claimed = await self._claim_from(shard)
-                if claimed >= self._config.claim_batch or self.free <= 0:
-                    self._behind.add(shard)
-                else:
-                    self._behind.discard(shard)
-                if claimed == 0 or self._wanted() <= 0:
-                    await _wait(awake, self._config.idle_poll)
-                self._begin_ahead()
-                await self._leave_ahead(shard)
+            with self._metrics.loops.turning("claims", shard.number, within=LATE_AFTER) as turned:
+                while not self._stopping:
+                    awake.clear()
+                    claimed = await self._claim_from(shard)
+                    if claimed is not None:
+                        turned()
+                    if (claimed or 0) >= self._config.claim_batch or self.free <= 0:
+                        self._behind.add(shard)
+                    else:
+                        self._behind.discard(shard)
+                    if not claimed or self._wanted() <= 0:
+                        await _wait(awake, self._config.idle_poll)
+                    self._begin_ahead()
+                    await self._leave_ahead(shard)
         finally:
             # One that is gone must not keep the runs of others from beginning in place.
             self._behind.discard(shard)
 
-    async def _claim_from(self, shard: Shard) -> int:
+    async def _claim_from(self, shard: Shard) -> int | None:
+        """Claim what there is room for and return how many; None where the shard could not be asked."""
         most = min(self._wanted(), self._config.claim_batch)
         if most <= 0:
             return 0
@@ -448,7 +453,7 @@ class Worker:
                 claimed = await leases.claim(shard, self._config.node, most, self._config.claims)
         except Unavailable as error:
             _log.warning("claim_failed", shard=shard.number, error=error.message)
-            return 0
+            return None
         jobs: dict[str, Row] = {}
         try:
             jobs = await self._jobs.read(shard, claimed)
@@ -478,28 +483,31 @@ class Worker:
                 await leases.hand_back(left.shard, [(left.lease.id, left.lease.fence)])
 
     async def _beating(self, shard: Shard) -> None:
-        while True:
-            await asyncio.sleep(leases.HEARTBEAT_SECONDS)
-            await self._beat(shard)
-            await self._jobs.hear_cancellations(shard)
+        with self._metrics.loops.turning("heartbeats", shard.number, within=LATE_AFTER) as turned:
+            while True:
+                await asyncio.sleep(leases.HEARTBEAT_SECONDS)
+                if await self._beat(shard):
+                    turned()
+                await self._jobs.hear_cancellations(shard)
 
-    async def _beat(self, shard: Shard) -> None:
+    async def _beat(self, shard: Shard) -> bool:
+        """Extend the leases that are held here; False where the shard could not be asked."""
         held = {i: h.fence for i, h in self._held.items() if h.shard is shard and h.task is not None}
         ahead = self._ahead.of(shard)
         held |= ahead
         if not held:
-            return
+            return True
         began = asyncio.get_running_loop().time()
         try:
             kept = await leases.beat(shard, list(held.items()))
         except OrganizationMoved as moved:
             # Those of other organizations first: a beat that names a row of one that has left extends none.
             if await self._follow(OrganizationId(moved.organization_id), shard):
-                await self._beat(shard)
-            return
+                return await self._beat(shard)
+            return True
         except Unavailable as error:
             _log.warning("heartbeat_failed", shard=shard.number, error=error.message)
-            return
+            return False
         for execution_id in kept:
             if (entry := self._held.get(execution_id)) is not None:
                 entry.leased_at = began
@@ -511,6 +519,7 @@ class Worker:
             if entry.task is not None and not entry.task.done():
                 self._metrics.queue.leases_lost.inc()
                 entry.task.cancel()
+        return True
 
     async def _follow(self, organization_id: OrganizationId, shard: Shard) -> bool:
         """Look for runs of an organization on the shard it has moved to, from the next beat on; False where it is here.
@@ -531,10 +540,12 @@ class Worker:
         return True
 
     async def _sweeping(self, shard: Shard) -> None:
-        while True:
-            with suppress(Unavailable):
-                await self._sweep(shard)
-            await asyncio.sleep(leases.SWEEP_SECONDS)
+        with self._metrics.loops.turning("sweeps", shard.number, within=LATE_AFTER) as turned:
+            while True:
+                with suppress(Unavailable):
+                    await self._sweep(shard)
+                    turned()
+                await asyncio.sleep(leases.SWEEP_SECONDS)
 
     async def _sweep(self, shard: Shard) -> None:
         if not await leases.is_any_silent(shard):

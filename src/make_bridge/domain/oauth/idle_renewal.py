@@ -29,6 +29,7 @@ from make_bridge.platform.coordination.tenure import Tenure
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.observability.metrics.loops import LATE_AFTER
 from make_bridge.platform.sharding.following import PerShard
 
 DUTY: Final = "oauth"
@@ -108,21 +109,25 @@ class ShardRenewal:
     async def _keep(self) -> None:
         loop = asyncio.get_running_loop()
         next_round = 0.0
-        while True:
-            is_over = False
-            try:
-                # Between rounds the lead is kept, so that they begin no more often where many processes are.
-                if await self._tenure.fence() is not None and loop.time() >= next_round:
-                    async with self._tenure.acting():
-                        is_over = await self.turn()
-            except BridgeError as error:
-                _log.warning("oauth_idle_failed", shard=self._shard.number, error=error.message)
-            except Exception:  # noqa: BLE001
-                # Whatever it is, the consents of every tenant hang on this loop: it tells and goes on.
-                _log.exception("oauth_idle_failed", shard=self._shard.number)
-            if is_over:
-                next_round = loop.time() + self._config.round_seconds
-            await asyncio.sleep(self._config.look_seconds)
+        with self._metrics.loops.turning(
+            "idle OAuth", self._shard.number, within=LATE_AFTER + self._config.look_seconds
+        ) as turned:
+            while True:
+                is_over = False
+                try:
+                    # Between rounds the lead is kept, so that they begin no more often where many processes are.
+                    if await self._tenure.fence() is not None and loop.time() >= next_round:
+                        async with self._tenure.acting():
+                            is_over = await self.turn()
+                    turned()
+                except BridgeError as error:
+                    _log.warning("oauth_idle_failed", shard=self._shard.number, error=error.message)
+                except Exception:  # noqa: BLE001
+                    # Whatever it is, the consents of every tenant hang on this loop: it tells and goes on.
+                    _log.exception("oauth_idle_failed", shard=self._shard.number)
+                if is_over:
+                    next_round = loop.time() + self._config.round_seconds
+                await asyncio.sleep(self._config.look_seconds)
 
     async def turn(self) -> bool:
         """Renew the next few; return whether they were the last of a round."""

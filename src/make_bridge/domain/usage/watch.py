@@ -27,6 +27,7 @@ from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import Row, WriteTx
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.observability.metrics.loops import LATE_AFTER
 from make_bridge.platform.sharding.following import PerShard, ShardTasks
 
 MOST_LET_GO: Final = 500
@@ -97,22 +98,26 @@ class QuotaWatch:
 
     async def _keep_looking(self, shard: Shard) -> None:
         awake = self._awake[shard]
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._config.look_seconds):
-                    await awake.wait()
-            now = awake.is_set()
-            awake.clear()
-            await self._look_safely(shard, now=now)
+        with self._metrics.loops.turning("limits of usage", shard.number, within=LATE_AFTER) as turned:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._config.look_seconds):
+                        await awake.wait()
+                now = awake.is_set()
+                awake.clear()
+                if await self._look_safely(shard, now=now):
+                    turned()
 
-    async def _look_safely(self, shard: Shard, *, now: bool) -> None:
+    async def _look_safely(self, shard: Shard, *, now: bool) -> bool:
         try:
             await self.look(shard, now=now)
+            return True
         except Unavailable as error:
             _log.warning("quota_look_failed", shard=shard.number, error=error.message)
         except Exception:  # noqa: BLE001
             # Limits of every tenant hang on this loop: it tells and goes on with what it knew.
             _log.exception("quota_look_failed", shard=shard.number)
+        return False
 
     async def _sum_up(self, tx: WriteTx) -> int:
         """Do one look's work; return how many runs were let go."""

@@ -10,6 +10,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Annotated, Final
 
+import structlog
 from fastapi import Depends
 from starlette.requests import Request
 
@@ -78,6 +79,7 @@ class SessionGate(Gate):
             place.require_no_stranger(request.headers)
         secret = place.secret_in(request.headers) or ""
         session, identity = await self._identify(request, secret)
+        structlog.contextvars.bind_contextvars(organization_id=identity.organization_id)
         if is_change:
             _require_token(request, secret)
         if not identity.permissions & {self.access.permission, "*"}:

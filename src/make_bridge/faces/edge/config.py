@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from make_bridge.faces.edge.addresses import Addresses
 from make_bridge.faces.edge.hosts import HostRule
+from make_bridge.faces.edge.request_log import RequestLogConfig
 from make_bridge.platform.limits.port import Rate
 
 
@@ -52,6 +53,7 @@ class EdgeConfig:
     is_internal: bool = False
     hosts: HostRule | None = None
     addresses: Addresses = field(default_factory=Addresses)
+    request_log: RequestLogConfig = field(default_factory=RequestLogConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,8 +146,8 @@ class LimitedHttpProtocol(BridgeHttpProtocol):
     def _refuse(self, error: BridgeError) -> None:
         if self._may_speak():
             problem = problem_of(error)
-            self._edge.count_refusal(problem.status)
             request_id = token_hex(16)
+            self._edge.note_refusal(problem.status, request_id, self.client[0] if self.client else "")
             body = problem.body(request_id)
             headers = (*REFUSED_UNREAD, *problem.headers, (b"x-request-id", request_id.encode()),
                        (b"content-length", str(len(body)).encode()), (b"connection", b"close"))  # fmt: skip

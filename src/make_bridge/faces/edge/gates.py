@@ -8,6 +8,7 @@ context is frozen, and its tenant and actor come from the credentials alone.
 from dataclasses import dataclass
 from typing import Annotated, Final
 
+import structlog
 from fastapi import Depends
 from starlette.requests import Request
 
@@ -74,6 +75,7 @@ class TokenGate(Gate):
     async def __call__(self, request: Request) -> None:
         """Leave the ``Call`` on the request, or raise."""
         identity = await self._identify(request)
+        structlog.contextvars.bind_contextvars(organization_id=identity.organization_id)
         await self._require(request, identity)
         call = await call_of(request, identity, self.access, self._teams)
         if self._witness is not None:

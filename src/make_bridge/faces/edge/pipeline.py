@@ -9,6 +9,7 @@ One ASGI wrapper, outermost of all, so that nothing (not even a fault in a face)
 5. the face
 6. the surface's security headers and ``X-Request-Id`` on whatever answer there is
 7. for an error that nobody answered: the problem, and the log
+8. the request log, where it wants to tell of such a request
 
 A response that refuses a request before its body was read ends the connection. What the client still sends is thrown
 away for a moment first: cut off at once, most clients would see a broken connection and never the refusal.
@@ -32,6 +33,7 @@ from make_bridge.faces.edge.cross_origin import CrossOrigin
 from make_bridge.faces.edge.hosts import EXEMPT
 from make_bridge.faces.edge.plain_http import PlainRequest, check_headers, render
 from make_bridge.faces.edge.request_head import RawHeaders, RequestHead, check_address, read_head
+from make_bridge.faces.edge.request_log import Answered, RequestLog
 from make_bridge.faces.edge.surfaces import HTTPS_ONLY, Surface, find_surface, surfaces
 from make_bridge.kernel.entropy import random_hex
 from make_bridge.kernel.errors import InvalidInput, TooLarge
@@ -99,6 +101,7 @@ class Edge:
         observers = observers or Observers()
         self._requests, self._tracing = observers.requests, observers.tracing
         self._surfaces = surfaces(config.limits.bodies)
+        self._request_log = RequestLog(config.request_log, config.addresses)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one connection; only requests are the edge's business, and nothing here speaks WebSocket."""
@@ -109,13 +112,17 @@ class Edge:
         request_id = _given_id(scope["headers"]) if self._config.is_internal else None
         surface = find_surface(self._surfaces, scope["path"])
         exchange = Exchange(receive, send, surface, self._config, request_id or random_hex(16))
+        # A connection's next request may begin where the one before it ends: nothing of that one is said of it.
+        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         with self._span(exchange.request_id, scope["headers"], surface) as span:
             try:
                 await self._serve(scope, exchange)
             finally:
-                template = self._template(exchange.admitted)
-                self._requests.count(scope["method"], template, exchange.status, perf_counter() - began)
+                took, template = perf_counter() - began, self._template(exchange.admitted)
+                self._requests.count(scope["method"], template, exchange.status, took)
+                if self._request_log.wants(exchange.status, took):
+                    self._request_log.note(exchange.answered(scope, template, took))
                 if span.is_recording:
                     tell_request(span, scope["method"], template, exchange.status, self._config)
 
@@ -129,9 +136,15 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
             await exchange.fail(error, scope)
 
-    def count_refusal(self, status: int) -> None:
-        """Count what was refused before there was a request to speak of."""
+    def note_refusal(self, status: int, request_id: str, peer: str) -> None:
+        """Take note of what was refused before there was a request to speak of."""
         self._requests.count("", REFUSED, status, 0.0)
+        if self._request_log.wants(status, 0.0):
+            answered = Answered(
+                method="", template=REFUSED, status=status, seconds=0.0, received=0, sent=0, headers=(), peer=peer
+            )
+            with structlog.contextvars.bound_contextvars(request_id=request_id):
+                self._request_log.note(answered)
 
     def _span(self, request_id: str, headers: RawHeaders, surface: Surface) -> AnySpan:
         """Begin the span of a request; probes, files and paths that lead nowhere have none."""
@@ -162,24 +175,34 @@ class Edge:
                 return face
         return None
 
-    async def answer_plain(self, request: PlainRequest, face: DirectFace, server_headers: RawHeaders) -> bytes:
-        """Take a plain request through the same stations as any other and return the whole answer."""
-        began, status = perf_counter(), 0
+    async def answer_plain(
+        self, request: PlainRequest, face: DirectFace, server_headers: RawHeaders, peer: str = ""
+    ) -> bytes:
+        """Take a plain request of ``peer`` through the same stations as any other and return the whole answer."""
+        began, status, body = perf_counter(), 0, b""
         request_id = random_hex(16)
+        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         surface = find_surface(self._surfaces, request.path)
         with self._span(request_id, request.headers, surface) as span:
             try:
-                status, answer = await self._serve_plain(request, face, server_headers, request_id, surface)
+                status, headers, body = await self._serve_plain(request, face, server_headers, request_id, surface)
             finally:
-                self._requests.count("POST", face.template, status, perf_counter() - began)
+                took = perf_counter() - began
+                self._requests.count("POST", face.template, status, took)
+                if self._request_log.wants(status, took):
+                    answered = Answered(
+                        method="POST", template=face.template, status=status, seconds=took,
+                        received=len(request.body), sent=len(body), headers=request.headers, peer=peer,
+                    )  # fmt: skip
+                    self._request_log.note(answered)
                 if span.is_recording:
                     tell_request(span, "POST", face.template, status, self._config)
-        return answer
+        return render(status, headers, body)
 
     async def _serve_plain(
         self, request: PlainRequest, face: DirectFace, server_headers: RawHeaders, request_id: str, surface: Surface
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, RawHeaders, bytes]:
         limits = self._config.limits
         try:
             check_address(request.path.encode(), request.query, limits)
@@ -188,15 +211,14 @@ class Edge:
             ).headers
             _check_size(request, surface)
             status, headers, body = await face.plain(request)
-            completed = _complete(server_headers + check_headers(headers), surface, request_id, self._config)
-            return status, render(status, completed, body)
+            return status, _complete(server_headers + check_headers(headers), surface, request_id, self._config), body
         except Exception as error:  # noqa: BLE001 - the last place where an error can become an answer
             if problems.is_unforeseen(error):
                 problems.log_fault(error, method="POST", surface=surface.name)
             problem = problems.problem_of(error)
             headers = [*server_headers, (b"content-type", b"application/json"), *problem.headers]
             completed = _complete(headers, surface, request_id, self._config)
-            return problem.status, render(problem.status, completed, problem.body(request_id))
+            return problem.status, completed, problem.body(request_id)
 
     def _face(self, path: str) -> ASGIApp:
         for prefix, face in self._direct:
@@ -244,7 +266,7 @@ class Exchange:
 
     __slots__ = (
         *("_config", "_deadline", "_ended", "_read", "_receive", "_refused", "_send", "_started", "_unread"),
-        *("admitted", "more_headers", "request_id", "status", "surface"),
+        *("_sent", "admitted", "more_headers", "request_id", "status", "surface"),
     )
 
     def __init__(self, receive: Receive, send: Send, surface: Surface, config: EdgeConfig, request_id: str) -> None:
@@ -258,6 +280,7 @@ class Exchange:
         self._send = send
         self._config = config
         self._read = 0
+        self._sent = 0
         self._deadline: float | None = None
         self._unread = True
         self._started = False
@@ -302,6 +325,7 @@ class Exchange:
             self._refused = self._unread and message["status"] >= _REFUSED
             message = {**message, "headers": self._complete(message)}
         elif message["type"] == "http.response.body":
+            self._sent += len(message.get("body", b""))
             self._ended = not message.get("more_body", False)
             if self._ended and self._refused:
                 await self._send({**message, "more_body": True})
@@ -326,6 +350,14 @@ class Exchange:
         ]
         await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+    def answered(self, scope: Scope, template: str, seconds: float) -> Answered:
+        """Return what came of it."""
+        client = scope.get("client")
+        return Answered(
+            method=scope["method"], template=template, status=self.status, seconds=seconds, received=self._read,
+            sent=self._sent, headers=scope["headers"], peer=client[0] if client else "",
+        )  # fmt: skip
 
     def _complete(self, message: Message) -> RawHeaders:
         given = [*message.get("headers", ()), *self.more_headers]

@@ -95,7 +95,9 @@ class BridgeHttpProtocol(HttpToolsProtocol):
             return False
         self._unset_keepalive_if_required()
         self.on_plain_request()
-        answer = self._edge.answer_plain(request, face, self.server_state.default_headers)
+        answer = self._edge.answer_plain(
+            request, face, self.server_state.default_headers, self.client[0] if self.client else ""
+        )
         self._answering = self.loop.create_task(self._write(answer))
         return True
 

@@ -7,6 +7,7 @@ is read by people. A hook's signed senders are asked for their signature over th
 Calls are limited for each hook, and counted only once key and signature are right: strangers use up nothing of it.
 """
 
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -92,6 +93,7 @@ class HookEndpoint:
             raise NotFound(message)
         target = await self._targets.find(token)
         of_organization(target.organization_id)
+        structlog.contextvars.bind_contextvars(organization_id=target.organization_id)
         if target.settings.api_keys:
             given = next((value for name, value in headers if name == _API_KEY), b"")
             require_key(target.settings, given.decode("latin-1"))

@@ -58,6 +58,7 @@ class ReceivingGate(Gate):
             raise
         adopt(forwarded.trace)
         of_organization(forwarded.context.organization_id)
+        structlog.contextvars.bind_contextvars(organization_id=forwarded.context.organization_id)
         if not forwarded.context.allows(self.access.permission):
             raise PermissionDenied
         request.state.deadline.reschedule(

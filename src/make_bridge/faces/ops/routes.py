@@ -1,32 +1,25 @@
-"""``/live``, ``/ready``, ``/metrics`` and ``/slow-statements``.
+"""``/live``, ``/ready``, ``/health``, ``/metrics`` and ``/slow-statements``.
 
 Alive means that the event loop turns: nothing else, so that a database outage restarts nobody.
-Ready means that the directory answers, and a shard: who lives on another is told to try again. The
-counters are for the private side: another machine, or a proxy that speaks for one, finds nothing there
-without the operator's token.
+Ready means that the directory answers, and a shard: who lives on another is told to try again
+(``health``). The rest is for the private side: another machine, or a proxy that speaks for one, finds
+nothing there without the operator's token.
 """
 
-import asyncio
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from make_bridge.faces.edge.access import PublicRoute
-from make_bridge.kernel.errors import BridgeError, NotFound
-from make_bridge.platform.database.clock_skew import ClockWatch
-from make_bridge.platform.database.shards import Shards
+from make_bridge.faces.ops.health import Health
+from make_bridge.kernel.errors import NotFound
 from make_bridge.platform.observability.metrics import Metrics
-from make_bridge.platform.redis.client import RedisClient
 
-# Who asks learns within two seconds that the database is away.
-_PATIENCE = 1.5
 SlowOf = Callable[[], Sequence[Mapping[str, object]]]
-_WITHOUT_REDIS = "Redis does not answer: each server lets its part of the rate limits through."
-_WITHOUT_SHARD = "Shard {} is away, and with it the organizations that live there: {}"
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _FORWARDING = frozenset({"forwarded", "true-client-ip", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"})
@@ -36,41 +29,28 @@ _FORWARDING = frozenset({"forwarded", "true-client-ip", "via", "x-forwarded-for"
 class Operations:
     """The endpoints with what they look at. Without ``token`` the counters are told to this machine only."""
 
-    shards: Shards
+    health: Health
     counters: Metrics
-    clock: ClockWatch
     token: str | None
     slow: SlowOf
-    redis: RedisClient | None = None
-    _is_leaving: bool = field(default=False, init=False)
-
-    def leave(self) -> None:
-        """Be ready no more: this process is about to end, and serves on until everybody has noticed."""
-        self._is_leaving = True
 
     async def live(self, _request: Request) -> Response:
         """Answer as long as the loop turns."""
         return _json({"status": "live"}, 200)
 
     async def ready(self, _request: Request) -> Response:
-        """Answer 200 when the directory and a shard answer, else 503 with the reason; what is missing else is told."""
-        reasons = ["This server is about to end."] if self._is_leaving else []
-        if self.clock.is_off():
-            reasons.append(self.clock.complaint)
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                await self.shards.reach()
-        except (BridgeError, TimeoutError) as error:
-            reasons.append(error.message if isinstance(error, BridgeError) else "The database does not answer.")
-        if reasons:
+        """Answer 200 when somebody can be served here, else 503 with the reasons; what is missing else is told."""
+        if reasons := self.health.reasons():
             return _json({"status": "unready", "reasons": reasons}, 503)
         told: dict[str, object] = {"status": "ready"}
-        degraded = [_WITHOUT_SHARD.format(number, reason) for number, reason in self.shards.away().items()]
-        if self.redis is not None and not self.redis.is_up:
-            degraded.append(_WITHOUT_REDIS)
-        if degraded:
-            told["degraded"] = degraded
+        if lacking := self.health.lacking():
+            told["degraded"] = lacking
         return _json(told, 200)
+
+    async def detail(self, request: Request) -> Response:
+        """Answer all that is known of this process's health: 503 when it is not ready."""
+        self._require_operator(request)
+        return _json(self.health.detail(), 503 if self.health.reasons() else 200)
 
     async def metrics(self, request: Request) -> Response:
         """Answer the counters in the text format; no database is asked for them (``platform/observability``)."""
@@ -106,7 +86,8 @@ def ops_routes(operations: Operations) -> tuple[PublicRoute, ...]:
     return (
         PublicRoute("/live", operations.live, because="says only that the process runs"),
         PublicRoute("/ready", operations.ready, because="says only whether the process can serve"),
-        PublicRoute("/metrics", operations.metrics, because="told to this machine only, checked by itself"),
+        PublicRoute("/health", operations.detail, because="told to this machine only, checked by itself"),
+        PublicRoute("/metrics", operations.metrics, because="the same"),
         PublicRoute("/slow-statements", operations.slow_statements, because="the same"),
     )
 

@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import structlog
 from starlette.requests import Request
 
 from make_bridge.domain.credential_requests import store as request_store
@@ -94,6 +95,7 @@ class FlowGate(Gate):
             raise await attempts.failed(attempt) or error from error
         attempts.passed(attempt)
         of_organization(organization)
+        structlog.contextvars.bind_contextvars(organization_id=organization)
         await self._limits.calls.require(flow_id)
         body = await read_bytes(request, self._max_body)
         if body:

@@ -37,6 +37,7 @@ from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.database.transactions import BAD_DATA, WriteTx
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.observability.metrics.loops import LATE_AFTER
 
 DUTY: Final = "audit"
 LOOK_SECONDS: Final = 0.8
@@ -120,6 +121,7 @@ class ShardSealer:
         self._homes: tuple[Home, ...] = ("shard", "directory") if with_directory else ("shard",)
         self._tenure = Tenure((config.candidacy_of or leases(config.node))(shard, DUTY))
         metrics.coordination.watch(DUTY, shard, self._tenure)
+        self._loops = metrics.loops
         self._lead: Lead | None = None
         self._signer: Signer | None = None
         self._after: dict[Home, int] = dict.fromkeys(self._homes, -1)
@@ -142,12 +144,15 @@ class ShardSealer:
         await self._tenure.end()
 
     async def _keep(self) -> None:
-        while True:
-            is_more = await self.turn()
-            await asyncio.sleep(0.0 if is_more else LOOK_SECONDS)
+        with self._loops.turning("audit", self._shard.number, within=LATE_AFTER) as turned:
+            while True:
+                is_more = await self.turn()
+                if is_more is not None:
+                    turned()
+                await asyncio.sleep(0.0 if is_more else LOOK_SECONDS)
 
-    async def turn(self) -> bool:
-        """Do what is to be done; return whether more waits."""
+    async def turn(self) -> bool | None:
+        """Do what is to be done; return whether more waits, None where that went wrong."""
         try:
             return await self.step()
         except BridgeError as error:
@@ -159,7 +164,7 @@ class ShardSealer:
         except Exception:  # noqa: BLE001
             # Whatever it is, the trails of every tenant hang on this loop: it tells and goes on.
             _log.exception("audit_sealing_failed", shard=self._shard.number)
-        return False
+        return None
 
     async def step(self) -> bool:
         """Seal if this process leads; return whether more waits."""

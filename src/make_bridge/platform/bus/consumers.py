@@ -21,6 +21,7 @@ from make_bridge.platform.bus.events import Consumer, Envelope
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.transactions import WriteTx
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.observability.metrics.loops import LATE_AFTER
 
 MOST_TRIES: Final = 6
 _FIRST_PAUSE_SECONDS: Final = 1.0
@@ -45,6 +46,7 @@ class ConsumerLoop:
         self._delivered = metrics.events.delivered.labels(*labels)
         self._parked = metrics.events.parked.labels(*labels)
         self._missed = metrics.events.missed.labels(*labels)
+        self._loops = metrics.loops
 
     def wake(self) -> None:
         """Say that there are events with a new position."""
@@ -61,28 +63,30 @@ class ConsumerLoop:
     async def keep(self) -> None:
         """Consume for as long as the process runs."""
         is_member = False
-        while True:
-            self._awake.clear()
-            waiting, self._next = self._next, None
-            came_through = False
-            try:
-                if not is_member:
-                    async with self._shard.engine_statement() as tx:
-                        await event_store.join(tx, self._consumer.name)
-                    is_member = True
-                while await self.step():
-                    pass
-                came_through = True
-            except Unavailable as error:
-                _log.warning("events_not_consumed", consumer=self._consumer.name, error=error.message)
-            except Exception:  # noqa: BLE001
-                # Whatever it is, the consumers of every tenant hang on such loops: it tells and goes on.
-                _log.exception("consumer_failed", consumer=self._consumer.name, shard=self._shard.number)
-            if waiting is not None:
-                waiting.set_result(came_through)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await self._awake.wait()
+        with self._loops.turning(f"consumer {self._consumer.name}", self._shard.number, within=LATE_AFTER) as turned:
+            while True:
+                self._awake.clear()
+                waiting, self._next = self._next, None
+                came_through = False
+                try:
+                    if not is_member:
+                        async with self._shard.engine_statement() as tx:
+                            await event_store.join(tx, self._consumer.name)
+                        is_member = True
+                    while await self.step():
+                        pass
+                    came_through = True
+                    turned()
+                except Unavailable as error:
+                    _log.warning("events_not_consumed", consumer=self._consumer.name, error=error.message)
+                except Exception:  # noqa: BLE001
+                    # Whatever it is, the consumers of every tenant hang on such loops: it tells and goes on.
+                    _log.exception("consumer_failed", consumer=self._consumer.name, shard=self._shard.number)
+                if waiting is not None:
+                    waiting.set_result(came_through)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECONDS):
+                        await self._awake.wait()
 
     async def step(self) -> bool:
         """Take one batch, and what is asked for of the parked ones; return whether more is there for it."""

@@ -34,6 +34,7 @@ from make_bridge.platform.coordination.tenure import Tenure
 from make_bridge.platform.database.pools import Shard
 from make_bridge.platform.database.shards import Shards
 from make_bridge.platform.observability.metrics import Metrics
+from make_bridge.platform.observability.metrics.loops import LATE_AFTER
 
 DUTY: Final = "relay"
 LIVE: Final = "live"
@@ -189,15 +190,18 @@ class ShardRelay:
         await self._tenure.end()
 
     async def _keep(self) -> None:
-        while True:
-            self._awake.clear()
-            pause = await self._turn()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._awake.wait()
+        with self._metrics.loops.turning("relay", self.shard.number, within=LATE_AFTER) as turned:
+            while True:
+                self._awake.clear()
+                pause = await self._turn()
+                if pause is not None:
+                    turned()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_SECONDS if pause is None else pause):
+                        await self._awake.wait()
 
-    async def _turn(self) -> float:
-        """Do what is to be done, and return how long there is nothing."""
+    async def _turn(self) -> float | None:
+        """Do what is to be done, and return how long there is nothing; None where that went wrong."""
         try:
             return 0.0 if await self.step() else self._pause()
         except Unavailable as error:
@@ -206,7 +210,7 @@ class ShardRelay:
             # Whatever it is, the events of every tenant hang on this loop: it tells and goes on.
             _log.exception("relay_step_failed", shard=self.shard.number)
         self._is_asked = True
-        return LOOK_SECONDS
+        return None
 
     def _pause(self) -> float:
         return max(min(self._look_at, self._tenure.ask_at) - asyncio.get_running_loop().time(), 0.0)

@@ -22,6 +22,7 @@ import structlog
 from make_bridge.kernel.errors import BridgeError
 from make_bridge.platform.database.pools import Directory
 from make_bridge.platform.database.transactions import Row
+from make_bridge.platform.observability.metrics.loops import LATE_AFTER, LoopTurns
 
 LIVE: Final = timedelta(seconds=15)
 MOST_SERVERS: Final = 1000
@@ -85,8 +86,17 @@ class Witness(Protocol):
 class Membership:
     """One server's place among the others; an async context manager."""
 
-    def __init__(self, directory: Directory, member: Member, *, seconds: float, witness: Witness | None = None) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        member: Member,
+        *,
+        seconds: float,
+        witness: Witness | None = None,
+        loops: LoopTurns | None = None,
+    ) -> None:
         """``seconds`` lie between two looks; whoever misses three of them is late."""
+        self._loops = loops or LoopTurns()
         self._directory = directory
         self._member = member
         self._seconds = seconds
@@ -145,16 +155,18 @@ class Membership:
         await self.leave()
 
     async def _keep_beating(self) -> None:
-        while True:
-            await asyncio.sleep(min(self._seconds, _SHORTEST_SECONDS))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(self._seconds - _SHORTEST_SECONDS, 0.0)):
-                    await self._turned.wait()
-            self._turned.clear()
-            try:
-                await self.beat()
-            except BridgeError as error:
-                _log.warning("server_not_counted", error=error.message)
+        with self._loops.turning("membership", within=LATE_AFTER) as turned:
+            while True:
+                await asyncio.sleep(min(self._seconds, _SHORTEST_SECONDS))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(self._seconds - _SHORTEST_SECONDS, 0.0)):
+                        await self._turned.wait()
+                self._turned.clear()
+                try:
+                    await self.beat()
+                    turned()
+                except BridgeError as error:
+                    _log.warning("server_not_counted", error=error.message)
 
 
 def _member_of(row: Row) -> Member:

@@ -17,6 +17,7 @@ import structlog
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.errors import BridgeError
 from make_bridge.platform.database.pools import Directory
+from make_bridge.platform.observability.metrics.loops import LATE_AFTER, LoopTurns
 
 _NOW: Final = "SELECT clock_timestamp() AS now"
 # A question that took longer tells too little.
@@ -27,8 +28,11 @@ _log = structlog.get_logger(__name__)
 class ClockWatch:
     """The difference as it was last seen; an async context manager that looks again and again."""
 
-    def __init__(self, directory: Directory, clock: Clock, *, most: float, every: float) -> None:
+    def __init__(
+        self, directory: Directory, clock: Clock, *, most: float, every: float, loops: LoopTurns | None = None
+    ) -> None:
         """Up to ``most`` seconds are borne; there are ``every`` seconds between looks."""
+        self._loops = loops or LoopTurns()
         self._directory = directory
         self._clock = clock
         self._most = most
@@ -81,9 +85,11 @@ class ClockWatch:
             await asyncio.gather(self._looking, return_exceptions=True)
 
     async def _keep_looking(self) -> None:
-        while True:
-            await asyncio.sleep(self._every)
-            try:
-                await self.look()
-            except BridgeError as failure:
-                _log.debug("clock_not_compared", error=failure.message)
+        with self._loops.turning("clock", within=LATE_AFTER + 2 * self._every) as turned:
+            while True:
+                await asyncio.sleep(self._every)
+                try:
+                    await self.look()
+                    turned()
+                except BridgeError as failure:
+                    _log.debug("clock_not_compared", error=failure.message)

@@ -64,6 +64,9 @@ class Shards:
         self._silent: Mapping[int, str] = {}
         self._cut: frozenset[int] = frozenset()
         self._felt: set[Shard] = set()
+        self._feeling = asyncio.Lock()
+        self.pulses: dict[int, float] = {}
+        """How many seconds each shard took to give its last sign of life."""
 
     def all(self) -> list[Shard]:
         """Return every shard this process has open."""
@@ -83,21 +86,31 @@ class Shards:
 
     async def reach(self) -> None:
         """Ask the directory and every shard for a sign of life; raises Unavailable unless one of the shards has any."""
-        async with self.directory.read() as tx:
-            await tx.one(_SIGN_OF_LIFE)
+        await self.feel_directory()
         await self.feel_pulses()
         if not self._shards or len(self._silent) == len(self._shards):
             message = "No shard answers."
             raise Unavailable(message)
 
+    async def feel_directory(self, seconds: float = _PULSE_SECONDS) -> None:
+        """Ask the directory for a sign of life, within so many seconds; raises Unavailable."""
+        try:
+            async with asyncio.timeout(seconds), self.directory.read() as tx:
+                await tx.one(_SIGN_OF_LIFE)
+        except TimeoutError:
+            message = "The database does not answer."
+            raise Unavailable(message) from None
+
     async def feel_pulses(self) -> None:
         """Find out which of the open shards answer; what does not is not proposed to anybody."""
-        resting = [shard for shard in self.all() if shard not in self._felt]
-        found = await scatter(resting, self._pulse, seconds=_PULSE_SECONDS, at_once=len(resting) or 1)
-        still = {shard.number: _NO_PULSE for shard in self._felt if self._shards.get(shard.number) is shard}
-        self._silent = still | dict(found.silent)
-        # A shard that is only slow, or has no connection free, is waited for as ever.
-        self._cut = frozenset(shard.number for shard in self.all() if shard.number in self._silent and shard.is_cut)
+        # One after the other: who is being asked by somebody else is not silent.
+        async with self._feeling:
+            resting = [shard for shard in self.all() if shard not in self._felt]
+            found = await scatter(resting, self._pulse, seconds=_PULSE_SECONDS, at_once=len(resting) or 1)
+            still = {shard.number: _NO_PULSE for shard in self._felt if self._shards.get(shard.number) is shard}
+            self._silent = still | dict(found.silent)
+            # A shard that is only slow, or has no connection free, is waited for as ever.
+            self._cut = frozenset(shard.number for shard in self.all() if shard.number in self._silent and shard.is_cut)
 
     async def everywhere(self, name: str, act: Callable[[Shard], Coroutine[None, None, int]]) -> int:
         """Do something on every open shard and return the sum; one that does not answer is told of and left out."""
@@ -234,8 +247,10 @@ class Shards:
     async def _pulse(self, shard: Shard) -> None:
         """Ask for a sign of life; one that froze is asked by one connection and no more."""
         self._felt.add(shard)
+        began = self._clock.monotonic()
         try:
             async with shard.engine_statement() as tx:
                 await tx.one(_SIGN_OF_LIFE)
+            self.pulses[shard.number] = self._clock.monotonic() - began
         finally:
             self._felt.discard(shard)

@@ -10,6 +10,7 @@ answered with it.
 import asyncio
 import hashlib
 from collections.abc import Hashable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -80,7 +81,7 @@ class RedisCounts:
         )
         self._waiting.append(question)
         if self._asking is None:
-            self._asking = asyncio.create_task(self._ask(), name="rate-limits")
+            self._asking = asyncio.create_task(self._ask(), name="rate-limits", context=Context())
         return await question.answer
 
     async def close(self) -> None:

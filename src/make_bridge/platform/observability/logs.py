@@ -1,46 +1,62 @@
-"""Logs: structured lines to standard output, readable on a terminal, JSON elsewhere.
+"""Logs: structured lines to standard output, readable on a terminal, JSON elsewhere, and to more sinks where there are.
 
 Much of what is logged came from strangers, so every value is made harmless before a line is written: what looks like a
 credential is cut out, by its name at any depth and by its form inside a text; control characters are written as
-escapes, so that a value can neither begin a line of its own nor speak to a terminal; and no value is longer than
-8 kB. The libraries' own loggers (uvicorn, psycopg, aiohttp) go the same way, and a trace shows no variables.
+escapes, so that a value can neither begin a line of its own nor speak to a terminal; no value is longer than 8 kB, and
+all of a line together no longer than 64 kB, beside a trace of 32. That is done once, before all sinks (``outlet``),
+so none can forget it. The libraries' own loggers (uvicorn, psycopg, aiohttp) go the same way, and a trace shows no
+variables.
 """
 
 import logging
+import math
 import re
-import sys
-from collections.abc import Mapping, MutableMapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from itertools import islice
+from typing import Any, Final, NoReturn, TypeVar
 
 import structlog
 
+from make_bridge.kernel.clock import Clock, SystemClock
+from make_bridge.platform.observability.sinks.outlet import LogConfig, Outlet
 from make_bridge.platform.observability.tracing.spans import current
 
+Item = TypeVar("Item")
 _SECRET_NAMES: Final = ("authorization", "cookie", "password", "secret", "token", "api_key", "apikey", "api-key")
 _QUIET: Final = {"uvicorn.access": logging.ERROR, "psycopg.pool": logging.ERROR, "aiohttp.access": logging.ERROR}
 _HIDDEN: Final = "[hidden]"
 _LONGEST_VALUE: Final = 8 * 1024
 _LONGEST_TRACE: Final = 32 * 1024
+# All values of a line together, its trace aside; each counts for some signs, however short it is.
+_MOST_SIGNS: Final = 64 * 1024
+_LEAST_SIGNS: Final = 8
 _DEEPEST: Final = 4
 _MOST_ITEMS: Final = 50
+_LARGEST_NUMBER: Final = 1 << 63
 # Control characters, what turns the direction of writing, invisible signs, half surrogate pairs.
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
-# Credentials inside a text: values of a query, the user part of an address, a header's value, a connection string.
+_ANY: Final = re.IGNORECASE
+# Credentials inside a text: values of a query, the user part of an address, the token of a webhook's address, a
+# header's value, a connection string, a member of a JSON text.
 _CREDENTIALS: Final = (
     (re.compile(r"([?&][^\s=&#]{1,64}=)[^\s&#'\"]+"), rf"\1{_HIDDEN}"),
     (re.compile(r"(://)[^\s/@]+@"), rf"\1{_HIDDEN}@"),
-    (re.compile(r"\b(bearer|basic|token) +[\w.~+/=-]{16,}", re.IGNORECASE), rf"\1 {_HIDDEN}"),
-    (re.compile(r"\b(password|secret|authorization)( *[=:] *)[^\s,;&]+", re.IGNORECASE), rf"\1\2{_HIDDEN}"),
-)
+    (re.compile(r"(/hook/)[\w-]+"), rf"\1{_HIDDEN}"),
+    (re.compile(r"\b(bearer|basic|token|apikey) +[\w.~+/=-]{16,}", _ANY), rf"\1 {_HIDDEN}"),
+    (re.compile(r"((?:passw|secret|authorization|api_?key)[\w-]{0,32}[\"']?)( *[=:] *[\"']?)[^\s,;&\"']+", _ANY),
+     rf"\1\2{_HIDDEN}"),
+    (re.compile(r"(token[\w-]{0,32}[\"']?)( *= *[\"']?|[\"'] *: *[\"'])[^\s,;&\"']+", _ANY), rf"\1\2{_HIDDEN}"),
+)  # fmt: skip
 
 
-def _make_harmless(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def make_harmless(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Clean every value of a line; names are ours, and what begins with ``_`` is structlog's."""
+    cleaning = _Cleaning()
     for name, value in event.items():
         if name == "exception":
             event[name] = _harmless_trace(str(value))
         elif not name.startswith("_"):
-            event[name] = _harmless(name, value, 0)
+            event[name] = cleaning.of(name, value)
     return event
 
 
@@ -52,32 +68,59 @@ def _add_trace(_logger: object, _method: str, event: MutableMapping[str, Any]) -
     return event
 
 
-def _harmless(name: str, value: object, depth: int) -> object:
-    if any(part in name.lower() for part in _SECRET_NAMES):
-        return _HIDDEN
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case Mapping() if depth < _DEEPEST:
-            pairs = list(value.items())[:_MOST_ITEMS]
-            return {_harmless_text(str(key)): _harmless(str(key), item, depth + 1) for key, item in pairs}
-        case list() | tuple() | set() | frozenset() if depth < _DEEPEST:
-            return [_harmless("", item, depth + 1) for item in list(value)[:_MOST_ITEMS]]
-        case str():
-            return _harmless_text(value)
-        case _:
-            return _harmless_text(repr(value))
+class _Cleaning:
+    """Makes the values of one line harmless, as far as they find room in it."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_SIGNS
+
+    def of(self, name: str, value: object, depth: int = 0) -> object:
+        self._left -= _LEAST_SIGNS
+        if any(part in name.lower() for part in _SECRET_NAMES):
+            return _HIDDEN
+        match value:
+            case None | bool():
+                return value
+            case int():
+                # An integer may have millions of digits, and the widest that readers of JSON know has 64 bits.
+                return int(value) if abs(value) < _LARGEST_NUMBER else "a large number"
+            case float():
+                return float(value) if math.isfinite(value) else str(value)
+            case Mapping() if depth < _DEEPEST:
+                names = [(_text(key), item) for key, item in self._first(value.items())]
+                return {self._harmless(key): self.of(key, item, depth + 1) for key, item in names}
+            case list() | tuple() | set() | frozenset() if depth < _DEEPEST:
+                return [self.of("", item, depth + 1) for item in self._first(value)]
+            case _:
+                return self._harmless(_text(value))
+
+    def _first(self, items: Iterable[Item]) -> Iterator[Item]:
+        for item in islice(items, _MOST_ITEMS):
+            if self._left <= 0:
+                return
+            yield item
+
+    def _harmless(self, text: str) -> str:
+        most = max(min(self._left, _LONGEST_VALUE), 0)
+        if len(text) > most:
+            text = text[: max(most - 1, 0)] + "…"
+        self._left -= len(text)
+        return harmless(text)
 
 
-def _harmless_text(text: str) -> str:
-    if len(text) > _LONGEST_VALUE:
-        text = text[:_LONGEST_VALUE] + "…"
-    return _CONTROL.sub(_escaped, _without_credentials(text))
+def _text(value: object) -> str:
+    """Return a text as it is, anything else as it shows itself; some show themselves only by an error."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - whatever it is
+        return f"a {type(value).__name__} that cannot be shown"
 
 
 def harmless(text: str) -> str:
-    """Return a text as the logs would show it: for other ways in which values leave the process."""
-    return _harmless_text(text)
+    """Return a text as the logs would show it."""
+    return _CONTROL.sub(_escaped, _without_credentials(text[:_LONGEST_VALUE]))
 
 
 def _harmless_trace(text: str) -> str:
@@ -97,9 +140,15 @@ def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode()
 
 
-def configure_logs(level: str, *, as_json: bool | None = None) -> None:
-    """Set up logging for the process; JSON unless standard output is a terminal."""
-    json_lines = not sys.stdout.isatty() if as_json is None else as_json
+def configure_logs(config: LogConfig, *, as_json: bool | None = None, clock: Clock | None = None) -> Outlet:
+    """Set up logging for the process; JSON unless standard output is a terminal. Its sinks end with the process."""
+    outlet = Outlet(config, clock or SystemClock(), as_json=as_json)
+    _send_to(outlet, config.level)
+    return outlet
+
+
+def _send_to(outlet: Outlet, level: str) -> None:
+    number = logging.getLevelName(level.upper())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         _add_trace,
@@ -107,25 +156,45 @@ def configure_logs(level: str, *, as_json: bool | None = None) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         # A renderer that formats traces itself would print the variables of every frame.
         structlog.processors.format_exc_info,
-        _make_harmless,
+        make_harmless,
     ]
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if json_lines else structlog.dev.ConsoleRenderer()
-    )
+
+    def deliver(_logger: object, _method: str, event: MutableMapping[str, Any]) -> NoReturn:
+        outlet.deliver(event)
+        raise structlog.DropEvent
+
     structlog.configure(
-        processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        processors=[*shared, deliver],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        )
-    )
     root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(max(logging.getLevelName(level.upper()), logging.WARNING))
+    root.handlers = [_FromLibraries(outlet, shared)]
+    root.setLevel(max(number, logging.WARNING))
     for name, quiet in _QUIET.items():
         logging.getLogger(name).setLevel(quiet)
+
+
+class _FromLibraries(logging.Handler):
+    """Takes what libraries log with the standard library the same way."""
+
+    def __init__(self, outlet: Outlet, processors: Sequence[structlog.typing.Processor]) -> None:
+        super().__init__()
+        self._outlet = outlet
+        self._processors = processors
+
+    def createLock(self) -> None:  # noqa: N802 - the library's name
+        """Do without: nothing here is shared that has no lock of its own."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Deliver a record; one that cannot be shown is counted."""
+        try:
+            event: Any = {"event": record.getMessage(), "logger": record.name}
+            if record.exc_info:
+                event["exc_info"] = record.exc_info
+            for process in self._processors:
+                event = process(None, record.levelname.lower(), event)
+            self._outlet.deliver(event)
+        except Exception:  # noqa: BLE001 - the same
+            self._outlet.count_broken()

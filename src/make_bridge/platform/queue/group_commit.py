@@ -10,11 +10,11 @@ items fail together and the others are written: their callers write them where i
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 from make_bridge.kernel.errors import OrganizationMoved, Unavailable
 from make_bridge.platform.database.transactions import BAD_DATA
-from make_bridge.platform.observability.tracing.spans import start_apart
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -59,8 +59,8 @@ class GroupCommit(Generic[Item, Answer]):
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._flusher is None:
-            # What it writes is many callers': it belongs to the trace of none.
-            self._flusher = start_apart(self._run(), name="group-commit")
+            # It writes for many: what it logs is of none of them alone, and it belongs to the trace of none.
+            self._flusher = asyncio.create_task(self._run(), name="group-commit", context=Context())
         return await future
 
     async def close(self) -> None:

@@ -90,6 +90,16 @@ class RedisClient:
             # It may have gone while this one waited.
             return await work(self._client) if self._is_up else None
 
+    async def pulse(self) -> None:
+        """Ask for a sign of life, beside what callers ask and with more time; raises Unavailable."""
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                alive = await self._in_turn(lambda redis: redis.ping())
+        except (TimeoutError, RedisError, OSError) as error:
+            raise Unavailable(f"Redis does not answer: {type(error).__name__}.") from error
+        if not alive:
+            raise Unavailable("Redis is away, or answers too slowly for callers.")
+
     async def __aenter__(self) -> Self:
         """Look once; a Redis that is not there yet keeps nobody from starting."""
         if await self._answers():

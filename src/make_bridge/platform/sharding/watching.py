@@ -8,7 +8,7 @@ without the directory everything stays as it was.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Final, Self
@@ -17,6 +17,7 @@ import structlog
 
 from make_bridge.kernel.errors import BridgeError, ConfigurationError, Unavailable
 from make_bridge.platform.database.shards import Shards
+from make_bridge.platform.observability.metrics.loops import LATE_AFTER, LoopTurns
 from make_bridge.platform.sharding import together
 from make_bridge.platform.sharding.map import read_map
 from make_bridge.platform.sharding.opening import ShardOpening
@@ -93,13 +94,13 @@ class ShardWatch:
             except BridgeError as failure:
                 _log.debug("shard_view_not_left", error=failure.message)
 
-    async def start(self) -> None:
+    async def start(self, loops: LoopTurns | None = None) -> None:
         """Look again and again, for as long as the process serves; what it has is known before it serves anybody.
 
         Raises ConfigurationError where there are not connections enough for this server too, and it may not overcommit.
         """
         await self.look()
-        self._looking = asyncio.create_task(self._keep_looking(), name="shard watch")
+        self._looking = asyncio.create_task(self._keep_looking(loops or LoopTurns()), name="shard watch")
         if self._overcommit:
             self._counting = asyncio.create_task(self._count_connections(), name="connections of all")
         else:
@@ -118,16 +119,21 @@ class ShardWatch:
             await self._catch_up()
         await self._shards.feel_pulses()
 
-    async def _keep_looking(self) -> None:
-        while True:
-            await asyncio.sleep(self._seconds)
-            try:
-                await self.look()
-            except BridgeError as error:
-                _log.warning("shard_map_not_read", error=error.message)
-            except Exception:  # noqa: BLE001
-                # Shards that come and go hang on this loop: it tells and goes on with what it knows.
-                _log.exception("shard_map_not_read")
+    async def _keep_looking(self, loops: LoopTurns) -> None:
+        with loops.turning("shard map", within=LATE_AFTER) as turned:
+            while True:
+                await asyncio.sleep(self._seconds)
+                await self._look_safely(turned)
+
+    async def _look_safely(self, turned: Callable[[], None]) -> None:
+        try:
+            await self.look()
+            turned()
+        except BridgeError as error:
+            _log.warning("shard_map_not_read", error=error.message)
+        except Exception:  # noqa: BLE001
+            # Shards that come and go hang on this loop: it tells and goes on with what it knows.
+            _log.exception("shard_map_not_read")
 
     async def _count_connections(self) -> None:
         """Warn, once, when there may be too few connections for all."""

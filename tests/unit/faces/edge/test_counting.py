@@ -103,7 +103,7 @@ async def test_files_count_under_their_folder(counted):
 async def test_what_the_edge_refuses_counts_too(counted):
     await counted.client.get("/api/things/1?" + "x" * LIMITS.url_bytes)
     await counted.client.send("POST", "/hook/t", content_length=LIMITS.bodies.hook + 1)
-    counted.edge.count_refusal(503)
+    counted.edge.note_refusal(503, "r", "")
     assert counted.found == {
         ("GET", "(refused)", "4xx"): 1,
         ("POST", "(refused)", "4xx"): 1,

@@ -308,7 +308,7 @@ async def test_an_unforeseen_error_is_logged_and_tells_nothing(error):
         answer = await client_of([public("/api/a", raising(error))]).get("/api/a")
     problem(answer, 500, "internal_error")
     assert b"hunter2" not in answer.body
-    assert [entry["event"] for entry in logs] == ["request_failed"]
+    assert [entry["event"] for entry in logs] == ["request_failed", "request"]
     assert logs[0]["exc_info"] is error
 
 

@@ -28,8 +28,8 @@ class Accepting:
     """Targets and ingest in one: it knows one hook, and keeps the heads of the calls it takes."""
 
     settings: HookSettings
-    organization_id: int = 1
     hook_id: int = 1
+    organization_id: int = 7
     signature: Signed | None = None
     only_learns: bool = False
     taken: list[CallHead] = field(default_factory=list)

@@ -13,6 +13,8 @@ from make_bridge.platform.observability.metrics.declaring import Declaration, De
 from make_bridge.platform.observability.metrics.egress import DeliveryCounters, EgressCounters, OAuthCounters
 from make_bridge.platform.observability.metrics.executions import ExecutionCounters, UsageCounters
 from make_bridge.platform.observability.metrics.gaps import GapGauges
+from make_bridge.platform.observability.metrics.logs import LogNumbers
+from make_bridge.platform.observability.metrics.loops import LoopTurns
 from make_bridge.platform.observability.metrics.python import ReadingGauges, declare_process
 from make_bridge.platform.observability.metrics.queue import QueueCounters
 from make_bridge.platform.observability.metrics.requests import RateCounters, RequestNumbers, SignInCounters
@@ -62,7 +64,10 @@ class Metrics:
         self.audit = AuditCounters(declare)
         declare.about("Traces")
         self.traces = TraceCounters(declare)
+        declare.about("Logs")
+        self.logs = LogNumbers(declare)
         declare.about("Process")
+        self.loops = LoopTurns(declare)
         self.readings = ReadingGauges(declare)
         declare_process(declare)
 
