@@ -234,7 +234,6 @@ FAULTS = {
 }
 
 OPEN = {
-    "F-21": "No test fills the volume of the log.",
     "F-22": "No module keeps temporary files; the limits of what a run holds are those of F-10.",
     "F-23": "No test makes a sync fail; F-20 has PostgreSQL give up over its log and come back.",
     "F-24": "Killing processes does not lose what the kernel has not written: this is not tested.",
