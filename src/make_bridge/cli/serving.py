@@ -39,9 +39,10 @@ _LOOK_SECONDS = 0.02
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with two things left to us.
+    """uvicorn, with three things left to us.
 
-    Signals would end the process before the worker has drained, and who begins TLS and falls silent has a minute there.
+    Signals would end the process before the worker has drained, who begins TLS and falls silent has a minute there, and
+    an idle process would wake up ten times a second to see whether it is to end.
     """
 
     def __init__(
@@ -56,12 +57,25 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._tls = tls
         self._open_seconds = open_seconds
+        self._asked_to_end = asyncio.Event()
         self._handshake_seconds = handshake_seconds if tls is not None else None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture nothing."""
         yield
+
+    def end(self) -> None:
+        """Have it end now."""
+        self.should_exit = True
+        self._asked_to_end.set()
+
+    async def main_loop(self) -> None:
+        """Set the date that answers tell, once a second, until it is to end."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._asked_to_end.wait()
 
     def say_goodbye(self) -> None:
         """Make each answer from now on its connection's last, while new connections are still taken."""
@@ -214,7 +228,7 @@ class _Ending:
 
     def begin(self) -> None:
         if self._saying is not None or not self._farewell.seconds:
-            self._server.should_exit = True
+            self._server.end()
             return
         self._server.say_goodbye()
         say("Ending: others are told first …")
@@ -222,7 +236,7 @@ class _Ending:
         self._saying.add_done_callback(lambda _: self._stop())
 
     def _stop(self) -> None:
-        self._server.should_exit = True
+        self._server.end()
 
 
 def _listen(host: str, port: int) -> socket.socket:

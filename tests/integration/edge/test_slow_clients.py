@@ -94,7 +94,7 @@ async def serving(
         try:
             yield listener.getsockname()[1]
         finally:
-            server.should_exit = True
+            server.end()
             watching.cancel()
             await running
 
