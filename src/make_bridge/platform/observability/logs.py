@@ -22,6 +22,7 @@ from make_bridge.platform.observability.sinks.outlet import LogConfig, Outlet
 from make_bridge.platform.observability.tracing.spans import current
 
 Item = TypeVar("Item")
+_SET_HERE: Final = {"timestamp", "level"}
 _SECRET_NAMES: Final = ("authorization", "cookie", "password", "secret", "token", "api_key", "apikey", "api-key")
 _QUIET: Final = {"uvicorn.access": logging.ERROR, "psycopg.pool": logging.ERROR, "aiohttp.access": logging.ERROR}
 _HIDDEN: Final = "[hidden]"
@@ -52,11 +53,12 @@ _CREDENTIALS: Final = (
 def make_harmless(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Clean every value of a line; names are ours, and what begins with ``_`` is structlog's."""
     cleaning = _Cleaning()
-    for name, value in event.items():
+    # What happened comes before what was given with it, which may leave no room.
+    for name in sorted(event, key=lambda name: name != "event"):
         if name == "exception":
-            event[name] = _harmless_trace(str(value))
-        elif not name.startswith("_"):
-            event[name] = cleaning.of(name, value)
+            event[name] = _harmless_trace(str(event[name]))
+        elif name not in _SET_HERE and not name.startswith("_"):
+            event[name] = cleaning.of(name, event[name])
     return event
 
 
@@ -182,10 +184,6 @@ class _FromLibraries(logging.Handler):
         super().__init__()
         self._outlet = outlet
         self._processors = processors
-
-    def createLock(self) -> None:  # noqa: N802 - the library's name
-        """Do without: nothing here is shared that has no lock of its own."""
-        self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Deliver a record; one that cannot be shown is counted."""

@@ -93,7 +93,10 @@ def test_what_shows_itself_badly_is_shown_anyway(value, shown):
     ids=["text", "list", "mapping", "deep", "numbers"],
 )
 def test_a_line_has_a_largest_size_however_large_its_values_are(huge):
-    assert len(line(value=huge, other=huge)) <= LONGEST
+    raw = line_of(make_harmless(None, "", {"value": huge, "other": huge, "event": "happened", "level": "info"}), "one")
+    assert len(raw) <= LONGEST
+    told = json.loads(raw)
+    assert (told["event"], told["level"]) == ("happened", "info")
 
 
 SECRET = "hunter2hunter2hunter2"
