@@ -27,7 +27,7 @@ PARTS = {
     "Shards come, go and move": (50, 54),
     "Releases and keys": (55, 60),
     "Messages and clients": (61, 69),
-    "Whoever looks on": (70, 79),
+    "Whoever looks on, and what is kept": (70, 79),
 }
 
 FAULTS = {
@@ -230,6 +230,10 @@ FAULTS = {
     "F-70": Fault(
         "the collector of traces is away, slow, or answers nonsense",
         "no request fails or waits, what is not kept is counted, and memory stays flat",
+    ),
+    "F-71": Fault(
+        "old bodies of runs are removed under load while servers are killed",
+        "nothing goes that waits, runs or is incomplete, and every acknowledged webhook has its end",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""F-S01: old bodies go under load while servers are killed, and nothing goes that is not over.
+"""F-71: old bodies go under load while servers are killed, and nothing goes that is not over.
 
 The organization may take one mebibyte, and the care of runs never rests, so it is at work in every moment of the load;
 runs that are in flight have bodies that it would free. After the kills each acknowledged webhook has its one end.
