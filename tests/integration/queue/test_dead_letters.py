@@ -70,9 +70,9 @@ class Scene:
         )
         self.worker = Worker(machinery, WorkerConfig(node="me", idle_poll=0.02))
 
-    def count(self):
+    def count(self, series="dead_letters_total"):
         lines = self.metrics.render().decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("dead_letters_total "))
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{series} "))
 
 
 async def until(condition):
@@ -150,6 +150,7 @@ async def test_a_run_that_breaks_the_worker_each_time_is_ended_with_the_third(sh
     await scene.worker.stop()
     [letter] = await letters(place)
     assert "KeyError" in letter["reason"]
+    assert scene.count('retries_total{of="run"}') == 2
     assert (letter["last_node"], scene.programs.asked) == ("me", 3)
 
 
