@@ -40,7 +40,7 @@ SHARD: Final = Label("shard", bounded_by="the numbers of the shards")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """One metric; ``is_shared`` tells that all processes see the same fact, so ``max by`` adds them up, never ``sum``.
+    """One metric; ``is_shared`` tells that all processes see the same fact: ask for its ``max``, never its ``sum``.
 
     ``unit`` is what its name says, or ours: ``1`` for a count, ``bool`` for 0 or 1.
     """
