@@ -1,13 +1,13 @@
 """The look at who is silent: every half minute, by one process on each shard, never by a call itself.
 
-For each webhook it asks when it was called last, teaches what that says of its rhythm, and tells once of one that is
-missed and once of its return. Each batch is one transaction under the leader's fence, so of two processes that both
+It reads which scenarios were called since the look before, teaches what that says of their webhooks' rhythm, and tells
+once of one that is missed and once of its return. Each batch is one transaction under the leader's fence, so of two processes that both
 believe to lead one finds nothing to tell. Times in which nobody looked are outages: nobody could be called then. Where
 services are apart, a look without any gateway that lives does not count either.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -30,7 +30,7 @@ from make_bridge.domain.gaps.model import (
 from make_bridge.domain.gaps.store import KnownHook
 from make_bridge.kernel.clock import Clock
 from make_bridge.kernel.errors import Unavailable
-from make_bridge.kernel.ids import HookId, OrganizationId
+from make_bridge.kernel.ids import HookId, OrganizationId, ScenarioId
 from make_bridge.kernel.messages import Event
 from make_bridge.platform.coordination import leader_store
 from make_bridge.platform.coordination.port import Candidacy, CandidacyOf
@@ -94,9 +94,10 @@ class GapWatch:
             return
         async with shard.engine_write() as tx:
             await leader_store.require(tx, candidacy.name, candidacy.owner, fence)
-            now, outages = await store.look(tx, self._rules.outage)
-        if outages:
-            _log.warning("gap_outage_noted", shard=shard.number)
+            looked = await store.look(tx, self._rules.outage)
+            called = await store.called(tx, looked)
+        if looked.outages:
+            _log.warning("gap_outage_noted", shard=shard.number, since=looked.before.isoformat())
         async with shard.engine_statement() as tx:
             away = await store.outages(tx)
         after, silent = HookId(0), 0
@@ -104,7 +105,7 @@ class GapWatch:
             async with shard.engine_write() as tx:
                 await leader_store.require(tx, candidacy.name, candidacy.owner, fence)
                 hooks = await store.hooks(tx, after, self._rules.batch)
-                found = judge_all(hooks, now, away, self._rules)
+                found = judge_all(hooks, called, looked.at, away, self._rules)
                 await store.keep(tx, found.changed)
                 await store.tell(tx, found.facts)
             silent += found.silent
@@ -113,7 +114,7 @@ class GapWatch:
             after = hooks[-1].hook_id
         async with shard.engine_write() as tx:
             await leader_store.require(tx, candidacy.name, candidacy.owner, fence)
-            late = await self._look_at_schedules(tx, now, away)
+            late = await self._look_at_schedules(tx, looked.at, away)
         self._gauges.show(shard.number, hooks=silent, schedules=late)
 
     async def _look_at_schedules(self, tx: WriteTx, now: datetime, outages: list[Outage]) -> int:
@@ -188,11 +189,17 @@ class GapWatch:
         return True
 
 
-def judge_all(hooks: list[KnownHook], now: datetime, outages: list[Outage], rules: GapRules) -> _Found:
-    """Judge a batch."""
+def judge_all(
+    hooks: list[KnownHook],
+    called: Mapping[ScenarioId, datetime],
+    now: datetime,
+    outages: list[Outage],
+    rules: GapRules,
+) -> _Found:
+    """Judge a batch; ``called`` says when scenarios were called last, lately."""
     found = _Found()
     for hook in hooks:
-        after, event = judge(hook, now, outages, rules)
+        after, event = judge(hook, called.get(hook.scenario_id), now, outages, rules)
         if after is not None and after != hook.rhythm:
             found.changed.append((hook, after))
         if event is not None:
@@ -202,12 +209,12 @@ def judge_all(hooks: list[KnownHook], now: datetime, outages: list[Outage], rule
 
 
 def judge(
-    hook: KnownHook, now: datetime, outages: list[Outage], rules: GapRules
+    hook: KnownHook, called_at: datetime | None, now: datetime, outages: list[Outage], rules: GapRules
 ) -> tuple[Rhythm | None, HookSilent | HookResumed | None]:
     """Return what is known of a webhook now, and what there is to tell."""
     rhythm = hook.rhythm
-    if hook.called_at is not None:
-        return heard(rhythm, hook.called_at, rules, outages), _resumed(hook, rhythm, hook.called_at)
+    if called_at is not None and (rhythm is None or not rhythm.times or called_at > rhythm.heard):
+        return heard(rhythm, called_at, rules, outages), _resumed(hook, rhythm, called_at)
     if not hook.is_on:
         known = rhythm or (None if hook.expected is None else unheard(now))
         return (known, None) if known is None or known.is_off else (switched(known, is_on=False, now=now), None)

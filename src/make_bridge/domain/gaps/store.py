@@ -13,11 +13,13 @@ import msgspec
 
 from make_bridge.domain.gaps.messages import Mode
 from make_bridge.domain.gaps.model import Expected, Outage, Rhythm
-from make_bridge.kernel.ids import HookId, OrganizationId, ScenarioId, TeamId
+from make_bridge.kernel.ids import HookId, OrganizationId, Retention, ScenarioId, TeamId, execution_id_floor
 from make_bridge.kernel.messages import Event
 from make_bridge.platform.database.transactions import ReadTx, Row, WriteTx
 
 MOST_OUTAGES: Final = 1000
+_LATE_COMMITS: Final = timedelta(seconds=60)
+_LONGEST_LOOK_BACK: Final = timedelta(hours=1)
 _KEPT: Final = timedelta(days=90)
 _LOOK: Final = """
 WITH before AS MATERIALIZED (SELECT looked_at FROM shard.gap_looks FOR UPDATE),
@@ -28,7 +30,14 @@ told AS (
     SELECT b.looked_at, m.at FROM before b, moment m WHERE m.at - b.looked_at > make_interval(secs => %(outage)s)
     ON CONFLICT DO NOTHING RETURNING began_at
 ), gone AS (DELETE FROM shard.gap_outages WHERE ended_at < now() - %(kept)s)
-SELECT at, (SELECT count(*) FROM told) AS outages FROM moment
+SELECT m.at, b.looked_at AS before, (SELECT count(*) FROM told) AS outages FROM moment m, before b
+"""
+# One range of the runs' own index, whatever the statistics say: what was accepted since the last look, and a little
+# before it, since who was accepted then may have been committed after it.
+_BY_INDEX: Final = "SET LOCAL enable_seqscan = off"
+_CALLED: Final = """
+SELECT scenario_id, max(created_at) AS called_at FROM shard.executions
+WHERE retention = 1 AND id > %s::uuid AND origin = 'webhook' GROUP BY scenario_id
 """
 _OUTAGES: Final = "SELECT began_at, ended_at FROM shard.gap_outages ORDER BY began_at DESC LIMIT %s"
 _HOOKS: Final = "SELECT * FROM shard.heard_hooks(%s, %s)"
@@ -81,7 +90,7 @@ _LOOKED_AT: Final = "SELECT looked_at FROM shard.gap_looks"
 
 
 class KnownHook(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook with what is known of it, and its last call since."""
+    """A webhook with what is known of it."""
 
     hook_id: HookId
     organization_id: OrganizationId
@@ -91,7 +100,6 @@ class KnownHook(msgspec.Struct, frozen=True, kw_only=True):
     is_on: bool
     rhythm: Rhythm | None
     expected: Expected | None
-    called_at: datetime | None = None
 
 
 class BehindSchedule(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,10 +124,26 @@ class ToldLate(msgspec.Struct, frozen=True, kw_only=True):
     is_behind: bool = True
 
 
-async def look(tx: WriteTx, outage_seconds: float) -> tuple[datetime, int]:
-    """Note that somebody looks; return the moment, and 1 when nobody has for so long that it was an outage."""
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """A look: its moment, when somebody looked before, and 1 outage when that was too long ago."""
+
+    at: datetime
+    before: datetime
+    outages: int
+
+
+async def look(tx: WriteTx, outage_seconds: float) -> Look:
+    """Note that somebody looks."""
     [row] = await tx.all(_LOOK, {"outage": outage_seconds, "kept": _KEPT})
-    return row["at"], int(row["outages"])
+    return Look(**row)
+
+
+async def called(tx: WriteTx, looked: Look) -> dict[ScenarioId, datetime]:
+    """Return when scenarios were called last, of those that were called since the look before, an hour ago at most."""
+    since = max(looked.before - _LATE_COMMITS, looked.at - _LONGEST_LOOK_BACK)
+    await tx.execute(_BY_INDEX)
+    rows = await tx.all(_CALLED, (execution_id_floor(since, Retention.STANDARD),))
+    return {row["scenario_id"]: row["called_at"] for row in rows}
 
 
 async def outages(tx: ReadTx) -> list[Outage]:
@@ -130,7 +154,7 @@ async def outages(tx: ReadTx) -> list[Outage]:
 
 async def hooks(tx: ReadTx, after: HookId, most: int) -> list[KnownHook]:
     """Return the next webhooks of all organizations, by id."""
-    return [_known(row, row["called_at"]) for row in await tx.all(_HOOKS, (after, most))]
+    return [_known(row) for row in await tx.all(_HOOKS, (after, most))]
 
 
 async def keep(tx: WriteTx, changed: Sequence[tuple[KnownHook, Rhythm]]) -> None:
@@ -216,7 +240,7 @@ async def looked_at(tx: ReadTx) -> datetime:
     return moment
 
 
-def _known(row: Row, called_at: datetime | None = None) -> KnownHook:
+def _known(row: Row) -> KnownHook:
     rhythm = expected = None
     if row["since"] is not None:
         rhythm = Rhythm(
@@ -239,5 +263,4 @@ def _known(row: Row, called_at: datetime | None = None) -> KnownHook:
         is_on=row["is_on"],
         rhythm=rhythm,
         expected=expected,
-        called_at=called_at,
     )

@@ -38,8 +38,8 @@ def known_after(moments, rules=RULES, outages=()):
     return rhythm
 
 
-def hook(rhythm=None, *, called=None, is_on=True, expected=None):
-    return KnownHook(
+def judged(rhythm, now, *, called=None, is_on=True, expected=None, outages=(), rules=RULES):
+    hook = KnownHook(
         hook_id=HookId(1),
         organization_id=OrganizationId(1024),
         team_id=TeamId(2),
@@ -48,8 +48,8 @@ def hook(rhythm=None, *, called=None, is_on=True, expected=None):
         is_on=is_on,
         rhythm=rhythm,
         expected=expected,
-        called_at=None if called is None else at(called),
     )
+    return judge(hook, None if called is None else at(called), at(now), list(outages), rules)
 
 
 def watched(looks, calls, *, rules=RULES, outages=(), off=(), expected=None):
@@ -59,8 +59,10 @@ def watched(looks, calls, *, rules=RULES, outages=(), off=(), expected=None):
         come = [call for call in left if call <= moment]
         left = [call for call in left if call > moment]
         is_on = not any(begin <= moment < end for begin, end in off)
-        found = hook(rhythm, called=come[-1] if come else None, is_on=is_on, expected=expected)
-        rhythm, event = judge(found, at(moment), list(outages), rules)
+        called = come[-1] if come else None
+        rhythm, event = judged(
+            rhythm, moment, called=called, is_on=is_on, expected=expected, outages=outages, rules=rules
+        )
         if event is not None:
             told.append((moment, type(event)))
     return told
@@ -86,9 +88,9 @@ def test_a_long_pause_fades_to_half_in_its_time():
 
 def test_a_pause_that_was_told_teaches_no_more_than_it_took_to_be_told():
     rhythm = known_after(every(600, end=2 * 3600))
-    silent, event = judge(hook(rhythm), at(2 * DAY), [], RULES)
+    silent, event = judged(rhythm, 2 * DAY)
     assert isinstance(event, HookSilent)
-    after, _ = judge(hook(silent, called=5 * DAY), at(5 * DAY + 1), [], RULES)
+    after, _ = judged(silent, 5 * DAY + 1, called=5 * DAY)
     assert after is not None
     assert after.pause == pytest.approx(1200, rel=0.01)
 
@@ -99,7 +101,7 @@ def test_what_is_young_is_never_missed():
     for rhythm in (few, short):
         assert is_young(rhythm, RULES)
         assert patience(rhythm, None, RULES) is None
-        assert judge(hook(rhythm), at(365 * DAY), [], RULES)[1] is None
+        assert judged(rhythm, 365 * DAY)[1] is None
 
 
 # --- missed, once
@@ -139,7 +141,7 @@ def test_whoever_is_called_within_its_patience_is_never_missed(gaps, factor):
     for gap in gaps:
         most = patience(rhythm, None, rules)
         step = min(gap, most)
-        _, event = judge(hook(rhythm), at(moment + step * 0.999), [], rules)
+        _, event = judged(rhythm, moment + step * 0.999, rules=rules)
         assert event is None
         moment += step
         rhythm = heard(rhythm, at(moment), rules, [])
@@ -228,8 +230,8 @@ def test_a_webhook_that_was_never_called_is_missed_when_calls_are_expected():
 def test_who_begins_to_expect_calls_waits_from_then_on():
     rhythm = known_after(every(60, end=2 * 3600))
     later = Expected(seconds=600, since=at(DAY))
-    assert judge(hook(rhythm, expected=later), at(DAY + 60), [], RULES)[1] is None
-    _, event = judge(hook(rhythm, expected=later), at(DAY + 1300), [], RULES)
+    assert judged(rhythm, DAY + 60, expected=later)[1] is None
+    _, event = judged(rhythm, DAY + 1300, expected=later)
     assert isinstance(event, HookSilent)
     assert (event.expected_seconds, event.is_learned) == (600, False)
 

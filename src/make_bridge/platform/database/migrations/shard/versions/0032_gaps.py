@@ -64,32 +64,22 @@ _RIGHTS = {
     "late_schedules": ("SELECT", "SELECT, INSERT, DELETE"),
 }
 
-# A call is looked for behind the last one that was heard, by the index of its scenario's runs: the partitions of the
-# days since then are looked into, and of a webhook that goes on being called there is one.
 _FUNCTIONS = """
 CREATE FUNCTION shard.heard_hooks(after bigint, most integer)
 RETURNS TABLE (hook_id bigint, organization_id bigint, team_id bigint, scenario_id bigint, name text, is_on boolean,
                expected_seconds integer, is_expected boolean, expected_at timestamptz, since timestamptz,
                first_heard_at timestamptz, heard_at timestamptz, times bigint, pause_seconds double precision,
-               was_off boolean, silent_at timestamptz, called_at timestamptz)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off AS
+               was_off boolean, silent_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $function$
 SELECT h.id, h.organization_id, h.team_id, s.id, h.name,
        h.enabled AND s.state = 'active' AND NOT s.is_paused AND NOT s.is_invalid,
        x.seconds, x.hook_id IS NOT NULL, x.set_at, r.since, r.first_heard_at, r.heard_at, r.times, r.pause_seconds,
-       coalesce(r.is_off, false), r.silent_at, c.created_at
+       coalesce(r.is_off, false), r.silent_at
 FROM shard.hooks h
 JOIN shard.scenarios s ON s.id = h.scenario_id
 LEFT JOIN shard.hook_expectations x ON x.hook_id = h.id
 LEFT JOIN shard.hook_rhythms r ON r.hook_id = h.id
-LEFT JOIN LATERAL (
-    SELECT e.created_at FROM shard.executions e
-    WHERE e.retention = 1 AND e.scenario_id = s.id AND e.origin = 'webhook'
-      AND e.id > shard.first_run_of((coalesce(r.heard_at, now()) AT TIME ZONE 'UTC')::date, 1)
-      AND (r.heard_at IS NULL OR e.created_at > r.heard_at)
-    ORDER BY e.scenario_id, e.id DESC LIMIT 1
-) c ON true
 WHERE h.id > after ORDER BY h.id LIMIT most
 $function$;
 
