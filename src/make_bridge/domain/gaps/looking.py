@@ -1,9 +1,9 @@
 """The look at who is silent: every half minute, by one process on each shard, never by a call itself.
 
 It reads which scenarios were called since the look before, teaches what that says of their webhooks' rhythm, and tells
-once of one that is missed and once of its return. Each batch is one transaction under the leader's fence, so of two processes that both
-believe to lead one finds nothing to tell. Times in which nobody looked are outages: nobody could be called then. Where
-services are apart, a look without any gateway that lives does not count either.
+once of one that is missed and once of its return. Each batch is one transaction under the leader's fence, so of two
+processes that both believe to lead one finds nothing to tell. Times in which nobody looked are outages: nobody could
+be called then. Where services are apart, a look without any gateway that lives does not count either.
 """
 
 import asyncio
