@@ -108,11 +108,11 @@ def printed(output: str) -> dict[int, str]:
 
 
 def fits(expected: str, text: str) -> bool:
-    """Say whether the output is what the page says."""
+    """Say whether the output is what the page says; a step that took a while may tell how long."""
     pattern = ""
     for line in expected.rstrip("\n").split("\n"):
         if line.strip() == "…":
             pattern += r"(?:[^\n]*\n)*"
         else:
-            pattern += ".*".join(re.escape(part) for part in line.rstrip().split("…")) + r"[ \t]*\n"
+            pattern += ".*".join(re.escape(part) for part in line.rstrip().split("…")) + r"(?:  \d+ ms)?[ \t]*\n"
     return re.fullmatch(pattern, text.rstrip("\n") + "\n") is not None
