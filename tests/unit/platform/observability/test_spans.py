@@ -1,6 +1,7 @@
 """Which traces are kept, and how spans find their place: without a collector, in one process."""
 
 import asyncio
+import contextvars
 from collections.abc import Iterator
 
 import pytest
@@ -214,6 +215,17 @@ async def test_a_task_apart_is_in_no_trace_and_others_are_in_theirs(kept: Kept) 
     with kept.tracing().request(LOW, []) as root:
         assert await start_apart(look()) is None
         assert await asyncio.create_task(look()) is root
+
+
+def test_work_that_is_thrown_away_elsewhere_ends_its_span_without_a_word(kept: Kept) -> None:
+    def work() -> Iterator[None]:
+        with kept.tracing().request(LOW, []):
+            yield
+
+    begun = work()
+    contextvars.copy_context().run(next, begun)
+    begun.close()  # type: ignore[attr-defined]
+    assert kept.names() == ["HTTP"]
 
 
 def test_a_trace_has_room_for_so_many_spans(kept: Kept) -> None:

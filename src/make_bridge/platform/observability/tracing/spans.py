@@ -8,6 +8,7 @@ library cost sixty times as much where requests are served (docs/decisions/0020-
 
 import asyncio
 import time
+from contextlib import suppress
 from contextvars import Context, ContextVar, Token, copy_context
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar
@@ -158,8 +159,10 @@ class Span:
     ) -> None:
         if error is not None and self.failure is None:
             self.failure = failure_of(error)
-        if self._token is not None:
-            _current.reset(self._token)
+        # Work that is thrown away with its loop ends elsewhere, where this span was never the current one.
+        with suppress(ValueError):
+            if self._token is not None:
+                _current.reset(self._token)
         self.ended_at = self.trace.now()
         if self.is_root:
             self.trace.decide(None)
