@@ -33,8 +33,9 @@ QUEUED = 60 if IS_LONG else 12
 # What a claim, a run and its settling take on a busy machine; a loop that waits for the dead shard takes two more.
 QUEUED_WITHIN = 1.0
 ANSWERED_WITHIN = 1.5
-# The first may come before the server has given up to connect; once it knows, it waits for no connection.
-REFUSED_WITHIN = (6.0, 1.0, 1.0)
+# Until the server has given up to connect, who asks waits for a connection; once it has, nobody does.
+GIVES_UP_WITHIN = 15.0
+REFUSED_WITHIN = 1.0
 BACK_WITHIN = 20.0
 # One at a time: stored, and claimed.
 WAITING: dict[str, Any] = QUICK | {
@@ -160,6 +161,8 @@ def test_one_shard_of_two_that_froze_is_felt_by_its_own_organizations_alone(
 def judge(ground: Ground, *, is_silent: bool = False) -> str:
     """Load the other shard and measure; returns what was found, and fails on anything that was felt there."""
     until(lambda: any("Shard 1" in reason for reason in ground.degraded()), "the server knows it is away", within=15)
+    if not is_silent:
+        until(partial(is_refused_at_once, ground), "the server has given up to connect", within=GIVES_UP_WITHIN)
     refusals = [] if is_silent else [timed(ground.elsewhere, f"away {number}") for number in range(3)]
     answers = [timed(ground.quick, f"quick {number}") for number in range(CALLS)]
     waits = []
@@ -172,9 +175,7 @@ def judge(ground: Ground, *, is_silent: bool = False) -> str:
     errors = sum(reply.status != 200 for reply, _ in answers)
     slowest, typical = max(seconds for _, seconds in answers), statistics.median(waits)
     unlike = [
-        (reply.status, seconds)
-        for (reply, seconds), most in zip(refusals, REFUSED_WITHIN, strict=False)
-        if not is_refused(reply) or seconds > most
+        (reply.status, seconds) for reply, seconds in refusals if not is_refused(reply) or seconds > REFUSED_WITHIN
     ]
     verdict = (
         f"ERRORS {errors} of {len(answers)}; slowest answer {slowest:.2f} s; queued runs took {typical:.2f} s "
@@ -186,6 +187,11 @@ def judge(ground: Ground, *, is_silent: bool = False) -> str:
     assert typical <= QUEUED_WITHIN, verdict
     assert unlike == [], verdict
     return verdict
+
+
+def is_refused_at_once(ground: Ground) -> bool:
+    reply, seconds = timed(ground.elsewhere, "not yet given up")
+    return is_refused(reply) and seconds <= REFUSED_WITHIN
 
 
 def has_more(ground: Ground, known: int) -> bool:

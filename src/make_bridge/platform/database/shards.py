@@ -105,9 +105,11 @@ class Shards:
         """Find out which of the open shards answer; what does not is not proposed to anybody."""
         # One after the other: who is being asked by somebody else is not silent.
         async with self._feeling:
+            # Who is still being asked since the last time is not asked again, and has not answered.
+            pending = [shard for shard in self.all() if shard in self._felt]
             resting = [shard for shard in self.all() if shard not in self._felt]
             found = await scatter(resting, self._pulse, seconds=_PULSE_SECONDS, at_once=len(resting) or 1)
-            still = {shard.number: _NO_PULSE for shard in self._felt if self._shards.get(shard.number) is shard}
+            still = {shard.number: _NO_PULSE for shard in pending if self._shards.get(shard.number) is shard}
             self._silent = still | dict(found.silent)
             # A shard that is only slow, or has no connection free, is waited for as ever.
             self._cut = frozenset(shard.number for shard in self.all() if shard.number in self._silent and shard.is_cut)

@@ -1,0 +1,71 @@
+"""Signs of life of shards: what a look finds is so, however soon one look follows the other or goes beside it."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from make_bridge.kernel.clock import ManualClock
+from make_bridge.platform.database import shards as module
+from make_bridge.platform.database.shards import Shards
+
+
+class Frozen:
+    """Answers nothing, and lets go of who asked a few turns of the loop after that one has given up."""
+
+    number = 1
+    is_cut = True
+
+    def __init__(self, turns):
+        self.turns = turns
+
+    @asynccontextmanager
+    async def engine_statement(self):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(self.turns):
+                await asyncio.sleep(0)
+        yield
+
+
+class Well:
+    """Answers after a turn of the loop."""
+
+    number = 1
+    is_cut = False
+
+    @asynccontextmanager
+    async def engine_statement(self):
+        await asyncio.sleep(0)
+        yield self
+
+    async def one(self, _query):
+        await asyncio.sleep(0)
+        return {"alive": 1}
+
+
+def shards_of(shard):
+    directory: Any = None
+    return Shards(directory, {1: shard}, ManualClock(datetime(2026, 11, 22, tzinfo=UTC)))
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_one_that_does_not_answer_is_silent_in_every_look(monkeypatch, turns):
+    monkeypatch.setattr(module, "_PULSE_SECONDS", 0.01)
+    shards = shards_of(Frozen(turns))
+    for _ in range(6):
+        await shards.feel_pulses()
+        assert list(shards.away()) == [1]
+
+
+async def test_who_is_being_asked_by_somebody_else_is_not_silent():
+    shards = shards_of(Well())
+
+    async def look():
+        await shards.feel_pulses()
+        return shards.away()
+
+    assert await asyncio.gather(*(look() for _ in range(5))) == [{}] * 5
