@@ -34,7 +34,7 @@ class Frozen:
 class Well:
     """Answers after a turn of the loop."""
 
-    number = 1
+    number = 0
     is_cut = False
 
     @asynccontextmanager
@@ -47,15 +47,16 @@ class Well:
         return {"alive": 1}
 
 
-def shards_of(shard):
+def shards_of(*shards):
     directory: Any = None
-    return Shards(directory, {1: shard}, ManualClock(datetime(2026, 11, 22, tzinfo=UTC)))
+    return Shards(directory, {shard.number: shard for shard in shards}, ManualClock(datetime(2026, 11, 22, tzinfo=UTC)))
 
 
 @pytest.mark.parametrize("turns", range(8))
 async def test_one_that_does_not_answer_is_silent_in_every_look(monkeypatch, turns):
     monkeypatch.setattr(module, "_PULSE_SECONDS", 0.01)
-    shards = shards_of(Frozen(turns))
+    # The other answers, and what the first held is let go of meanwhile.
+    shards = shards_of(Well(), Frozen(turns))
     for _ in range(6):
         await shards.feel_pulses()
         assert list(shards.away()) == [1]
@@ -64,8 +65,10 @@ async def test_one_that_does_not_answer_is_silent_in_every_look(monkeypatch, tur
 async def test_who_is_being_asked_by_somebody_else_is_not_silent():
     shards = shards_of(Well())
 
-    async def look():
+    async def look(turns):
+        for _ in range(turns):
+            await asyncio.sleep(0)
         await shards.feel_pulses()
         return shards.away()
 
-    assert await asyncio.gather(*(look() for _ in range(5))) == [{}] * 5
+    assert await asyncio.gather(*map(look, range(5))) == [{}] * 5
