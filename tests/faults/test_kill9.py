@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from faults.oracle import LedgerProcess, Verdict, drain, judge, keeping_ledger, unread
@@ -80,7 +81,10 @@ class Stage:
         self.outages.append(time.monotonic() - began)
 
     def kill_database(self) -> None:
-        """Kill PostgreSQL alone, and wait until it is started again: by the server, or by whoever runs it."""
+        """Kill PostgreSQL alone, and wait until it answers again: started by the server, or by whoever runs it.
+
+        It may be back before the server has taken notice, which looks a few times a second.
+        """
         if self.postgres is not None:
             self.postgres.kill()
             self.postgres.start()
@@ -88,6 +92,7 @@ class Stage:
         postmaster = postmaster_pid(self.installation.data_dir)
         self.server.kill_postgres()
         until(lambda: self.has_new_postmaster(postmaster), "PostgreSQL is started again", within=30)
+        until(self.database_answers, "PostgreSQL answers again", within=30)
 
     def kill_everything(self) -> None:
         """Kill server and database in one moment, and start them again."""
@@ -99,6 +104,13 @@ class Stage:
             self.server.kill()
             self.postgres.start()
         self.server.start()
+
+    def database_answers(self) -> bool:
+        try:
+            with psycopg.connect(self.installation.directory_dsn, connect_timeout=5):
+                return True
+        except psycopg.OperationalError:
+            return False
 
     def has_new_postmaster(self, old: int) -> bool:
         try:
