@@ -222,7 +222,7 @@ def judge(
     known = {line.op for line in lines}
     verdict.strangers = [execution.id for execution in stored if execution.op and execution.op not in known]
     nameless = [execution.id for execution in stored if not execution.op]
-    if len(nameless) > sum(line.op not in by_op for line in unknown):
+    if len(nameless) > sum(not by_op[line.op] for line in unknown):
         verdict.strangers += nameless
     return verdict
 
