@@ -5,9 +5,10 @@ import json
 import psycopg
 import pytest
 
+from make_bridge.platform.database.migration_steps import upgrade
 from make_bridge.platform.database.rehearsal import copy_of, rehearse
 from make_bridge.platform.database.versions import HEADS, LockPatience, Tree
-from support.migrations import next_version
+from support.migrations import former_version, next_version
 from support.postgres_process import own_postgres
 from support.server import installed
 
@@ -75,11 +76,14 @@ def test_the_command_rehearses_what_is_pending_beside_a_server(server, tmp_path)
         installation.command("migrate")
         assert installation.ask("upgrade", "--rehearse") == []
         with psycopg.connect(installation.shard_dsn, autocommit=True) as connection:
-            connection.execute("ALTER TABLE directory.schema_version DROP COLUMN serves_from")
-            connection.execute("UPDATE directory.schema_version SET version_num = '0009'")
+            connection.execute("DROP SCHEMA directory CASCADE")
+        upgrade(
+            installation.shard_dsn, "directory", LockPatience(), folder=former_version(tmp_path, "directory", "0009")
+        )
         before = ask(installation.shard_dsn, DATABASES)
-        [step] = installation.ask("upgrade", "--rehearse")
-        assert (step["tree"], step["revision"]) == ("directory", HEADS["directory"])
+        step, *_, last = installation.ask("upgrade", "--rehearse")
+        assert (step["tree"], step["revision"]) == ("directory", "0010")
+        assert (last["tree"], last["revision"]) == ("directory", HEADS["directory"])
         assert step["beside"] == "those that run go on, none starts anew"
         assert "directory" in installation.command("upgrade", "--rehearse").stdout
         assert ask(installation.shard_dsn, DATABASES) == before

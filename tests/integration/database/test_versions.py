@@ -35,7 +35,8 @@ def test_the_program_knows_the_newest_of_its_migrations(tree):
 @pytest.mark.parametrize("tree", BOTH)
 def test_a_migration_that_takes_something_away_raises_the_floor(tree):
     for path in sorted((MIGRATIONS / tree / "versions").glob("[0-9]*.py")):
-        text = path.read_text()
+        # What a function does when it is called takes nothing away from a version.
+        text = re.sub(r"\$function\$.*?\$function\$", "", path.read_text(), flags=re.DOTALL)
         if path.name[:4] > PHASED[tree] and TAKING_AWAY.search(text):
             assert "raise_floor(" in text, f"{path.name} takes something away that the version before may use"
 
