@@ -245,10 +245,8 @@ def test_a_misspelt_name_is_a_warning_that_names_what_was_meant(monkeypatch, tmp
     own.write_text('loglevel = "debug"\n')
     monkeypatch.setenv("MAKE_BRIDGE_DATABSE_URL", "postgresql://u:hunter2@a/b")
     monkeypatch.setenv("MAKE_BRIDGE_WEATHER", "fine")
-    monkeypatch.setenv("MAKE_BRIDGE_ELASTICSEARCH_URL", "http://a:9200")
     assert load_settings(own).warnings == (
         "MAKE_BRIDGE_DATABSE_URL is not a setting. Did you mean MAKE_BRIDGE_DATABASE_URL?",
-        "MAKE_BRIDGE_ELASTICSEARCH_URL has no effect: this version does not use it yet.",
         "MAKE_BRIDGE_WEATHER is not a setting.",
         f"'loglevel' in {own} is not a setting. Did you mean log_level?",
     )
