@@ -1,9 +1,8 @@
 """Certificates: the one of this machine is made once and renewed in time, given ones are read and followed."""
 
 import asyncio
-import socket
 import ssl
-import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +12,7 @@ from make_bridge.kernel.clock import SystemClock
 from make_bridge.kernel.errors import ConfigurationError
 from make_bridge.platform.security.certificates import CertificateFiles, follow, own_files, server_context
 from make_bridge.platform.security.own_certificate import OWN_NAMES, ensure_own
+from support.waiting import until_async
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -25,22 +25,19 @@ def files(tmp_path):
 
 
 def shown_by(context):
-    """Return the certificate that a listener with this context shows, and the version agreed on."""
-    server, client = socket.socketpair()
+    """Return the certificate that a listener with this context shows, and the version agreed on.
 
-    def answer():
-        with context.wrap_socket(server, server_side=True) as connection:
-            connection.recv(1)
-
-    thread = threading.Thread(target=answer)
-    thread.start()
+    Both ends shake hands in this thread: a context that is loaded anew in another one shows a certificate without its
+    key for a moment. A server shakes hands where it follows its files, so nobody sees that of it.
+    """
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-    with trusting.wrap_socket(client) as connection:
-        found = connection.getpeercert(binary_form=True), connection.version()
-        connection.send(b".")
-    thread.join(10)
-    return found
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client, server = trusting.wrap_bio(down, up), context.wrap_bio(up, down, server_side=True)
+    for end in (client, server, client, server):
+        with suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    return client.getpeercert(binary_form=True), client.version()
 
 
 def test_the_certificate_of_this_machine_is_good_for_its_names_and_its_key_is_private(files):
@@ -85,12 +82,14 @@ def test_what_cannot_be_used_is_said(files, tmp_path):
 
 async def test_a_renewed_certificate_is_shown_without_a_restart(files):
     context = server_context(files)
-    before, _ = await asyncio.to_thread(shown_by, context)
+    before, _ = shown_by(context)
     following = asyncio.create_task(follow(context, files, every=0.001))
     await asyncio.sleep(0)
     files.certificate.unlink()
     ensure_own(files, SystemClock().now())
-    async with asyncio.timeout(10):
-        while (await asyncio.to_thread(shown_by, context))[0] == before:
-            pass
+
+    async def shows_another():
+        return shown_by(context)[0] != before
+
+    await until_async(shows_another, "it is shown", within=10)
     following.cancel()
