@@ -23,11 +23,4 @@ async def watch_health(
     if logs is not None:
         domain.metrics.logs.watch(logs.standings, lambda: logs.broken)
     looks = await stack.enter_async_context(Looks(probes.all(), loaded.settings.health(), domain.clock))
-    return Health(
-        node=loaded.node_id,
-        version=__version__,
-        looks=looks,
-        loops=domain.metrics.loops,
-        sinks=sinks,
-        refuses_all=domain.shards.refuse_all,
-    )
+    return Health(node=loaded.node_id, version=__version__, looks=looks, loops=domain.metrics.loops, sinks=sinks)

@@ -86,14 +86,13 @@ class Probes:
 
 @dataclass(slots=True, kw_only=True)
 class Health:
-    """See the module; ``sinks`` tells how log sinks stand, ``refuses_all`` whether nobody at all is served."""
+    """See the module; ``sinks`` tells how log sinks stand."""
 
     node: str
     version: str
     looks: Looks
     loops: LoopTurns
     sinks: Callable[[], Sequence[Standing]]
-    refuses_all: Callable[[], bool]
     _is_leaving: bool = field(default=False, init=False)
 
     def leave(self) -> None:
@@ -105,8 +104,7 @@ class Health:
         reasons = [_LEAVING] if self._is_leaving else []
         for name in (CLOCK, DIRECTORY):
             reasons += [dependency.reason for dependency in self.looks.of(name).values() if not dependency.is_up]
-        # One look is enough to refuse everybody who lives on a shard: then it would be wrong to say anything else.
-        if self.refuses_all() or not any(shard.is_up for shard in self.looks.of(SHARDS).values()):
+        if not any(shard.is_up for shard in self.looks.of(SHARDS).values()):
             reasons.append(_NO_SHARD)
         return reasons
 

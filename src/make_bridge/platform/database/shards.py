@@ -114,10 +114,6 @@ class Shards:
             # A shard that is only slow, or has no connection free, is waited for as ever.
             self._cut = frozenset(shard.number for shard in self.all() if shard.number in self._silent and shard.is_cut)
 
-    def refuse_all(self) -> bool:
-        """Say whether everybody is told to try again at the moment: nobody answers at any shard's address."""
-        return bool(self._cut) and len(self._cut) == len(self._shards)
-
     async def everywhere(self, name: str, act: Callable[[Shard], Coroutine[None, None, int]]) -> int:
         """Do something on every open shard and return the sum; one that does not answer is told of and left out."""
         found = await scatter(self.all(), act, seconds=_CARE_SECONDS)
