@@ -123,7 +123,7 @@ def test_what_two_readers_could_read_in_two_ways_is_refused(product, kind):
 
 
 NOWHERE = """
-/metrics/ /debug /.git/config /.env /docs/x /redoc /health?verbose /portal /portal/static/ /hook/ /hook/a/b /flow/
+/metrics/ /debug /.git/config /.env /docs/x /redoc /healthz?verbose /portal /portal/static/ /hook/ /hook/a/b /flow/
 //live /portal/static/../../pyproject.toml /portal/static/%2e%2e/%2e%2e/pyproject.toml /portal/static/..%2f..%2fx
 /portal/static/js/portal-integrations.js.map /portal/static/%00 /portal/static/index.html
 /portal/api/bridge/integrations.css /portal/api/bridge/integrations%2f
@@ -156,12 +156,13 @@ def test_no_page_may_read_the_api(product, origin):
 
 
 @pytest.mark.attack("C23")
+@pytest.mark.parametrize("path", ["/metrics", "/health?verbose", "/slow-statements"])
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP", "Via"])
-def test_the_counters_are_not_told_to_whom_a_proxy_speaks_for(product, header):
+def test_the_inside_is_not_told_to_whom_a_proxy_speaks_for(product, header, path):
     value = "for=203.0.113.7" if header == "Forwarded" else "203.0.113.7"
-    reply = send("GET", f"{product.url}/metrics", headers={header: value})
+    reply = send("GET", f"{product.url}{path}", headers={header: value})
     assert reply.status == 404, reply
-    assert send("GET", f"{product.url}/metrics").status == 200
+    assert send("GET", f"{product.url}{path}").status == 200
 
 
 @pytest.mark.attack("C15")
