@@ -121,7 +121,7 @@ class Installation:
         if self._cluster is not None:
             os.close(self._cluster)
             self._cluster = None
-        assert wrong == []
+        assert wrong == [], "\n".join(wrong)
 
 
 @dataclass(slots=True, kw_only=True)
