@@ -19,6 +19,7 @@ from make_bridge.platform.database.budget import Server, server_of
 from make_bridge.platform.database.replicas import Replicas
 from make_bridge.platform.database.transactions import (
     Connection,
+    Line,
     Pool,
     ReadTx,
     Refusal,
@@ -75,10 +76,10 @@ async def open_pool(
     async def configure(connection: Connection) -> None:
         arrays.register(connection)
         await connection.execute(f"SET ROLE {role}".encode())
-        pool.is_cut = False
+        pool.line.is_cut = False
 
     def cut(_pool: object) -> None:
-        pool.is_cut = True
+        pool.line.is_cut = True
 
     pool = Pool(
         make_conninfo(conninfo, options=options, application_name=f"make-bridge {role}", connect_timeout=5),
@@ -91,6 +92,7 @@ async def open_pool(
         reconnect_timeout=_RECONNECT_SECONDS,
         open=False,
     )
+    pool.line = Line()
     await pool.open(wait=is_needed, timeout=limits.wait * 4)
     try:
         yield pool
@@ -150,6 +152,8 @@ class Shard:
         self.replicas = replicas or Replicas()
         self._app = app
         self.engine = engine
+        # Both know at once what one of them finds out.
+        app.line = engine.line
         self._report_timeout = int(report_seconds * 1000)
 
     @property
@@ -160,7 +164,7 @@ class Shard:
     @property
     def is_cut(self) -> bool:
         """Whether nobody answers at this shard's address, so that waiting for a connection leads to nothing."""
-        return self.engine.is_cut
+        return self.engine.line.is_cut
 
     def read(self, organization_id: OrganizationId) -> AbstractAsyncContextManager[ReadTx]:
         """Open a read-only transaction that sees one organization."""

@@ -124,7 +124,8 @@ class Shards:
     def numbered(self, number: int) -> Shard:
         """Return a shard by its number; raises Unavailable at once for one that is away, or not heard of yet."""
         shard = self._shards.get(number)
-        if shard is None or number in self._cut:
+        # A connection that was made since the last look shows that somebody answers again.
+        if shard is None or (number in self._cut and shard.is_cut):
             message = "The part of the database where this lives does not answer at the moment: try again."
             raise Unavailable(message, code="database_unavailable", retry_after=_RETRY_SECONDS)
         return shard

@@ -13,6 +13,7 @@ import asyncio
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Literal, LiteralString, Protocol, TypeVar
 
 import psycopg
@@ -29,13 +30,20 @@ Row = DictRow
 Refusal = Literal["lost", "full", "busy", "other"]
 
 
+@dataclass(slots=True)
+class Line:
+    """The way to one server's address, of which all pools that share it find out together."""
+
+    is_cut: bool = False
+    """Whether the last tries to connect came to nothing: nobody answers there."""
+
+
 class Pool(AsyncConnectionPool[Connection]):
     """A pool that says why something could not be done: to nobody, until somebody listens."""
 
     refused: Callable[[Refusal], None] = staticmethod(lambda _reason: None)
     watch: "Watch | None" = None
-    is_cut: bool = False
-    """Whether the last tries to connect came to nothing: nobody answers at the server's address."""
+    line: Line
 
 
 class Watch(Protocol):

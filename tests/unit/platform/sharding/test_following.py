@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from make_bridge.platform.sharding.following import PerShard, ShardTasks
 from make_bridge.platform.sharding.map import MappedShard, ShardMap, State
 from make_bridge.platform.sharding.scatter import scatter
 
-NO_POOL: Any = None
+NO_POOL: Any = SimpleNamespace(line=None)
 
 
 def fake(number):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from make_bridge.kernel.clock import ManualClock
+from make_bridge.kernel.errors import Unavailable
 from make_bridge.platform.database import shards as module
 from make_bridge.platform.database.shards import Shards
 
@@ -72,3 +73,17 @@ async def test_who_is_being_asked_by_somebody_else_is_not_silent():
         return shards.away()
 
     assert await asyncio.gather(*map(look, range(5))) == [{}] * 5
+
+
+async def test_who_lives_on_a_shard_that_is_cut_off_is_refused_until_the_first_connection_and_not_until_the_next_look(
+    monkeypatch,
+):
+    monkeypatch.setattr(module, "_PULSE_SECONDS", 0.01)
+    frozen = Frozen(0)
+    shards = shards_of(frozen)
+    assert shards.numbered(1) is frozen
+    await shards.feel_pulses()
+    with pytest.raises(Unavailable):
+        shards.numbered(1)
+    frozen.is_cut = False
+    assert shards.numbered(1) is frozen
