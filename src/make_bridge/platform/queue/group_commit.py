@@ -74,6 +74,9 @@ class GroupCommit(Generic[Item, Answer]):
             while self._waiting:
                 size = min(len(self._waiting), self._largest)
                 await self._write([self._waiting.popleft() for _ in range(size)])
+                # Who was answered and asks again at once, and what has arrived by now, is in the next batch: else a
+                # few that are out of step would stay so, and batches small.
+                await asyncio.sleep(0)
         finally:
             self._flusher = None
 

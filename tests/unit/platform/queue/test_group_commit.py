@@ -52,6 +52,22 @@ async def test_what_comes_during_a_flush_shares_the_next(recorder):
     assert recorder.batches == [["a"], ["b", "c", "d"]]
 
 
+async def test_who_was_answered_and_asks_again_at_once_is_in_one_batch_with_who_waited(recorder):
+    writer = writer_over(recorder)
+
+    async def ask_twice(item):
+        await writer.submit(item)
+        await writer.submit(item)
+
+    tasks = [asyncio.create_task(ask_twice(item)) for item in "abc"]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    late = await submit_all(writer, ["x"])
+    recorder.go.set()
+    await asyncio.gather(*tasks, *late)
+    assert recorder.batches == [["a", "b", "c"], ["x", "a", "b", "c"]]
+
+
 async def test_a_batch_has_a_largest_size(recorder):
     recorder.go.set()
     writer = writer_over(recorder, largest=2)
