@@ -14,6 +14,7 @@ from make_bridge.domain.organizations.messages import NewOrganization, Organizat
 from make_bridge.domain.organizations.model import ApiToken
 from make_bridge.kernel.errors import NotFound, Unavailable
 from make_bridge.kernel.ids import OrganizationId, TeamId
+from make_bridge.platform.database.arrays import ByteaArray
 from make_bridge.platform.database.transactions import ReadTx, WriteTx
 
 _INSERT: Final = """
@@ -235,7 +236,9 @@ async def consume(tx: WriteTx, uses: Sequence[tuple[bytes, datetime, bytes]]) ->
     They are written in one order everywhere, so that two nodes never wait for each other.
     """
     digests, ends, claims = zip(*sorted(uses), strict=True)
-    return {bytes(row["claim"]) for row in await tx.all(_CONSUME, (list(digests), list(ends), list(claims)))}
+    return {
+        bytes(row["claim"]) for row in await tx.all(_CONSUME, (ByteaArray(digests), list(ends), ByteaArray(claims)))
+    }
 
 
 async def is_claimed(tx: ReadTx, digest: bytes, claim: bytes) -> bool:

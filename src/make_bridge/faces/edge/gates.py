@@ -127,7 +127,8 @@ class TokenGate(Gate):
 async def call_of(request: Request, identity: Identity, access: Access, teams: TeamChooser) -> Call:
     """Choose the team and read the body, within what the route takes, for who may pass."""
     of_organization(identity.organization_id)
-    choice = await teams.choose(request.query_params.getlist("teamId"), identity)
+    asked = request.query_params.getlist("teamId") if request.scope["query_string"] else []
+    choice = await teams.choose(asked, identity)
     body = b""
     if request.method not in READING:
         body = await read_bytes(request, access.max_body)

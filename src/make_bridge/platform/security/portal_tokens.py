@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -25,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from joserfc import jws, jwt
-from joserfc.errors import BadSignatureError, ExpiredTokenError, InvalidClaimError, JoseError, MissingClaimError
+from joserfc.errors import JoseError
 from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import OctKey, OKPKey, RSAKey
 
@@ -59,6 +60,7 @@ _MIN_RSA_BITS: Final = 2048
 _MAX_RSA_BITS: Final = 4096
 # What else a header may say (jku, jwk, x5u, crit, b64, zip, cty) asks the verifier to trust or do more.
 _HEADERS: Final = frozenset({"alg", "kid", "typ"})
+_HEADERS_KEPT: Final = 256
 _TIMES: Final[tuple[str, ...]] = ("exp", "iat", "nbf")
 _EVERYTHING: Final = "*"
 # Categories of characters no identifier needs and logs and pages suffer from.
@@ -102,7 +104,9 @@ class UnverifiedToken:
 
     key_id: str
     algorithm: str
-    compact: str = field(repr=False)
+    signed: str = field(repr=False)
+    payload: str = field(repr=False)
+    signature: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,13 +155,26 @@ def read_token(compact: str) -> UnverifiedToken:
     parts = _COMPACT.fullmatch(compact) if len(compact) <= MAX_TOKEN_LENGTH else None
     if parts is None:
         raise TokenRejected(TokenFault.SHAPE)
-    header = _read_object(parts[1], TokenFault.HEADER)
+    key_id, algorithm = _read_header(parts[1])
+    return UnverifiedToken(
+        key_id=key_id,
+        algorithm=algorithm,
+        signed=compact[: parts.end(2)],
+        payload=parts[2],
+        signature=parts[3],
+    )
+
+
+@lru_cache(maxsize=_HEADERS_KEPT)
+def _read_header(segment: str) -> tuple[str, str]:
+    """Return the key and the algorithm that a header names. All tokens of a key have the same one."""
+    header = _read_object(segment, TokenFault.HEADER)
     key_id, algorithm, kind = header.get("kid"), header.get("alg"), header.get("typ", "JWT")
     if not header.keys() <= _HEADERS or not isinstance(kind, str) or kind.upper() != "JWT":
         raise TokenRejected(TokenFault.HEADER)
     if not isinstance(key_id, str) or not _KEY_ID.fullmatch(key_id) or not isinstance(algorithm, str):
         raise TokenRejected(TokenFault.HEADER)
-    return UnverifiedToken(key_id=key_id, algorithm=algorithm, compact=compact)
+    return key_id, algorithm
 
 
 def verify_token(
@@ -232,24 +249,22 @@ def mint_portal_token(
     return jwt.encode({"alg": "HS256", "kid": key_id}, claims, shared_key(secret), algorithms=["HS256"])
 
 
-class _Registry(jws.JWSRegistry):
-    """Knows exactly one algorithm, and does not warn of EdDSA's newer name: today's libraries write the old one."""
-
-    def get_alg(self, name: str) -> JWSAlgModel:
-        if self.allowed is None or name not in self.allowed:
-            raise BadSignatureError
-        return self.algorithms[name]
-
-
-_REGISTRIES: Final = {name: _Registry(algorithms=[name]) for name in get_args(Algorithm)}
+# The algorithms alone: the token was read here, strictly, and a second reader might read something else.
+_ALGORITHMS: Final[dict[Algorithm, JWSAlgModel]] = {
+    name: jws.JWSRegistry.algorithms[name] for name in get_args(Algorithm)
+}
 
 
 def _verified_payload(token: UnverifiedToken, key: PortalKey) -> dict[str, object]:
+    algorithm = _ALGORITHMS[key.algorithm]
     try:
-        signed = jws.deserialize_compact(token.compact, key.material, registry=_REGISTRIES[key.algorithm])
+        algorithm.check_key(key.material)
+        is_signed = algorithm.verify(token.signed.encode(), encoding.decode(token.signature), key.material)
     except (JoseError, ValueError, TypeError):
-        raise TokenRejected(TokenFault.SIGNATURE) from None
-    return _as_object(signed.payload or b"", TokenFault.PAYLOAD)
+        is_signed = False
+    if not is_signed:
+        raise TokenRejected(TokenFault.SIGNATURE)
+    return _read_object(token.payload, TokenFault.PAYLOAD)
 
 
 def _read_object(segment: str, fault: TokenFault) -> dict[str, object]:
@@ -286,17 +301,15 @@ def _is_identifier(subject: str) -> bool:
 
 def _read_times(claims: dict[str, object], now: int) -> int:
     """Check ``exp``, ``iat`` and ``nbf``, and return ``exp``."""
-    times = {name: _whole_seconds(claims[name]) for name in _TIMES if name in claims}
-    try:
-        jwt.JWTClaimsRegistry(now=now, leeway=LEEWAY, exp={"essential": True}).validate(times)
-    except ExpiredTokenError:
-        raise TokenRejected(TokenFault.EXPIRED) from None
-    except MissingClaimError:
-        raise TokenRejected(TokenFault.TIME) from None
-    except InvalidClaimError:
-        raise TokenRejected(TokenFault.NOT_YET_VALID) from None
-    _check_lifetime(times["exp"], times.get("iat"), now)
-    return times["exp"]
+    expires, issued, begins = (_whole_seconds(claims[name]) if name in claims else None for name in _TIMES)
+    if expires is None:
+        raise TokenRejected(TokenFault.TIME)
+    if expires <= now - LEEWAY:
+        raise TokenRejected(TokenFault.EXPIRED)
+    if any(moment is not None and moment > now + LEEWAY for moment in (issued, begins)):
+        raise TokenRejected(TokenFault.NOT_YET_VALID)
+    _check_lifetime(expires, issued, now)
+    return expires
 
 
 def _check_lifetime(expires: int, issued: int | None, now: int) -> None:
