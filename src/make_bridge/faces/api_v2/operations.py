@@ -24,8 +24,7 @@ from make_bridge.faces.edge.access import Gate
 from make_bridge.faces.edge.authentication import Credentials
 from make_bridge.faces.edge.doors import MakeRoute
 from make_bridge.faces.edge.gates import Access, Call
-from make_bridge.faces.portal.operations import IDEMPOTENCY_PARAMETER, PERMISSION, body_schema
-from make_bridge.faces.portal.wire import Problem
+from make_bridge.faces.portal.operations import IDEMPOTENCY_PARAMETER, PERMISSION, PROBLEM_RESPONSE, body_schema
 from make_bridge.kernel.errors import InvalidInput, NotFound
 from make_bridge.kernel.ids import MAX_ID, TeamId
 
@@ -68,8 +67,16 @@ def row_id(noun: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def route(operation: Operation, gate: Gate, tag: str, *, root: str = ROOT, make: MakeRoute = APIRoute) -> APIRoute:
-    """Make the route of one row; ``make`` is the kind of route."""
+def route(
+    operation: Operation,
+    gate: Gate,
+    tag: str,
+    *,
+    root: str = ROOT,
+    make: MakeRoute = APIRoute,
+    is_described: bool = True,
+) -> APIRoute:
+    """Make the route of one row; ``make`` is the kind of route. Describing it costs most of what making it does."""
     words = operation.endpoint.__name__.split("_")
     summary = (operation.endpoint.__doc__ or "").partition("\n")[0].strip().rstrip(".")
     return make(
@@ -81,8 +88,9 @@ def route(operation: Operation, gate: Gate, tag: str, *, root: str = ROOT, make:
         summary=summary,
         operation_id="v2" + "".join(word.capitalize() for word in words),
         response_model=None,
-        responses={"default": {"model": Problem, "description": "What was wrong, as a sentence and as a code."}},
-        openapi_extra=_description(operation),
+        responses={"default": PROBLEM_RESPONSE} if is_described else None,
+        openapi_extra=_description(operation) if is_described else None,
+        include_in_schema=is_described,
     )
 
 

@@ -67,8 +67,11 @@ def console_calls(way_in: WayIn, signing: Signing, own: ConsoleTables, v2: Seque
             methods=("POST",),
         ),
         *(
-            route(operation, SessionGate(operation.access, way_in), "Console", root=ROOT)
+            route(operation, SessionGate(operation.access, way_in), "Console", root=ROOT, is_described=False)
             for operation in (sign_out, *own.operations())
         ),
-        *(route(operation, SessionGate(operation.access, way_in), "Console", root=_V2) for operation in v2),
+        *(
+            route(operation, SessionGate(operation.access, way_in), "Console", root=_V2, is_described=False)
+            for operation in v2
+        ),
     ]

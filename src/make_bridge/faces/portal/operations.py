@@ -17,7 +17,6 @@ from make_bridge.faces.edge.access import Gate
 from make_bridge.faces.edge.authentication import Credentials
 from make_bridge.faces.edge.doors import MakeRoute
 from make_bridge.faces.edge.gates import Access
-from make_bridge.faces.portal import wire
 from make_bridge.kernel.errors import NotFound
 from make_bridge.kernel.ids import MAX_ID, CustomerId, ExecutionId, ScenarioId, TemplateId, TemplateVersionId
 from make_bridge.kernel.ids import is_execution_id as has_execution_form
@@ -35,6 +34,13 @@ _TEAM_PARAMETER: Final = {
     "required": False,
     "description": "The team that is meant. Without it: the customer's own; an administrator sees all teams.",
     "schema": {"type": "integer"},
+}
+PROBLEM: Final = "Problem"
+# Named and not given as a model, which each of some hundred routes would make a schema of when a server starts;
+# ``routes.describe`` puts it into the document.
+PROBLEM_RESPONSE: Final[dict[str, Any]] = {
+    "description": "What was wrong, as a sentence and as a code.",
+    "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{PROBLEM}"}}},
 }
 IDEMPOTENCY_PARAMETER: Final = {
     "name": "Idempotency-Key",
@@ -102,7 +108,7 @@ def route(operation: Operation, gate: Gate, tag: str, *, make: MakeRoute = APIRo
         description=description.strip() or summary.strip(),
         operation_id=words[0] + "".join(word.capitalize() for word in words[1:]),
         response_model_exclude_unset=True,
-        responses={"default": {"model": wire.Problem, "description": "What was wrong, as a sentence and as a code."}},
+        responses={"default": PROBLEM_RESPONSE},
         openapi_extra=_description(operation),
     )
 

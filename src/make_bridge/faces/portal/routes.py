@@ -20,9 +20,10 @@ from make_bridge.faces.portal.customers import CustomerRoutes
 from make_bridge.faces.portal.dependencies import PortalDependencies
 from make_bridge.faces.portal.drafting import DraftingRoutes
 from make_bridge.faces.portal.integrations import IntegrationRoutes
-from make_bridge.faces.portal.operations import API_TOKEN, PORTAL_TOKEN, ROOT, Operation, route
+from make_bridge.faces.portal.operations import API_TOKEN, PORTAL_TOKEN, PROBLEM, ROOT, Operation, route
 from make_bridge.faces.portal.scenarios import ScenarioActs, ScenarioRoutes
 from make_bridge.faces.portal.templates import TemplateRoutes
+from make_bridge.faces.portal.wire import Problem
 from make_bridge.kernel.roles import Role
 
 PORTAL_ALIASES: Final[Mapping[str, str]] = {
@@ -95,5 +96,8 @@ def describe(routes: Sequence[BaseRoute], public_url: str) -> dict[str, Any]:
         routes=routes,
         servers=[{"url": public_url}],
     )
-    document.setdefault("components", {})["securitySchemes"] = _SCHEMES
+    components = document.setdefault("components", {})
+    schemas = {**components.get("schemas", {}), PROBLEM: Problem.model_json_schema()}
+    components["schemas"] = dict(sorted(schemas.items()))
+    components["securitySchemes"] = _SCHEMES
     return document
