@@ -116,7 +116,9 @@ def serving(data_dir: Path | None = None, **settings: str) -> Iterator[Subject]:
         command = [str(Path(sys.executable).with_name("make-bridge")), "serve", "--port", str(PORT)]
         log = (folder.parent / "bench.log").open("ab")
         given = {f"MAKE_BRIDGE_{name.upper()}": value for name, value in (_UNLIMITED | settings).items()}
-        environment = {**os.environ, **given}
+        # Somebody who runs it keeps bytecode, whatever the shell of who measures says.
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment = {**kept, **given}
         process = subprocess.Popen([*command, "--data-dir", str(folder)], stdout=log, stderr=log, env=environment)
         try:
             until_ready(process, began + 60)
