@@ -75,7 +75,8 @@ class Fleet:
 
     def restart_each(self) -> None:
         for process in (*self.servers, *self.workers):
-            assert process.end() is None
+            complaint = process.end()
+            assert complaint is None, complaint
             process.start()
 
     @contextmanager
