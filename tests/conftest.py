@@ -59,7 +59,7 @@ FOLDERS = (
 # the closing summary names it. A run in which many needed that fails all the same.
 TIMED = ("faults", "cluster", "integration", "acceptance", "clients", "docs", "deploy", "attacks")
 TRIES = int(os.environ.get("MAKE_BRIDGE_TEST_TRIES", "2"))
-MOST_TRIED_AGAIN = 8
+MOST_TRIED_AGAIN = 5
 
 
 def find_server(name: str) -> Path | None:

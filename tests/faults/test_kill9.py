@@ -230,7 +230,8 @@ def test_the_server_reads_and_accepts_again_soon_after_its_database_is_back(last
     # Many at once, so that the server holds many connections that are about to die.
     before = _at_once(lambda: customer.call("GET", "/integrations").status, 24)
     lasting.kill_database()
-    # Whether it is ready says nothing here: that changes after a few looks, and the database was away for less.
+    lasting.server.wait_ready(within=READY_AFTER_DATABASE)
+    # That it is ready says little here: it changes after a few looks, and the database was away for less.
     until(lambda: customer.call("GET", "/integrations").status == 200, "it reads again", within=READY_AFTER_DATABASE)
     after = _at_once(lambda: customer.call("GET", "/integrations").status, 24)
     webhook = {"op": "x", "url": lasting.target.url}

@@ -172,6 +172,8 @@ async def test_what_is_too_large_to_travel_is_heard_like_all_others(shards, shar
         await one.tell(shard, organization_id, 2, filling="x" * (PAYLOAD_BYTES + 1))
         await one.tell(shard, organization_id, 3)
         assert await two.ear.until(3, within=2.0) == await one.ear.until(3) == [1, 2, 3]
+        gaps = two.value("events_gaps_total")
+    assert gaps >= 1 if redis else gaps == 0
 
 
 async def test_work_is_done_once_over_all_processes(shards, shard, organization_id, redis):
