@@ -3,3 +3,6 @@
 class ACL: ...
 
 CREATOR_ALL_ACL: list[ACL]
+OPEN_ACL_UNSAFE: list[ACL]
+
+def make_acl(scheme: str, credential: str, *, read: bool = False, admin: bool = False) -> ACL: ...

@@ -140,7 +140,7 @@ FAULTS = {
     ),
     "F-37": Fault(
         "a leader alone hears nothing of ZooKeeper",
-        "it steps down by its own clock, before anybody else leads",
+        "it steps down by its own clock, before anybody else leads, and gives up its session, so that another does",
     ),
     "F-38": Fault(
         "one shard of two is down, or frozen",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from kazoo.exceptions import NoNodeError
+from kazoo.security import OPEN_ACL_UNSAFE, make_acl
 
 from faults.scene import tell
 from make_bridge.kernel.errors import Conflict, Unavailable
@@ -44,12 +45,14 @@ class Place:
     stack: AsyncExitStack
     lines: dict[str, SlowLine] = field(default_factory=dict)
 
-    async def session(self, owner: str) -> Session:
+    async def session(self, owner: str, hosts: int = 1) -> Session:
+        """Open one that knows so many hosts, to all of which one line leads."""
         self.lines[owner] = self.exits.enter_context(slow_line(self.zookeeper.port))
-        return await self.stack.enter_async_context(open_session(f"127.0.0.1:{self.lines[owner].port}"))
+        addresses = [f"127.0.0.1:{self.lines[owner].port}"] * hosts
+        return await self.stack.enter_async_context(open_session(*addresses))
 
-    async def candidate(self, owner: str) -> Candidate:
-        return electing(await self.session(owner), self.shard, "duty", owner)
+    async def candidate(self, owner: str, hosts: int = 1) -> Candidate:
+        return electing(await self.session(owner, hosts), self.shard, "duty", owner)
 
     def lock(self, session: Session, owner: str) -> Lock:
         return Lock(lambda shard, name: Election(session, shard, name, owner), self.shard, "work")
@@ -107,12 +110,15 @@ async def _has(place: Place, count: int) -> bool:
     return len(await place.nodes()) == count
 
 
-@pytest.mark.parametrize("way", ["silent", "deaf"])
+@pytest.mark.parametrize(("way", "hosts"), [("silent", 1), ("deaf", 1), ("deaf", 3)])
 async def test_a_session_that_runs_out_in_a_process_that_lives_is_followed_and_made_anew(
-    place: Place, way: str
+    place: Place, way: str, hosts: int
 ) -> None:
-    """F-14 and F-37: cut off in both directions, or able to speak and not to hear."""
-    first, second = await place.candidate("first"), await place.candidate("second")
+    """F-14 and F-37: cut off in both directions, or able to speak and not to hear.
+
+    With several hosts it goes from one to the next in less than a session's time-out, and each hears of the session.
+    """
+    first, second = await place.candidate("first", hosts), await place.candidate("second")
     fence, line = await first.wins(), place.lines["first"]
     assert await first.write(fence)
     assert not await second.holds()
@@ -125,7 +131,7 @@ async def test_a_session_that_runs_out_in_a_process_that_lives_is_followed_and_m
     await until_async(stepped_down, "MULTI: it stands no more", within=SESSION_SECONDS)
     took = time.monotonic() - cut
     if way == "deaf":
-        # Its pings arrive no more once it has given the connection up.
+        # It asks for its session until it gives that up, after one time-out; then the session has another to go.
         await until_async(second.holds, "STUCK: the other leads", within=3 * SESSION_SECONDS)
     followed = await second.wins(within=FOLLOWED_WITHIN)
     assert followed > fence
@@ -146,6 +152,48 @@ def _is_live(session: Session) -> Callable[[], "asyncio.Future[bool]"]:
         return session.is_live()
 
     return lambda: asyncio.ensure_future(ask())
+
+
+async def test_a_session_that_nothing_can_prove_is_given_up_and_its_candidates_stand_anew(place: Place) -> None:
+    """F-37: ZooKeeper answers, and takes nothing."""
+    first, second = await place.candidate("first"), await place.candidate("second")
+    fence = await first.wins()
+    assert not await second.holds()
+    async with open_session(place.zookeeper.address, path="/elsewhere") as elsewhere:
+        readable = [make_acl("world", "anyone", read=True, admin=True)]
+        await elsewhere.ask(lambda client: client.set_acls_async("/make-bridge/pulse", readable))
+
+        async def are_given_up() -> bool:
+            assert first.session is not None
+            assert second.session is not None
+            return first.session.number > 0 and second.session.number > 0
+
+        await until_async(are_given_up, "STUCK: their sessions are given up", within=2 * SESSION_SECONDS)
+        assert not first.candidacy.stands()
+        assert not await second.holds()
+        await elsewhere.ask(lambda client: client.set_acls_async("/make-bridge/pulse", OPEN_ACL_UNSAFE))
+    await until_async(lambda: _one_leads([first, second]), "STUCK: one leads", within=AGAIN_WITHIN)
+    await until_async(lambda: _has(place, 2), "both stand, and once", within=AGAIN_WITHIN)
+    assert not await first.write(fence), "MULTI: a stale write was accepted"
+
+
+async def test_who_gave_up_its_session_does_not_wait_for_it_to_run_out(place: Place) -> None:
+    """F-07: a ZooKeeper that returns remembers all sessions, and gives each of them its whole time again."""
+    first = await place.candidate("first")
+    await first.wins()
+    session = first.session
+    assert session is not None
+    place.zookeeper.kill()
+
+    async def is_given_up() -> bool:
+        return session.number > 0
+
+    await until_async(is_given_up, "STUCK: the session is given up", within=2 * SESSION_SECONDS)
+    place.zookeeper.start()
+    back = time.monotonic()
+    await first.wins(within=AGAIN_WITHIN)
+    assert len(await place.nodes()) == 1, "LOST: its former node stands before it"
+    assert time.monotonic() - back < SESSION_SECONDS / 2, "STUCK: it waited for itself"
 
 
 async def _stands_again(place: Place, candidate: Candidate) -> bool:

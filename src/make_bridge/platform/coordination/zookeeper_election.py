@@ -6,13 +6,13 @@ writes are guarded as everybody's are (``leader_store``). ZooKeeper says who lea
 PostgreSQL says whose writes count.
 
 A node's name begins with a mark that is this candidacy's and this session's alone: a candidate whose answer was lost on
-the way finds its node by it instead of standing twice, and never takes a node of a former session for its own. It
-deletes only nodes with its mark.
+the way finds its node by it instead of standing twice, and never takes a node of a former session for its own: such a
+one, of a session that was given up and has not run out, it takes away. It deletes only what it has made.
 """
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final
@@ -110,9 +110,7 @@ class Election:
             await self._session.do_soon()
 
     async def _leave(self) -> None:
-        for node in await self._mine():
-            with suppress(NoNodeError):
-                await self._session.ask(partial(_delete, f"{self._path}/{node}"))
+        await self._delete(await self._made())
 
     async def _fence_of(self, node: str) -> int:
         """Return the fence taken with this node, or take the next."""
@@ -190,23 +188,30 @@ class Election:
                 continue
             if before is None:
                 self._elected = mine
-            await turned.wait()
+            await self._session.until_turned(turned, number)
 
     async def _enter(self) -> str:
-        """Return this candidate's node, found again or made; one too many, of an answer that was lost, is deleted."""
-        mine = await self._mine()
-        if not mine:
+        """Return this candidate's node, found again or made; whatever else it has made is deleted.
+
+        That is one too many, of an answer that was lost, or one of a session that was given up.
+        """
+        made = await self._made()
+        if not any(map(self._is_of_session, made)):
             await self._session.ask(partial(_create, f"{self._path}/{self._mark()}", self.owner.encode()))
-            mine = await self._mine()
-        if not mine:
+            made = await self._made()
+        mine = next(filter(self._is_of_session, made), None)
+        if mine is None:
             raise Unavailable("ZooKeeper did not keep this candidate's node.")
-        for node in mine[1:]:
+        await self._delete(node for node in made if node != mine)
+        return mine
+
+    async def _made(self) -> list[str]:
+        return [node for node in await self._candidates() if node.startswith(f"{self._guid}.")]
+
+    async def _delete(self, nodes: Iterable[str]) -> None:
+        for node in nodes:
             with suppress(NoNodeError):
                 await self._session.ask(partial(_delete, f"{self._path}/{node}"))
-        return mine[0]
-
-    async def _mine(self) -> list[str]:
-        return [node for node in await self._candidates() if self._is_of_session(node)]
 
     async def _before(self, mine: str) -> str | None:
         """Return the candidate before this one, None when there is none; raises Unavailable where it stands no more."""

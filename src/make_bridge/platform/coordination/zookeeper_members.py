@@ -127,7 +127,7 @@ class EphemeralMembers:
             await self._learn(names - {self._member.name})
             for changed in list(self._changed):
                 changed()
-            await turned.wait()
+            await self._session.until_turned(turned, number)
 
     async def _learn(self, names: set[str]) -> None:
         self._gone = (self._gone | (self._present.keys() - names)) - names

@@ -10,6 +10,10 @@ counts as live for two thirds of the time-out from when the last proof was *sent
 clock. The servers count from a later moment, so nobody else is elected before. A reading would prove less: a server
 cut off from the others still answers it for a while.
 
+A session that was not proven for a whole time-out is given up for a new one. Where what is said arrives and no answer
+comes back, kazoo would ask for it again and again, which keeps it alive: a leader that cannot act, and that nobody may
+follow.
+
 What happens on failure: ``ask`` raises Unavailable within its deadline. Without ZooKeeper at the start the process goes
 on, and the session opens when there is one.
 """
@@ -54,6 +58,8 @@ class Session:
         self._client: KazooClient | None = None
         self._is_connected = False
         self._until = 0.0
+        self._kept: float | None = None
+        """When the session was proven last, or told of; None while there is none."""
         self._changed: list[Callable[[], None]] = []
         self._wake = asyncio.Event()
         self._expiry: asyncio.TimerHandle | None = None
@@ -62,7 +68,7 @@ class Session:
         self._began = 0.0
         self._soon: list[tuple[int, Callable[[], Awaitable[None]]]] = []
         self.number = 0
-        """Grows with each session that was lost: what belongs to a former one is not this one's."""
+        """Grows with each session that was lost or given up: what belongs to a former one is not this one's."""
         gauges.watch_session(self.is_live)
 
     @property
@@ -164,6 +170,18 @@ class Session:
         finally:
             self.unwatch(event.set)
 
+    async def until_turned(self, turned: asyncio.Event, number: int) -> None:
+        """Wait until a watch has set the event, or the session ``number`` it was laid in has changed in any way.
+
+        A client that was given up calls its watches no more.
+        """
+        self.watch(turned.set)
+        try:
+            if number == self.number:
+                await turned.wait()
+        finally:
+            self.unwatch(turned.set)
+
     def _connect(self) -> None:
         client = make_client(self._config)
         client.add_listener(partial(_tell, asyncio.get_running_loop(), partial(self._turn, client)))
@@ -176,11 +194,16 @@ class Session:
             return
         self._is_connected = state == KazooState.CONNECTED
         if state == KazooState.LOST:
-            self.number += 1
-            self._until = 0.0
+            self._end()
+        elif self._is_connected and self._kept is None:
+            self._kept = asyncio.get_running_loop().time()
         _log.info("zookeeper_session", state=state, session=self.number)
         self._wake.set()
         self._tell_watchers()
+
+    def _end(self) -> None:
+        self.number += 1
+        self._is_connected, self._until, self._kept = False, 0.0, None
 
     def _tell_watchers(self) -> None:
         for changed in list(self._changed):
@@ -218,7 +241,7 @@ class Session:
         if number != self.number:
             return
         was_live = self.is_live()
-        self._until = sent + self._config.session_seconds * _LIVE_FOR
+        self._until, self._kept = sent + self._config.session_seconds * _LIVE_FOR, sent
         if self._expiry is not None:
             self._expiry.cancel()
         self._expiry = asyncio.get_running_loop().call_at(self._until, self._tell_watchers)
@@ -226,13 +249,18 @@ class Session:
             self._tell_watchers()
 
     def _begin_again(self) -> None:
-        """Replace a client whose thread has ended; kazoo itself never begins again after some faults."""
-        client = self._client
-        is_over = client is not None and client.client_state in {KeeperState.CLOSED, KeeperState.AUTH_FAILED}
-        if client is not None and is_over and asyncio.get_running_loop().time() > self._began + _REPLACE_SECONDS:
-            _log.warning("zookeeper_client_replaced", state=client.client_state)
+        """Replace a client whose thread has ended, as kazoo has it after some faults, or whose session is given up."""
+        client, now = self._client, asyncio.get_running_loop().time()
+        if client is None:
+            return
+        is_over = client.client_state in {KeeperState.CLOSED, KeeperState.AUTH_FAILED}
+        is_given_up = self._kept is not None and now > self._kept + self._config.session_seconds
+        if is_given_up or (is_over and now > self._began + _REPLACE_SECONDS):
+            _log.warning("zookeeper_client_replaced", state=client.client_state, session=self.number)
             threading.Thread(target=_stop, args=(client,), daemon=True).start()
+            self._end()
             self._connect()
+            self._tell_watchers()
 
 
 async def examine(config: ZooKeeperConfig) -> str:
