@@ -5,6 +5,7 @@ and bring back what they took away, because they share the cluster.
 """
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -75,7 +76,7 @@ class Cluster:
 
 @dataclass(slots=True)
 class Load:
-    """Callers that go on until they are told to stop, and what they were told."""
+    """Callers that go on until they are told to stop, and what they were told; what is not 200 with its moment."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -98,12 +99,13 @@ class Load:
 @contextmanager
 def calling(call: Callable[[], Reply], callers: int = 4) -> Iterator[Load]:
     """Have callers repeat a call for as long as the block lasts."""
-    load, stopped = Load(), threading.Event()
+    load, stopped, begun = Load(), threading.Event(), time.monotonic()
 
     def go_on() -> None:
         while not stopped.is_set():
             try:
-                load.note(str(call().status))
+                reply = call()
+                load.note("200" if reply.status == 200 else f"{time.monotonic() - begun:.3f} s: {reply}")
             except OSError as error:
                 load.note(type(error).__name__)
 

@@ -152,14 +152,15 @@ ON CONFLICT (scenario_id, module_id) DO UPDATE SET counter = m.counter + exclude
 _READ_MEMORY = """
 SELECT module_id, counter, value FROM shard.scenario_memory WHERE organization_id = %s AND scenario_id = %s
 """
-_READ_RUN = """
+_READ_RUNS = """
 SELECT e.id, e.organization_id, e.team_id, e.scenario_id, e.blueprint_version, e.origin, e.seed, p.head, p.body,
        h.settings, q.ordering_key, e.trace_context
-FROM shard.executions e JOIN shard.payloads p ON p.retention = e.retention AND p.id = e.id
+FROM unnest(%s::smallint[], %s::uuid[]) AS input(retention, id)
+JOIN shard.executions e ON e.retention = input.retention AND e.id = input.id AND e.organization_id = %s
+JOIN shard.payloads p ON p.retention = input.retention AND p.id = input.id
 LEFT JOIN shard.scenarios s ON s.id = e.scenario_id
 LEFT JOIN shard.hooks h ON h.id = s.hook_id
 LEFT JOIN shard.queue q ON q.id = e.id
-WHERE e.retention = %s AND e.id = %s AND e.organization_id = %s
 """
 _TRACE_OF = "SELECT trace_context FROM shard.executions WHERE retention = %s AND id = %s AND organization_id = %s"
 _LIST = """
@@ -371,7 +372,15 @@ def _memory_of(rows: Sequence[tuple[Outcome, Kept]]) -> dict[str, object]:
 
 async def read_run(tx: ReadTx, organization_id: OrganizationId, execution_id: ExecutionId) -> DictRow | None:
     """Return an accepted run with its payload."""
-    return await tx.one(_READ_RUN, (_retention(execution_id), execution_id, organization_id))
+    return (await read_runs(tx, organization_id, [execution_id])).get(execution_id)
+
+
+async def read_runs(
+    tx: ReadTx, organization_id: OrganizationId, ids: Sequence[ExecutionId]
+) -> dict[ExecutionId, DictRow]:
+    """Return those of an organization's accepted runs that are there, with their payloads."""
+    given = _digits(map(_retention, ids)), _hex(ids), organization_id
+    return {ExecutionId(row["id"].hex): row for row in await tx.all(_READ_RUNS, given)}
 
 
 async def trace_of(tx: ReadTx, organization_id: OrganizationId, execution_id: ExecutionId) -> str | None:

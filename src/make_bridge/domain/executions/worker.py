@@ -25,6 +25,7 @@ from make_bridge.domain.executions.lending import LentSlots
 from make_bridge.domain.executions.model import NewRun, Outcome
 from make_bridge.domain.executions.perform import Performance, Performer, failed_outcome
 from make_bridge.domain.executions.programs import Programs
+from make_bridge.domain.executions.reading_back import ReadingBack
 from make_bridge.domain.executions.resuming import Resuming
 from make_bridge.domain.executions.run_spans import ended, run_span
 from make_bridge.domain.executions.trigger import Bundle, decode_head, decode_settings, trigger_bundle
@@ -120,6 +121,7 @@ class Worker:
         self._jobs = JobRunner(
             machinery.shards, machinery.jobs, machinery.metrics, runner_config, settling=self._mark_settling
         )
+        self._reading_back = ReadingBack()
         self._lent = machinery.lent
         self._lent.listen(self.wake)
         self._config = config
@@ -196,6 +198,7 @@ class Worker:
         # A claim that was under way when the drain began has found no room.
         await self._leave_ahead(everything=True)
         await self._hand_back()
+        await self._reading_back.close()
         await self._settlements.close(GroupCommit.close)
         await self._jobs.close()
 
@@ -345,8 +348,7 @@ class Worker:
         await self._settle(shard, performance.outcome)
 
     async def _read_back(self, shard: Shard, lease: Lease) -> tuple[NewRun, bytes]:
-        async with shard.read(lease.organization_id) as tx:
-            row = await store.read_run(tx, lease.organization_id, lease.id)
+        row = await self._reading_back.read(shard, lease.organization_id, lease.id)
         if row is None:
             message = f"Execution {lease.id} has a queue row but no payload."
             raise NotFound(message)
