@@ -12,7 +12,9 @@ import http.client
 import os
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,45 @@ def test_a_connection_that_was_idle_serves_once_more_when_no_new_one_is_taken(tm
             assert asked(kept) == (200, "close")
             # What stays idle does not hold up the end.
             assert server.end() is None
+
+
+def test_who_got_in_is_answered_and_all_others_are_refused_at_the_door(tmp_path: Path) -> None:
+    """A connection that is made, and broken before it was heard, is a request of which nobody knows what became."""
+    with installed("embedded", tmp_path / "w", None) as installation:
+        server = installation.server().start()
+        knocking = [Knocking(server.port) for _ in range(8)]
+        with ThreadPoolExecutor(len(knocking)) as callers:
+            going = [callers.submit(one.go_on) for one in knocking]
+            until(lambda: all(one.served >= 50 for one in knocking), "all are served", within=20)
+            server.ask_to_end()
+            broken = [error for one in going if (error := one.result()) is not None]
+        assert server.end() is None
+    assert broken == [], f"{len(broken)} of {len(knocking)} were let in and not answered"
+
+
+@dataclass(slots=True)
+class Knocking:
+    """Calls over a new connection each time, until none is taken."""
+
+    port: int
+    served: int = 0
+
+    def go_on(self) -> str | None:
+        """Return what broke after the connection was made."""
+        while True:
+            try:
+                line = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+            except OSError:
+                return None
+            try:
+                with line:
+                    line.sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                    head = line.recv(1024)
+            except OSError as error:
+                return repr(error)
+            if not head.startswith(b"HTTP/1.1 200 "):
+                return f"answered with {head[:40]!r}"
+            self.served += 1
 
 
 def connected(server: ServerProcess) -> closing[http.client.HTTPConnection]:

@@ -20,6 +20,7 @@ from make_bridge.boot import Serving, open_domain, open_server
 from make_bridge.cli.options import Config, DataDir
 from make_bridge.cli.output import command, complain, say
 from make_bridge.faces.edge.connections import protocol_of, watch
+from make_bridge.faces.edge.listener import hear_no_newcomers
 from make_bridge.faces.edge.protocol import BridgeHttpProtocol
 from make_bridge.kernel.clock import SystemClock
 from make_bridge.kernel.collector import calm_collector
@@ -36,6 +37,8 @@ _BACKLOG = 2048
 # Files that are open besides the connections of clients: databases, calls out, pages.
 _SPARE_FILES = 1024
 _LOOK_SECONDS = 0.02
+# Longer than a connection takes to be made between machines that are near each other.
+_DOOR_SECONDS = 0.1
 
 
 class Server(uvicorn.Server):
@@ -89,6 +92,10 @@ class Server(uvicorn.Server):
         proxy keeps one that it does not use: it is never this side that closes one between two calls.
         """
         self.say_goodbye()
+        for listener in sockets or ():
+            hear_no_newcomers(listener)
+        # Who stands in the door comes in.
+        await asyncio.sleep(_DOOR_SECONDS)
         for server in self.servers:
             server.close()
         for listener in sockets or ():
