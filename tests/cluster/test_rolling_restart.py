@@ -51,7 +51,7 @@ def test_a_connection_that_was_idle_serves_once_more_when_no_new_one_is_taken(tm
 
 
 def test_who_got_in_is_answered_and_all_others_are_refused_at_the_door(tmp_path: Path) -> None:
-    """A connection that is made, and broken before it was heard, is a request of which nobody knows what became."""
+    """F-55: a connection that is made, and broken before it was heard, is a request of which nobody knows anything."""
     with installed("embedded", tmp_path / "w", None) as installation:
         server = installation.server().start()
         knocking = [Knocking(server.port) for _ in range(8)]
