@@ -1,8 +1,10 @@
 """What a process says of its health: whether it can serve, what it depends on, and whether its loops turn.
 
 Not ready means that nobody is served here: the process is about to end, its clock is wrong, the directory is away, or
-all shards are. Whatever else is missing degrades: some tenants, or one task, lack something, and the rest goes on.
-States are those of ``platform/observability/looks``, so nothing is asked while somebody waits.
+all shards are. A directory that is back says nothing of them: who was not ready waits until one of them has answered
+since, or everybody would be let in and refused. Whatever else is missing degrades: some tenants, or one task, lack
+something, and the rest goes on. States are those of ``platform/observability/looks``, so nothing is asked while
+somebody waits.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -104,9 +106,14 @@ class Health:
         reasons = [_LEAVING] if self._is_leaving else []
         for name in (CLOCK, DIRECTORY):
             reasons += [dependency.reason for dependency in self.looks.of(name).values() if not dependency.is_up]
-        if not any(shard.is_up for shard in self.looks.of(SHARDS).values()):
+        if not any(map(self._serves, self.looks.of(SHARDS).values())):
             reasons.append(_NO_SHARD)
         return reasons
+
+    def _serves(self, shard: Dependency) -> bool:
+        """Say whether a shard is up, and was seen since the directory came back, with which it may have been away."""
+        back = [directory.changed for directory in self.looks.of(DIRECTORY).values() if directory.is_up]
+        return shard.is_up and all(shard.answered is not None and shard.answered >= moment for moment in back)
 
     def lacking(self) -> list[str]:
         """Return what is missing while this process serves, one sentence each."""

@@ -55,6 +55,9 @@ class Dependency:
     since: datetime
     reason: str
     seconds: float | None
+    changed: float
+    answered: float | None
+    """When its state became what it is, and when a look last found it well: on a clock that is never set."""
     _against: int = 0
 
     @property
@@ -62,17 +65,19 @@ class Dependency:
         """Whether the last look contradicts the state."""
         return self._against > 0
 
-    def take(self, seen: Seen, config: LookConfig, at: datetime) -> bool:
-        """Take one look; return whether the state has changed."""
+    def take(self, seen: Seen, config: LookConfig, at: datetime, moment: float) -> bool:
+        """Take one look, at a time of day and of a clock that is never set; return whether the state has changed."""
         self.seconds = seen.seconds
         looks_up = not seen.reason
+        self.answered = moment if looks_up else self.answered
         if looks_up == self.is_up:
             self._against, self.reason = 0, seen.reason
             return False
         self._against += 1
         if self._against < (config.rise if looks_up else config.fall):
             return False
-        self.is_up, self.since, self.reason, self._against = looks_up, at, seen.reason, 0
+        self.is_up, self.since, self.changed = looks_up, at, moment
+        self.reason, self._against = seen.reason, 0
         return True
 
 
@@ -96,8 +101,11 @@ class Looks:
         return self._seen.get(probe, {})
 
     async def look(self) -> None:
-        """Look at everything at once, and take it in."""
-        await asyncio.gather(*map(self._look_at, self._probes))
+        """Look at everything at once, and take it in as seen at one moment."""
+        found = await asyncio.gather(*map(self._ask, self._probes))
+        moment = self._clock.monotonic()
+        for name, seen in zip(self._probes, found, strict=True):
+            self._take(name, seen, moment)
 
     async def __aenter__(self) -> Self:
         """Begin."""
@@ -119,10 +127,8 @@ class Looks:
         while True:
             is_in_doubt = any(dependency.is_in_doubt for dependency in self._seen[name].values())
             await asyncio.sleep(self._config.seconds / (_IN_DOUBT if is_in_doubt else 1))
-            await self._look_at(name)
-
-    async def _look_at(self, name: str) -> None:
-        self._take(name, await self._ask(name))
+            seen = await self._ask(name)
+            self._take(name, seen, self._clock.monotonic())
 
     async def _ask(self, name: str) -> Mapping[str, Seen]:
         began = self._clock.monotonic()
@@ -141,16 +147,23 @@ class Looks:
             seen = Seen(reason=f"The look failed: {type(error).__name__}.")
         return dict.fromkeys(self._seen[name] or [name], seen)
 
-    def _take(self, probe: str, seen: Mapping[str, Seen]) -> None:
+    def _take(self, probe: str, seen: Mapping[str, Seen], moment: float) -> None:
         known, now = self._seen[probe], self._clock.now()
         for gone in known.keys() - seen.keys():
             del known[gone]
         for name, look in seen.items():
             dependency = known.get(name)
             if dependency is None:
+                is_up = not look.reason
                 known[name] = Dependency(
-                    name=name, is_up=not look.reason, since=now, reason=look.reason, seconds=look.seconds
+                    name=name,
+                    is_up=is_up,
+                    since=now,
+                    reason=look.reason,
+                    seconds=look.seconds,
+                    changed=moment,
+                    answered=moment if is_up else None,
                 )
-            elif dependency.take(look, self._config, now):
+            elif dependency.take(look, self._config, now, moment):
                 tell = _log.info if dependency.is_up else _log.warning
                 tell("dependency_up" if dependency.is_up else "dependency_down", dependency=name, reason=look.reason)
