@@ -7,7 +7,6 @@ MAKE_BRIDGE_TEST_MUTANTS=1) is the long one: each patch is applied to a copy of 
 and has to fail: in the test itself, not because the copy could not be imported or a fixture not be made.
 """
 
-import ast
 import os
 import shutil
 import subprocess
@@ -69,17 +68,28 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_of_tree(tmp_path_factory.mktemp("mutants"))
 
 
+@pytest.fixture(scope="module")
+def collected() -> frozenset[str]:
+    """The tests that pytest finds in the files that mutants name, with their parameters."""
+    files = sorted({read(patch).test.partition("::")[0] for patch in PATCHES})
+    options = ["-n0", "-p", "no:cacheprovider", "--collect-only"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *files], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return frozenset(done.stdout.splitlines())
+
+
+def is_collected(test: str, collected: frozenset[str]) -> bool:
+    """Say whether a test, or one of the file or the name with any parameters, is there."""
+    return any(found == test or found.startswith((f"{test}[", f"{test}::")) for found in collected)
+
+
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.stem)
-def test_a_mutant_fits_the_tree_and_names_a_test(patch: Path, tree: Path) -> None:
+def test_a_mutant_fits_the_tree_and_names_a_test(patch: Path, tree: Path, collected: frozenset[str]) -> None:
     mutant = read(patch)
     assert mutant.breaks.endswith(".")
     apply(patch, tree, "--check")
-    file, _, name = mutant.test.partition("::")
-    names = {node.name for node in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(node, _FUNCTIONS)}
-    assert name.partition("[")[0] in names, f"{file} has no test of this name"
-
-
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+    assert is_collected(mutant.test, collected), f"there is no test {mutant.test}"
 
 
 def test_each_fault_has_a_mutant() -> None:
