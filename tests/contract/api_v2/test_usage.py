@@ -11,12 +11,17 @@ _SCENARIO = """
 INSERT INTO shard.scenarios (organization_id, team_id, name, state, used_packages, scheduling, interface)
 VALUES (%s, %s, 'Orders', 'active', '{}', '{}', '{}') RETURNING id
 """
-_USE = "INSERT INTO shard.usage_daily VALUES (%s, %s, (now() AT TIME ZONE 'UTC')::date - %s, %s, %s, %s)"
-TODAY = datetime.now(UTC).date()
+_USE = "INSERT INTO shard.usage_daily VALUES (%s, %s, %s, %s, %s, %s)"
 
 
 @pytest.fixture
-def use(api):
+def today():
+    """The day of this test: a run of all of them may go on past midnight."""
+    return datetime.now(UTC).date()
+
+
+@pytest.fixture
+def use(api, today):
     """Let a new scenario of a team have used something so many days ago."""
 
     async def used(integrator, team_id, *, operations, executions=1, transfer=10, days_ago=0):
@@ -24,7 +29,9 @@ def use(api):
         shard = await api.shards.of(organization_id)
         async with shard.write(organization_id) as tx:
             [row] = await tx.all(_SCENARIO, (organization_id, team_id))
-            await tx.execute(_USE, (organization_id, row["id"], days_ago, executions, operations, transfer))
+            await tx.execute(
+                _USE, (organization_id, row["id"], today - timedelta(days_ago), executions, operations, transfer)
+            )
 
     return used
 
@@ -33,22 +40,22 @@ def of(integrator):
     return f"/organizations/{integrator.facts.organization_id}"
 
 
-async def test_usage_is_summed_up_by_day_for_teams_and_the_organization(acme, use):
+async def test_usage_is_summed_up_by_day_for_teams_and_the_organization(acme, use, today):
     team_id = await acme.another_team("dana")
     await use(acme, team_id, operations=3)
     await use(acme, team_id, operations=4, days_ago=1)
     await use(acme, acme.facts.team_id, operations=5, executions=2, transfer=70)
     whole = (await acme.ask("GET", f"{of(acme)}/usage"))["data"]
     assert len(whole) == 30
-    today = {"date": TODAY.isoformat(), "operations": 8, "dataTransfer": 80, "centicredits": 800, "executions": 3}
-    assert whole[-1] == today
+    used = {"operations": 8, "dataTransfer": 80, "centicredits": 800, "executions": 3}
+    assert whole[-1] == {"date": today.isoformat(), **used}
     team = (await acme.ask("GET", f"/teams/{team_id}/usage"))["data"]
     assert [day["operations"] for day in team[-3:]] == [0, 4, 3]
 
 
-async def test_a_range_is_told_day_by_day(acme, use):
+async def test_a_range_is_told_day_by_day(acme, use, today):
     await use(acme, acme.facts.team_id, operations=3, days_ago=40)
-    first, last = TODAY - timedelta(days=41), TODAY - timedelta(days=39)
+    first, last = today - timedelta(days=41), today - timedelta(days=39)
     told = (await acme.ask("GET", f"{of(acme)}/usage?from={first}&to={last}"))["data"]
     assert [(day["date"], day["operations"]) for day in told] == [
         (first.isoformat(), 0), ((first + timedelta(days=1)).isoformat(), 3), (last.isoformat(), 0),
@@ -61,14 +68,14 @@ async def test_a_range_that_cannot_be_is_refused(acme, query):
     assert answer.status == 400
 
 
-async def test_limits_are_set_shown_and_taken_away(acme, use):
+async def test_limits_are_set_shown_and_taken_away(acme, use, today):
     await use(acme, acme.facts.team_id, operations=8, transfer=70)
     set_ = await acme.ask("PUT", f"{of(acme)}/limits", {"operations": 10, "dataTransfer": 1000})
     assert set_ == await acme.ask("GET", f"{of(acme)}/limits")
     assert set_["limits"] == {"operations": 10, "executions": None, "dataTransfer": 1000}
     assert set_["usage"] == {"operations": 8, "executions": 1, "dataTransfer": 70}
     assert (set_["state"], set_["isPaused"], set_["waiting"]) == ("near", False, 0)
-    assert set_["lastReset"] == TODAY.replace(day=1).isoformat()
+    assert set_["lastReset"] == today.replace(day=1).isoformat()
     assert (await acme.ask("PUT", f"{of(acme)}/limits", {"operations": 8}))["state"] == "reached"
     lifted = await acme.ask("PUT", f"{of(acme)}/limits", {})
     assert lifted["limits"] == {"operations": None, "executions": None, "dataTransfer": None}
