@@ -9,12 +9,14 @@ The short form goes from 2 to 4 servers and back; with MAKE_BRIDGE_TEST_KILLS to
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -188,12 +190,14 @@ def test_nginx_that_reads_its_configuration_anew_or_loses_a_worker_is_felt_by_wh
     ground: Ground, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """F-08."""
-    seed, killed = new_seed(), 0
+    seed, killed, halves = new_seed(), 0, []
     with keeping_ledger(tmp_path, plan(ground, "proxied", seed)) as ledger, calling(ground.call, CALLERS) as fresh:
         fresh.await_more(20)
         for _ in range(KILLS):
-            ground.read_anew(ground.servers[:FEW])
-            fresh.await_more(20)
+            with half_sent(ground) as finish:
+                ground.read_anew(ground.servers[:FEW])
+                fresh.await_more(20)
+                halves.append(finish())
         read_anew = Felt(fresh=dict(fresh.statuses), kept=failed(ledger))
         for _ in range(KILLS):
             before = ground.workers()
@@ -211,6 +215,7 @@ def test_nginx_that_reads_its_configuration_anew_or_loses_a_worker_is_felt_by_wh
     record_property("faults", text)
     assert (verdict.lost, verdict.multi, verdict.phantom, verdict.stuck) == ([], [], [], []), verdict
     assert read_anew.fresh.keys() == {"200"}, "reading anew was felt"
+    assert halves == ["HTTP/1.1 200 OK"] * KILLS, "what a worker had half of was not carried out"
     assert verdict.other.keys() <= {"unknown"}, "nginx answered with an error"
     # A worker that dies takes along what it has open, and nothing else.
     assert sum(count for status, count in lost_workers.fresh.items() if status != "200") <= killed * CALLERS
@@ -236,6 +241,30 @@ def test_a_token_that_was_used_is_refused_by_all_when_redis_was_killed_and_is_ba
     record_property("faults", text)
     assert first == [200] * TOKENS
     assert set(away + back) == {401}, "a token entered twice"
+
+
+@contextmanager
+def half_sent(ground: Ground) -> Iterator[Callable[[], str]]:
+    """Send half a webhook, so that a worker of nginx surely has it open; yield what sends the rest and reads on."""
+    address = urlsplit(ground.nginx.url)
+    body = b'{"op": "half"}'
+    head = (
+        f"POST /hook/{ground.fresh.hook_url.rpartition('/')[2]} HTTP/1.1\r\nHost: {address.netloc}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(1_000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body[:5])
+
+        def finish() -> str:
+            try:
+                connection.sendall(body[5:])
+                return connection.recv(10_000).partition(b"\r\n")[0].decode() or "closed"
+            except OSError as error:
+                return type(error).__name__
+
+        yield finish
 
 
 def plan(ground: Ground, name: str, seed: int) -> Plan:
