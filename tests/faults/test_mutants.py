@@ -56,10 +56,15 @@ def apply(patch: Path, copy: Path, *options: str) -> None:
     assert done.returncode == 0, f"{patch.name} does not fit the tree any more:\n{done.stderr}"
 
 
-def environment_of(copy: Path) -> dict[str, str]:
+def own_environment() -> dict[str, str]:
+    """Return the environment of a pytest of our own: what the run of all tests was asked is not for it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     kept.pop("MAKE_BRIDGE_TEST_MUTANTS", None)
-    return kept | {"PYTHONPATH": f"{copy / 'src'}:{copy / 'tests'}"}
+    return kept
+
+
+def environment_of(copy: Path) -> dict[str, str]:
+    return own_environment() | {"PYTHONPATH": f"{copy / 'src'}:{copy / 'tests'}"}
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +78,10 @@ def collected() -> frozenset[str]:
     """The tests that pytest finds in the files that mutants name, with their parameters."""
     files = sorted({read(patch).test.partition("::")[0] for patch in PATCHES})
     options = ["-n0", "-p", "no:cacheprovider", "--collect-only"]
-    # How much the run of all tests shall say is not for this one, whose words are read.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    # Its words are read, so they must not depend on how much that run says.
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *files],
-        cwd=ROOT, env=kept, check=True, capture_output=True, text=True,
+        cwd=ROOT, env=own_environment(), check=True, capture_output=True, text=True,
     )  # fmt: skip
     return frozenset(done.stdout.splitlines())
 
